@@ -1,0 +1,1 @@
+"""Cnvlutin2: exact cycles, encodings, traffic and energy of zero-skipping accelerators."""

@@ -1,0 +1,62 @@
+"""What can go wrong, in one tree.
+
+::
+
+    Cnvlutin2Error
+    ├── ConfigError (ValueError)        a parameter, preset, key or option is wrong
+    ├── NetworkError (ValueError)       a model, trace or input cannot be used
+    │   └── UnsupportedLayer            a layer that has no meaning on this hardware
+    ├── FormatError (ValueError)        an encoded stream or container is damaged
+    ├── OutputError (OSError)           a result cannot be written
+    └── ToolMissing (ImportError)       an optional part is not installed
+
+Every message is one line: it names the file or the thing, what is wrong with it, and the remedy.
+The command line prints it to stderr and exits with code 2.
+"""
+
+from __future__ import annotations
+
+
+class Cnvlutin2Error(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+
+class ConfigError(Cnvlutin2Error, ValueError):
+    """A parameter, preset, key or option is wrong.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and what is allowed.
+    where : str, optional
+        The path of the key, as ``layer_mode.conv1``.
+    source : str, optional
+        The file or option that it came from.
+    """
+
+    def __init__(self, message: str, where: str = "", source: str = "") -> None:
+        place = f" at {where}" if where else ""
+        origin = f" ({source})" if source else ""
+        super().__init__(f"{message}{place}{origin}")
+        self.where = where
+        self.source = source
+
+
+class NetworkError(Cnvlutin2Error, ValueError):
+    """A model, a trace or an input cannot be used."""
+
+
+class UnsupportedLayer(NetworkError):
+    """A layer that has no meaning on this hardware (it is listed as left out)."""
+
+
+class FormatError(Cnvlutin2Error, ValueError):
+    """An encoded stream or a container is damaged or does not fit its header."""
+
+
+class OutputError(Cnvlutin2Error, OSError):
+    """A result cannot be written."""
+
+
+class ToolMissing(Cnvlutin2Error, ImportError):
+    """An optional part is not installed; the message names the extra that brings it."""

@@ -1,0 +1,80 @@
+"""Fixed point: power-of-two scales, rounding, thresholds (SPEC section 2)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.errors import NetworkError
+
+MIN_BITS, MAX_BITS = 2, 16
+
+
+def limits(bits: int) -> tuple[int, int]:
+    """Return the least and greatest two's-complement integer of `bits` bits."""
+    return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+
+
+def fraction_bits(max_abs: float, bits: int) -> int:
+    """Fraction bits of a tensor whose largest magnitude is `max_abs`.
+
+    ``bits - 1 - ceil(log2(max_abs))``, one less if the largest value would saturate.
+    An all-zero tensor takes ``bits - 1``.
+
+    Parameters
+    ----------
+    max_abs : float
+        Largest magnitude over the calibration inputs.
+    bits : int
+        Width of the two's-complement integer.
+
+    Returns
+    -------
+    int
+        The scale is ``2 ** -fraction_bits`` a least significant bit.
+
+    Raises
+    ------
+    NetworkError
+        If `max_abs` is negative, infinite or not a number.
+    """
+    if not math.isfinite(max_abs) or max_abs < 0:
+        raise NetworkError(f"cannot quantise a tensor whose largest magnitude is {max_abs}: give finite values")
+    if max_abs == 0:
+        return bits - 1
+    mantissa, exponent = math.frexp(max_abs)  # max_abs = mantissa * 2**exponent, 0.5 <= mantissa < 1
+    ceil_log2 = exponent - 1 if mantissa == 0.5 else exponent
+    frac = bits - 1 - ceil_log2
+    # round() is half to even, as the quantisation itself; ldexp is exact.
+    return frac - 1 if round(math.ldexp(max_abs, frac)) > limits(bits)[1] else frac
+
+
+def quantise(values: NDArray[np.floating], frac: int, bits: int) -> NDArray[np.int16]:
+    """Quantise to two's-complement integers: scale, round half to even, saturate.
+
+    Parameters
+    ----------
+    values : array of float, any shape
+    frac : int
+        Fraction bits, as from `fraction_bits`.
+    bits : int
+        Width in bits, at most 16.
+
+    Returns
+    -------
+    array of int16, the same shape
+    """
+    low, high = limits(bits)
+    scaled = np.ldexp(values, frac)  # a power of two: exact but for under- and overflow
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, low, high, out=scaled)
+    integers: NDArray[np.int16] = scaled.astype(np.int16)
+    return integers
+
+
+def effectual(values: NDArray[np.int16], threshold: int) -> NDArray[np.bool_]:
+    """Return which integers are effectual: ``|q| >= threshold`` (safe for the most negative one)."""
+    mask: NDArray[np.bool_] = values != 0 if threshold <= 1 else (values >= threshold) | (values <= -threshold)
+    return mask

@@ -1,0 +1,156 @@
+"""`Organisation`: the validated parameters of one accelerator (SPEC sections 2 and 3)."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from cnvlutin2.errors import ConfigError
+from cnvlutin2.numeric import MAX_BITS, MIN_BITS
+
+Mode = Literal["skip", "dense", "auto"]
+LayerMode = Mode | dict[str, Mode]
+"""One mode for all layers, or a map from layer name to mode.
+
+Two keys of the map are not layer names: ``default`` (every layer not named) and ``first`` (the network's first layer).
+"""
+
+FormatName = Literal["dense", "zfnaf", "roe", "viai", "packed_viai"]
+
+Count = Annotated[int, Field(ge=1, le=4096)]
+Cycles = Annotated[int, Field(ge=0, le=1_000_000)]
+Bytes = Annotated[int, Field(ge=1, le=1 << 50)]
+
+
+class Organisation(BaseModel):
+    """An accelerator: DaDianNao, Cnvlutin or a Cnvlutin2 variant.
+
+    The defaults are the published machine (256 filters x 16 lanes) with detection while fetching from a dense activation
+    memory; the presets are made of the same fields. Instances are frozen; `model_copy(update=...)` does not validate, so use
+    `cnvlutin2.organisation.with_overrides`.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        From the constructor, for an unknown key or a value out of range. `parse` raises `ConfigError` in its place.
+
+    Notes
+    -----
+    Field names are those of the papers and of `docs/model.md`, where each is explained.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str = "custom"
+    description: str = ""
+
+    tiles: Count = Field(16, description="tiles, each computing its own filters")
+    filters_per_tile: Count = Field(16, description="filters a tile computes at a time")
+    lanes: Count = Field(16, description="neuron lanes of a tile")
+    brick: Annotated[int, Field(ge=2, le=64)] = Field(16, description="activations in a storage unit")
+    data_bits: Annotated[int, Field(ge=MIN_BITS, le=MAX_BITS)] = Field(16, description="bits of an activation or weight")
+
+    skip_activations: bool = Field(True, description="skip ineffectual activations")
+    skip_weights: Literal["none", "shared", "per_filter"] = Field("none", description="which ineffectual weights are skipped")
+    filter_sync: Literal["brick", "window"] = Field("brick", description="when the filters of a tile wait for each other")
+    tile_sync: Literal["brick", "window", "layer"] = Field("window", description="when tiles wait for each other")
+    lane_map: Literal["sliced", "interleaved"] = Field("sliced", description="which values a lane owns")
+    layer_mode: LayerMode = Field("skip", description="skip, dense or auto; or a map: default, first, layer names")
+    run_overhead: Cycles = Field(0, description="cycles added to every run")
+    window_overhead: Cycles = Field(0, description="cycles added to every window of every pass")
+
+    format: FormatName = Field("dense", description="how activations are stored in NM")
+    detect: Literal["output", "dispatch"] = Field("dispatch", description="where ineffectual activations are found")
+    packing: Literal["row", "brick"] = Field("row", description="how shallow layers are stored")
+    pointer_group: Annotated[int, Field(ge=1, le=4096)] = Field(1, description="bricks to an indirection pointer")
+
+    nm_bytes: Bytes = Field(4 << 20, description="central activation memory")
+    sb_bytes_per_tile: Bytes = Field(2 << 20, description="weight memory of a tile")
+    nbin_entries: Count = Field(64, description="input buffer entries")
+    nbout_entries: Count = Field(64, description="partial-sum buffer entries")
+    clock_ghz: Annotated[float, Field(gt=0, le=100)] = Field(1.0, description="clock frequency")
+
+    @model_validator(mode="after")
+    def _stored_bits_reach_the_lanes(self) -> Self:
+        if self.detect == "output" and self.format == "dense" and self.skips and self.skip_activations:
+            raise ValueError(
+                "detect=output needs a format that stores which activations are effectual "
+                "(zfnaf, roe, viai, packed_viai); use detect=dispatch with format=dense"
+            )
+        return self
+
+    @property
+    def offset_bits(self) -> int:
+        """Bits of an offset within a brick."""
+        return max(1, math.ceil(math.log2(self.brick)))
+
+    @property
+    def row_bits(self) -> int:
+        """Bits of an NM row: one raw brick and its vector."""
+        return self.brick * self.data_bits + self.brick
+
+    @property
+    def filters(self) -> int:
+        """Filters computed at a time, over all tiles."""
+        return self.tiles * self.filters_per_tile
+
+    @property
+    def slots_per_cycle(self) -> int:
+        """Multipliers of the whole machine."""
+        return self.filters * self.lanes
+
+    @property
+    def skips(self) -> bool:
+        """Whether any layer may run in skip mode."""
+        return self.layer_mode != "dense"
+
+    def mode_for(self, layer: str, *, first: bool) -> Mode:
+        """Return the mode in which a layer runs.
+
+        Parameters
+        ----------
+        layer : str
+            Its name.
+        first : bool
+            Whether it is its network's first layer (whose input is an image).
+        """
+        if isinstance(self.layer_mode, str):
+            return self.layer_mode
+        default = self.layer_mode.get("default", "skip")
+        return self.layer_mode.get(layer, self.layer_mode.get("first", default) if first else default)
+
+    @classmethod
+    def parse(cls, values: dict[str, object], source: str = "") -> Organisation:
+        """Validate a mapping, as read from YAML.
+
+        Raises
+        ------
+        ConfigError
+            Names the key, what is wrong and what is allowed.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise _as_config_error(error, source) from None
+
+
+def _as_config_error(error: ValidationError, source: str) -> ConfigError:
+    """Join pydantic's findings into one line; the first one gives the place."""
+    found = [e for e in error.errors() if e["type"] != "dict_type"]  # the other branch of `LayerMode`
+    parts = [f"{_message(e)}" + (f" (at {_place(e)})" if len(found) > 1 and e["loc"] else "") for e in found]
+    return ConfigError("; ".join(dict.fromkeys(parts)), where=_place(found[0]) if len(found) == 1 else "", source=source)
+
+
+def _place(error: ErrorDetails) -> str:
+    # A union adds the branch it tried to the path; a reader wants the key alone.
+    return ".".join(str(part) for part in error["loc"] if not str(part).startswith(("literal[", "dict[")))
+
+
+def _message(error: ErrorDetails) -> str:
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {error['loc'][-1]!r}; the keys are {', '.join(Organisation.model_fields)}"
+    text = error["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    return text if error["type"] == "value_error" else f"{error['input']!r} is not allowed: {text}"
