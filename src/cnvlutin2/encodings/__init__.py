@@ -1,1 +1,16 @@
-"""encodings."""
+"""The encodings: one file per format, sizes and rows from effectual counts, streams."""
+
+from cnvlutin2.encodings.base import Counts, Format
+from cnvlutin2.encodings.registry import format_names, get_format
+from cnvlutin2.encodings.storage import Packing, Storage, brick_counts, to_bricks
+
+__all__ = [
+    "Counts",
+    "Format",
+    "Packing",
+    "Storage",
+    "brick_counts",
+    "format_names",
+    "get_format",
+    "to_bricks",
+]

@@ -1,0 +1,1 @@
+"""One module a format; a new file here is a new format."""

@@ -1,0 +1,167 @@
+"""Where each value is stored: the bricks of a layer's input, in storage order (docs/formats.md, "Storage order")."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.errors import ConfigError
+
+Packing = Literal["brick", "row"]
+MIN_BRICK, MAX_BRICK = 2, 64
+
+
+def offset_bits(brick: int) -> int:
+    """Bits of an offset within a brick: ``max(1, ceil(log2(brick)))``."""
+    return max(1, (brick - 1).bit_length())
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How an array ``[C, H, W]`` is cut into bricks and in which order these are stored.
+
+    Groups follow one another. Within a group the order is y, x, channel brick; the last brick of a position is filled with
+    zeros. Row-packed, it is y, then the bricks of the row's ``W * Cg`` values (x first, channel inside), the last one of the
+    row filled.
+
+    Parameters
+    ----------
+    channels, height, width : int
+        All groups' channels; the map's size.
+    brick : int
+        Values a brick.
+    groups : int
+    packing : {"brick", "row"}
+
+    Raises
+    ------
+    ConfigError
+        If a size is not positive, the groups do not divide the channels, or the packing is unknown.
+    """
+
+    channels: int
+    height: int
+    width: int
+    brick: int = 16
+    groups: int = 1
+    packing: Packing = "brick"
+
+    def __post_init__(self) -> None:
+        for key in ("channels", "height", "width", "groups"):
+            if getattr(self, key) < 1:
+                raise ConfigError(f"must be at least 1, got {getattr(self, key)}", where=key)
+        if not MIN_BRICK <= self.brick <= MAX_BRICK:
+            raise ConfigError(f"must be {MIN_BRICK} to {MAX_BRICK}, got {self.brick}", where="brick")
+        if self.channels % self.groups:
+            raise ConfigError(f"{self.groups} groups do not divide {self.channels} channels", where="groups")
+        if self.packing not in ("brick", "row"):
+            raise ConfigError(f"must be 'brick' or 'row', got {self.packing!r}", where="packing")
+
+    @property
+    def group_channels(self) -> int:
+        """Channels of a group, `Cg`."""
+        return self.channels // self.groups
+
+    @property
+    def bricks_shape(self) -> tuple[int, ...]:
+        """The bricks' indices: (groups, H, W, channel bricks), row-packed (groups, H, row bricks)."""
+        if self.packing == "row":
+            return self.groups, self.height, -(-self.width * self.group_channels // self.brick)
+        return self.groups, self.height, self.width, -(-self.group_channels // self.brick)
+
+    @property
+    def bricks(self) -> int:
+        """Bricks in the stream, all groups."""
+        return math.prod(self.bricks_shape)
+
+    @property
+    def values(self) -> int:
+        """Values of the array, without the fill of the last bricks."""
+        return self.channels * self.height * self.width
+
+    def index(self, y: int, x: int, cb: int, group: int = 0) -> int:
+        """Return the number in the stream of one brick.
+
+        Parameters
+        ----------
+        y, x, cb : int
+            Row, column and channel brick. In a row-packed layer `x` is the brick within the row and `cb` is 0.
+        group : int
+
+        Raises
+        ------
+        ConfigError
+            If there is no such brick.
+        """
+        shape = self.bricks_shape if self.packing == "brick" else (*self.bricks_shape, 1)
+        number = 0
+        for key, value, size in zip(("group", "y", "x", "cb"), (group, y, x, cb), shape, strict=True):
+            if not 0 <= value < size:
+                raise ConfigError(f"there is no {key} {value} among {size}", where="brick")
+            number = number * size + value
+        return number
+
+
+def to_bricks(values: NDArray[np.generic], brick: int = 16, groups: int = 1, packing: Packing = "brick") -> NDArray[np.generic]:
+    """Block an array into bricks in storage order.
+
+    Parameters
+    ----------
+    values : array, ``[C, H, W]`` or ``[N, C, H, W]``
+        Of any dtype; booleans too.
+    brick, groups, packing
+        As in `Storage`.
+
+    Returns
+    -------
+    array, ``[bricks, brick]`` or ``[N, bricks, brick]``
+        A copy, of the same dtype; fill is zero.
+    """
+    store = storage_of(values, brick, groups, packing)
+    lead = values.shape[:-3]
+    split = values.reshape(*lead, groups, store.group_channels, store.height, store.width)
+    inside = np.moveaxis(split, -3, -1)  # [.., G, H, W, Cg]
+    if packing == "row":
+        inside = inside.reshape(*lead, groups, store.height, store.width * store.group_channels)
+    padded = np.zeros((*lead, *store.bricks_shape[:-1], store.bricks_shape[-1] * brick), dtype=values.dtype)
+    padded[..., : inside.shape[-1]] = inside
+    return padded.reshape(*lead, store.bricks, brick)
+
+
+def brick_counts(effectual: NDArray[np.bool_], brick: int = 16, groups: int = 1, packing: Packing = "brick") -> NDArray[np.uint8]:
+    """Count the effectual values of every storage brick.
+
+    Parameters
+    ----------
+    effectual : bool array, ``[C, H, W]`` or ``[N, C, H, W]``
+    brick, groups, packing
+        As in `Storage`.
+
+    Returns
+    -------
+    uint8 array, `Storage.bricks_shape`, after the image axis if there is one
+        C order is the storage order.
+    """
+    store = storage_of(effectual, brick, groups, packing)
+    lead = effectual.shape[:-3]
+    if packing == "row":
+        bricks = to_bricks(effectual, brick, groups, packing).view(np.uint8)
+        counts = np.add.reduce(bricks, axis=-1, dtype=np.uint8)
+        return np.asarray(counts, np.uint8).reshape(*lead, *store.bricks_shape)
+    # Adding whole maps channel by channel keeps the inner loop contiguous; only the counts are transposed.
+    maps = effectual.reshape(*lead, groups, store.group_channels, store.height, store.width).view(np.uint8)
+    counts = np.add.reduceat(maps, np.arange(0, store.group_channels, brick), axis=-3, dtype=np.uint8)
+    stored: NDArray[np.uint8] = np.ascontiguousarray(np.moveaxis(counts, -3, -1))
+    return stored
+
+
+def storage_of(values: NDArray[np.generic], brick: int, groups: int, packing: Packing) -> Storage:
+    """Return the storage of an array ``[C, H, W]`` or ``[N, C, H, W]``."""
+    if values.ndim not in (3, 4):
+        raise ConfigError(f"expected an array [C, H, W] or [N, C, H, W], got {list(values.shape)}")
+    channels, height, width = values.shape[-3:]
+    return Storage(channels, height, width, brick, groups, packing)
