@@ -1,0 +1,316 @@
+"""The kernels in plain NumPy: the twins of `numba_path`, where the arguments are explained.
+
+They loop over the runs of a window and over places in the kernel, never over windows, bricks or filters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+Ints = NDArray[np.int64]
+
+BLOCK = 512
+
+
+def run_counts(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], out: Bytes) -> None:
+    """Count the effectual values of every run at every position."""
+    for r, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+        np.sum(bits[:, start:stop], axis=1, dtype=np.uint8, out=out[:, r])
+
+
+def row_run_counts(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], hop: int, out: Bytes) -> None:
+    """Count the effectual values of every run of row-packed steps."""
+    for r, values in _row_runs(bits, starts, stops, hop, out.shape[2]):
+        out[:, r] = values.sum(axis=-1, dtype=np.uint8).reshape(out.shape[0], -1)
+
+
+def run_masks(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], out: Bytes) -> None:
+    """Pack the effectual bits of every run into bytes, first value lowest."""
+    out[:] = 0
+    for r, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+        packed = np.packbits(bits[:, start:stop], axis=1, bitorder="little")
+        out[:, r, : packed.shape[1]] = packed
+
+
+def row_run_masks(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], hop: int, out: Bytes) -> None:
+    """Pack the effectual bits of every run of row-packed steps."""
+    out[:] = 0
+    for r, values in _row_runs(bits, starts, stops, hop, out.shape[3]):
+        packed = np.packbits(values, axis=-1, bitorder="little")
+        out[:, r, : packed.shape[-1]] = packed.reshape(out.shape[0], -1, packed.shape[-1]).swapaxes(1, 2)
+
+
+def _row_runs(
+    bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], hop: int, positions: int
+) -> Iterator[tuple[int, Bytes]]:
+    """Yield each run's values in every row and window, ``[maps, height, output width, values]``."""
+    across = positions // bits.shape[1]
+    for r, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+        places = np.arange(across)[:, None] * hop + np.arange(start, stop)
+        yield r, bits[:, :, places]
+
+
+def weight_masks(
+    weights: NDArray[np.int16],
+    threshold: int,
+    group_filters: int,
+    row_packed: bool,
+    starts: NDArray[np.int32],
+    stops: NDArray[np.int32],
+    first: int,
+    last: int,
+    out: Bytes,
+) -> None:
+    """Pack the effectual bits of the weights that meet every run."""
+    tiles, slots = out.shape[3:5]
+    runs = starts.size
+    f = np.arange(first, last)
+    g, inside = np.divmod(f, group_filters)
+    p, place = np.divmod(inside, tiles * slots)
+    t, slot = np.divmod(place, slots)
+    busy = (weights[first:last] >= threshold) | (weights[first:last] <= -threshold)
+    if row_packed:  # [filters, steps, values]
+        steps = busy.transpose(0, 2, 3, 1).reshape(last - first, busy.shape[2], -1)
+    else:
+        steps = busy.transpose(0, 2, 3, 1).reshape(last - first, -1, busy.shape[1])
+    for r, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+        packed = np.packbits(steps[:, :, start:stop], axis=2, bitorder="little")
+        for step in range(packed.shape[1]):
+            out[g, p, step * runs + r, t, slot, : packed.shape[2]] = packed[:, step]
+
+
+def weight_counts(weights: NDArray[np.int16], threshold: int, filters: int, out: NDArray[np.int32], shared: bool) -> None:
+    """Count, for each place in the kernel, the filters that are busy there."""
+    for start in range(0, weights.shape[1], filters):
+        tile = weights[:, start : start + filters]
+        busy = (tile >= threshold) | (tile <= -threshold)
+        out += busy.any(axis=1) * np.int32(tile.shape[1]) if shared else busy.sum(axis=1, dtype=np.int32)
+
+
+def run_costs(
+    counts: Bytes,
+    rows: Bytes,
+    overhead: int,
+    uses_down: NDArray[np.int32],
+    uses_across: NDArray[np.int32],
+    out: NDArray[Any],
+    products: Ints,
+    costs: Ints,
+) -> None:
+    """Turn the effectual counts of runs into cycles, and add both up over all windows."""
+    uses = np.outer(uses_down, uses_across).astype(np.int64).ravel()
+    cost = np.maximum(counts, rows if rows.size else np.uint8(1))
+    out[:] = cost
+    out += out.dtype.type(overhead)
+    products[:] = counts.sum(axis=1, dtype=np.int64) @ uses
+    costs[:] = cost.sum(axis=1, dtype=np.int64) @ uses
+
+
+def position_counts(bits: Bytes, geometry: tuple[int, ...], out: NDArray[np.int32]) -> None:
+    """Count, for each place in the kernel, the windows in which the activation there is effectual."""
+    kh, kw, sy, sx, top, left, dy, dx, oh, ow = geometry
+    for ky in range(kh):
+        rows = _inside(oh, sy, ky * dy - top, bits.shape[1])
+        for kx in range(kw):
+            columns = _inside(ow, sx, kx * dx - left, bits.shape[2])
+            out[:, ky, kx] = bits[:, rows, columns].sum(axis=(1, 2), dtype=np.int32)
+
+
+def _inside(windows: int, stride: int, begin: int, size: int) -> slice:
+    """Return the positions within the map that the windows read at one place in the kernel."""
+    first = max(0, -(begin // stride))
+    last = max(first, min(windows, (size - 1 - begin) // stride + 1))
+    return slice(first * stride + begin, max(0, last * stride + begin), stride) if last > first else slice(0, 0)
+
+
+def sliced_window_cycles(
+    cost: NDArray[Any],
+    pad_cost: NDArray[np.int32],
+    lane_runs: NDArray[np.int32],
+    geometry: tuple[int, ...],
+    height: int,
+    width: int,
+    first: int,
+    last: int,
+    out: Ints,
+) -> None:
+    """Add up the slowest lane of every window, lanes owning the same runs in every step."""
+    kh, kw, _, _, _, _, _, _, oh, ow = geometry
+    for m, rows in _rows_of_maps(first, last, oh):
+        lanes = np.add.reduceat(cost[m], lane_runs[:-1], axis=0, dtype=np.int32).reshape(-1, height, width)
+        padding = np.add.reduceat(pad_cost, lane_runs[:-1])
+        window = np.zeros((lanes.shape[0], rows.size, ow), np.int32)
+        for ky in range(kh):
+            for kx in range(kw):
+                window += _step(lanes, padding, geometry, rows, ky, kx)
+        out[m] += int(window.max(axis=0).sum(dtype=np.int64))
+
+
+def interleaved_window_cycles(
+    cost: NDArray[Any],
+    pad_cost: NDArray[np.int32],
+    lanes: int,
+    geometry: tuple[int, ...],
+    height: int,
+    width: int,
+    first: int,
+    last: int,
+    out: Ints,
+) -> None:
+    """Add up the slowest lane of every window, runs going to the lanes in turn."""
+    kh, kw, _, _, _, _, _, _, oh, ow = geometry
+    runs = cost.shape[1]
+    for m, rows in _rows_of_maps(first, last, oh):
+        costs = cost[m].astype(np.int32).reshape(runs, height, width)
+        loads = np.zeros((lanes, rows.size, ow), np.int32)
+        for ky in range(kh):
+            for kx in range(kw):
+                step = _step(costs, pad_cost, geometry, rows, ky, kx)
+                turns = (np.arange(runs) + (ky * kw + kx) * runs) % lanes
+                np.add.at(loads, turns, step)
+        out[m] += int(loads.max(axis=0).sum(dtype=np.int64))
+
+
+def _rows_of_maps(first: int, last: int, oh: int) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    for m in range(first // oh, -(-last // oh)):
+        yield m, np.arange(max(first - m * oh, 0), min(last - m * oh, oh))
+
+
+def _step(
+    values: NDArray[np.int32],
+    padding: NDArray[np.int32],
+    geometry: tuple[int, ...],
+    rows: NDArray[np.intp],
+    ky: int,
+    kx: int,
+) -> NDArray[np.int32]:
+    """Return what the windows of some rows see at one place in the kernel, ``[values, rows, output width]``."""
+    _, _, sy, sx, top, left, dy, dx, _, ow = geometry
+    y = rows * sy - top + ky * dy
+    x = np.arange(ow) * sx - left + kx * dx
+    inside = ((y >= 0) & (y < values.shape[1]))[:, None] & ((x >= 0) & (x < values.shape[2]))
+    seen = values[:, np.clip(y, 0, values.shape[1] - 1)[:, None], np.clip(x, 0, values.shape[2] - 1)]
+    return np.where(inside, seen, padding[:, None, None])
+
+
+def _sources(geometry: tuple[int, ...], height: int, width: int, start: int, count: int, pad: int) -> NDArray[np.intp]:
+    """Return the position that each step of `count` windows reads, ``[steps, windows]``; `pad` stands for the padding."""
+    kh, kw, sy, sx, top, left, dy, dx, oh, ow = geometry
+    image, place = np.divmod(np.arange(start, start + count), oh * ow)
+    oy, ox = np.divmod(place, ow)
+    ky, kx = np.divmod(np.arange(kh * kw), kw)
+    y = oy * sy - top + (ky * dy)[:, None]
+    x = ox * sx - left + (kx * dx)[:, None]
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    return np.where(inside, (image * height + y) * width + x, pad)
+
+
+def _words(masks: Bytes) -> NDArray[np.uint64]:
+    """Join the last axis' bytes into words."""
+    shifts = np.arange(masks.shape[-1], dtype=np.uint64) * np.uint64(8)
+    words: NDArray[np.uint64] = np.bitwise_or.reduce(masks.astype(np.uint64) << shifts, axis=-1)
+    return words
+
+
+def _products(
+    masks: Bytes, weights: Bytes, place: NDArray[np.intp], g: int, p: int, run: int, q: int, tiles: int
+) -> NDArray[np.int64]:
+    """Return the products of a run in every window, tile and filter, ``[windows, tiles, filters]``."""
+    a = _words(masks[g, run][:, place].T)
+    return np.bitwise_count(a[:, None, None] & _words(weights[g, p, q, :tiles])).astype(np.int64)
+
+
+def weighted_cycles(
+    masks: Bytes,
+    rows: Bytes,
+    weights: Bytes,
+    tile_filters: NDArray[np.int32],
+    lane_order: NDArray[np.int32],
+    step_of: NDArray[np.int32],
+    run_of: NDArray[np.int32],
+    run_overhead: int,
+    geometry: tuple[int, ...],
+    height: int,
+    width: int,
+    items: Ints,
+    windows: Ints,
+    bricks: Ints,
+    tile_totals: Ints,
+    work: Ints,
+    costs: Ints,
+) -> None:
+    """Add up cycles where the filters of a tile wait for each other at every run."""
+    per_image = geometry[8] * geometry[9]
+    runs, pad = masks.shape[1], masks.shape[3] - 1
+    for g, p, start in items:
+        count = min(BLOCK, windows.shape[0] * per_image - start)
+        image = (start + np.arange(count)) // per_image
+        source = _sources(geometry, height, width, start, count, pad)
+        filters = tile_filters[p][tile_filters[p] > 0].astype(np.int64)
+        tile_most = np.zeros((count, filters.size), np.int64)
+        brick_most = np.zeros(count, np.int64)
+        for begin, end in zip(lane_order[:-1], lane_order[1:], strict=True):
+            lane = np.full((count, filters.size), run_overhead * (end - begin), np.int64)
+            lane_brick = np.full(count, run_overhead * (end - begin), np.int64)
+            for step, run in zip(step_of[begin:end], run_of[begin:end], strict=True):
+                place = source[step]
+                r = rows[g, run, place].astype(np.int64) if rows.size else np.ones(count, np.int64)
+                most = _products(masks, weights, place, g, p, run, step * runs + run, filters.size).max(axis=2)
+                cost = np.maximum(most, r[:, None])
+                lane += cost
+                lane_brick += cost.max(axis=1)
+                np.add.at(work, image, most @ filters)
+                np.add.at(costs, image, cost @ filters)
+            np.maximum(tile_most, lane, out=tile_most)
+            np.maximum(brick_most, lane_brick, out=brick_most)
+        np.add.at(tile_totals[:, g, p, : filters.size], image, tile_most)
+        np.add.at(windows[:, g, p], image, tile_most.max(axis=1))
+        np.add.at(bricks[:, g, p], image, brick_most)
+
+
+def free_filter_cycles(
+    masks: Bytes,
+    rows: Bytes,
+    weights: Bytes,
+    tile_filters: NDArray[np.int32],
+    lane_order: NDArray[np.int32],
+    step_of: NDArray[np.int32],
+    run_of: NDArray[np.int32],
+    run_overhead: int,
+    geometry: tuple[int, ...],
+    height: int,
+    width: int,
+    items: Ints,
+    windows: Ints,
+    tile_totals: Ints,
+    waits: Ints,
+    costs: Ints,
+) -> None:
+    """Add up cycles where every filter walks its lane's runs on its own until the window ends."""
+    per_image = geometry[8] * geometry[9]
+    runs, pad = masks.shape[1], masks.shape[3] - 1
+    for g, p, start in items:
+        count = min(BLOCK, windows.shape[0] * per_image - start)
+        image = (start + np.arange(count)) // per_image
+        source = _sources(geometry, height, width, start, count, pad)
+        filters = tile_filters[p][tile_filters[p] > 0].astype(np.int64)
+        in_use = np.arange(weights.shape[4]) < filters[:, None]  # [tiles, filters]
+        tile_most = np.zeros((count, filters.size), np.int64)
+        for begin, end in zip(lane_order[:-1], lane_order[1:], strict=True):
+            lane = np.zeros((count, *in_use.shape), np.int64)
+            for step, run in zip(step_of[begin:end], run_of[begin:end], strict=True):
+                place = source[step]
+                r = rows[g, run, place].astype(np.int64) if rows.size else np.ones(count, np.int64)
+                products = _products(masks, weights, place, g, p, run, step * runs + run, filters.size)
+                lane += np.maximum(products, r[:, None, None]) * in_use
+            slowest = lane.max(axis=2)
+            np.add.at(waits, image, slowest @ filters - lane.sum(axis=(1, 2)))
+            np.add.at(costs, image, lane.sum(axis=(1, 2)))
+            np.maximum(tile_most, slowest + run_overhead * (end - begin), out=tile_most)
+        np.add.at(tile_totals[:, g, p, : filters.size], image, tile_most)
+        np.add.at(windows[:, g, p], image, tile_most.max(axis=1))

@@ -1,0 +1,276 @@
+"""`PreparedLayer`: what the organisations share of one layer, computed once and on demand."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.encodings import Packing, brick_counts, get_format
+from cnvlutin2.kernels import backend
+from cnvlutin2.network.layer import Layer
+from cnvlutin2.organisation import Organisation
+from cnvlutin2.timing.steps import RunTable, StepMap, run_table
+from cnvlutin2.timing.workers import default_jobs, split
+
+Bytes = NDArray[np.uint8]
+Counts = NDArray[np.int64]
+
+_THREAD_GRAIN = 1 << 18  # values below which a thread costs more than it brings
+NO_ROWS: Bytes = np.zeros((0, 0, 0), np.uint8)
+_MOST = 1 << 15  # no 16-bit magnitude is larger
+
+
+class PreparedLayer:
+    """A layer with its masks and counts, shared by the organisations that are run on it.
+
+    Parameters
+    ----------
+    layer : Layer
+    jobs : int, optional
+        Threads; by default all processors.
+
+    Notes
+    -----
+    A *map* is one group of one image: maps are numbered image by image, group by group inside.
+    """
+
+    def __init__(self, layer: Layer, jobs: int | None = None) -> None:
+        self.layer = layer
+        self.jobs = default_jobs() if jobs is None else jobs
+        self._kernels = backend()
+        self._cache: dict[tuple[object, ...], NDArray[np.generic]] = {}
+
+    @cached_property
+    def bits(self) -> Bytes:
+        """Effectual activations, uint8 ``[N, C, H, W]`` of 0 and 1."""
+        return np.ascontiguousarray(self.layer.effectual_activations()).view(np.uint8)
+
+    @cached_property
+    def position_counts(self) -> NDArray[np.int32]:
+        """Windows in which the activation is effectual, ``[N, C, Kh, Kw]``."""
+        return self.positions_of(self.bits)
+
+    @cached_property
+    def filter_counts(self) -> NDArray[np.int32]:
+        """Filters of the group whose weight is effectual, ``[C, Kh, Kw]``."""
+        return self._weight_counts(self.layer.group_filters, shared=False)
+
+    def shared_filter_counts(self, filters_per_tile: int) -> NDArray[np.int32]:
+        """Return the filters whose tile has an effectual weight, ``[C, Kh, Kw]``."""
+        key = ("shared_filter_counts", filters_per_tile)
+        if key not in self._cache:
+            self._cache[key] = self._weight_counts(filters_per_tile, shared=True)
+        return self._cache[key]  # type: ignore[return-value]
+
+    def _weight_counts(self, filters: int, *, shared: bool) -> NDArray[np.int32]:
+        layer = self.layer
+        weights = layer.weights.reshape(layer.groups, layer.group_filters, -1)
+        out = np.zeros((layer.groups, weights.shape[2]), np.int32)
+        self._kernels.weight_counts(np.ascontiguousarray(weights), self._weight_threshold, filters, out, shared)
+        return out.reshape(-1, *layer.kernel_size)
+
+    @property
+    def _weight_threshold(self) -> int:
+        return min(self.layer.weight_threshold, _MOST + 1)
+
+    @cached_property
+    def effectual_macs(self) -> Counts:
+        """Products of an effectual activation and an effectual weight, padding left out, ``[N]``."""
+        return dot(self.position_counts, self.filter_counts)
+
+    @cached_property
+    def activation_counts(self) -> Counts:
+        """Effectual activations stored, ``[N]``."""
+        return np.count_nonzero(self.bits.reshape(self.layer.images, -1), axis=1).astype(np.int64)
+
+    @cached_property
+    def effectual_weight_count(self) -> int:
+        """Effectual weights."""
+        return int(self.filter_counts.sum(dtype=np.int64))
+
+    def positions_of(self, bits: Bytes) -> NDArray[np.int32]:
+        """Count, for each place in the kernel, the windows in which a bit is set, ``[N, C, Kh, Kw]``."""
+        layer = self.layer
+        (kh, kw), (oh, ow) = layer.kernel_size, layer.output_size
+        geometry = (kh, kw, *layer.strides, *layer.pads[:2], *layer.dilations, oh, ow)
+        flat = bits.reshape(-1, *layer.input_size)
+        out = np.empty((flat.shape[0], kh, kw), np.int32)
+
+        def task(first: int, last: int) -> None:
+            self._kernels.position_counts(flat[first:last], geometry, out[first:last])
+
+        split(task, flat.shape[0], self.jobs, 1 + _THREAD_GRAIN // (flat[0].size * kw))
+        return out.reshape(layer.images, -1, kh, kw)
+
+    def steps(self, organisation: Organisation) -> StepMap:
+        """Return where the layer's steps lie."""
+        return StepMap.of(self.layer, organisation.brick, organisation.packing)
+
+    def runs(self, organisation: Organisation) -> RunTable:
+        """Return the runs that a step is cut into."""
+        values = self.steps(organisation).values
+        return run_table(values, organisation.lanes, organisation.brick, organisation.lane_map)
+
+    def packing(self, organisation: Organisation) -> Packing:
+        """Return how the layer is stored."""
+        return "row" if self.layer.is_row_packed(organisation.brick, organisation.packing) else "brick"
+
+    def brick_counts(self, brick: int, packing: Packing) -> Bytes:
+        """Return the effectual values of every storage brick, ``[N, groups, H, W, bricks]`` (row-packed ``[N, groups, H, bricks]``)."""
+        key = ("brick_counts", brick, packing)
+        if key not in self._cache:
+            self._cache[key] = brick_counts(self.bits.view(np.bool_), brick, self.layer.groups, packing)
+        return self._cache[key]  # type: ignore[return-value]
+
+    def seen(self, organisation: Organisation) -> Bytes:
+        """Return the activations that a lane takes for effectual, uint8 ``[N, C, H, W]`` of 0 and 1."""
+        if not organisation.skip_activations:
+            return np.ones_like(self.bits)
+        if not sees_raw_bricks(organisation):
+            return self.bits
+        brick, packing, layer = organisation.brick, self.packing(organisation), self.layer
+        counts = self.brick_counts(brick, packing)
+        raw = get_format(organisation.format).raw_bricks(counts, brick, organisation.data_bits)
+        if not raw.any():
+            return self.bits
+        inner = layer.input_size[1] * layer.group_channels if packing == "row" else layer.group_channels
+        spread = np.repeat(raw.view(np.uint8), brick, axis=-1)[..., :inner]
+        maps = spread.reshape(layer.images, layer.groups, *layer.input_size, layer.group_channels)
+        return self.bits | np.moveaxis(maps, -1, 2).reshape(self.bits.shape)
+
+    def run_counts(self, organisation: Organisation) -> Bytes:
+        """Return the values that a lane takes for effectual in every run, ``[maps, runs, places]``."""
+        steps, runs = self.steps(organisation), self.runs(organisation)
+        key = ("run_counts", seen_key(organisation), runs.lanes, organisation.lane_map, organisation.brick, steps.row_packed)
+        if key not in self._cache:
+            out = np.empty((self._maps, runs.runs, steps.height * steps.width), np.uint8)
+            bits = self._step_bits(organisation, steps)
+
+            def task(first: int, last: int) -> None:
+                if steps.row_packed:
+                    hop = self.layer.strides[1] * self.layer.group_channels
+                    self._kernels.row_run_counts(bits[first:last], runs.starts, runs.stops, hop, out[first:last])
+                else:
+                    self._kernels.run_counts(bits[first:last], runs.starts, runs.stops, out[first:last])
+
+            split(task, self._maps, self.jobs, 1 + _THREAD_GRAIN // bits[0].size)
+            self._cache[key] = out
+        return self._cache[key]  # type: ignore[return-value]
+
+    def run_masks(self, organisation: Organisation) -> Bytes:
+        """Return the bits behind `run_counts`, ``[groups, runs, bytes, images * places + 1]``; the last place is the padding."""
+        steps, runs = self.steps(organisation), self.runs(organisation)
+        key = ("run_masks", seen_key(organisation), runs.lanes, organisation.lane_map, organisation.brick, steps.row_packed)
+        if key not in self._cache:
+            bits, places = self._step_bits(organisation, steps), steps.height * steps.width
+            planes = -(-int(runs.lengths.max()) // 8)
+            images, groups = self.layer.images, self.layer.groups
+            masks = np.empty((self._maps, runs.runs, planes, places), np.uint8)
+
+            def task(first: int, last: int) -> None:
+                if steps.row_packed:
+                    hop = self.layer.strides[1] * self.layer.group_channels
+                    self._kernels.row_run_masks(bits[first:last], runs.starts, runs.stops, hop, masks[first:last])
+                else:
+                    self._kernels.run_masks(bits[first:last], runs.starts, runs.stops, masks[first:last])
+
+            split(task, self._maps, self.jobs, 1 + _THREAD_GRAIN // bits[0].size)
+            out = np.zeros((groups, runs.runs, planes, images * places + 1), np.uint8)
+            by_image = masks.reshape(images, groups, runs.runs, planes, places)
+            out[..., :-1] = np.moveaxis(by_image, 0, 3).reshape(groups, runs.runs, planes, -1)
+            if not organisation.skip_activations:
+                full = np.arange(8 * planes) < runs.lengths[:, None]
+                out[..., -1] = np.packbits(full, axis=1, bitorder="little")
+            self._cache[key] = out
+        return self._cache[key]  # type: ignore[return-value]
+
+    def run_rows(self, organisation: Organisation) -> Bytes:
+        """Return the NM rows that fetching each run touches, ``[maps, runs, places]``, or `NO_ROWS` if always one."""
+        layer, brick = self.layer, organisation.brick
+        if organisation.format != "packed_viai" or self.packing(organisation) == "row":
+            return NO_ROWS
+        runs = self.runs(organisation)
+        key = ("run_rows", brick, organisation.data_bits, runs.lanes, organisation.lane_map)
+        if key not in self._cache:
+            counts = self.brick_counts(brick, "brick")
+            touched = get_format(organisation.format).rows_touched
+            rows = np.stack([touched(image, brick, organisation.data_bits) for image in counts])
+            by_brick = np.moveaxis(rows.reshape(self._maps, layer.input_size[0] * layer.input_size[1], -1), 2, 1)
+            # A run is no longer than a brick, so it lies in two bricks at most.
+            out = np.maximum(by_brick[:, runs.starts // brick], by_brick[:, (runs.stops - 1) // brick])
+            self._cache[key] = np.ascontiguousarray(out)
+        return self._cache[key]  # type: ignore[return-value]
+
+    def weight_masks(self, organisation: Organisation) -> Bytes:
+        """Return the effectual weights that meet each run, ``[groups, passes, steps * runs, tiles, filters, bytes]``.
+
+        With ``skip_weights = shared`` the filters of a tile are joined into one.
+        """
+        layer, steps, runs = self.layer, self.steps(organisation), self.runs(organisation)
+        key = (
+            "weight_masks",
+            *(organisation.skip_weights, organisation.tiles, organisation.filters_per_tile),
+            *(organisation.lanes, organisation.lane_map, organisation.brick, steps.row_packed),
+        )
+        if key not in self._cache:
+            filters = min(organisation.filters_per_tile, layer.group_filters)
+            tiles = min(organisation.tiles, -(-layer.group_filters // filters))
+            passes = -(-layer.group_filters // organisation.filters)
+            planes = -(-int(runs.lengths.max()) // 8)
+            out = np.zeros((layer.groups, passes, steps.steps * runs.runs, tiles, filters, planes), np.uint8)
+            weights = np.ascontiguousarray(layer.weights)
+
+            def task(first: int, last: int) -> None:
+                self._kernels.weight_masks(
+                    weights,
+                    self._weight_threshold,
+                    layer.group_filters,
+                    steps.row_packed,
+                    runs.starts,
+                    runs.stops,
+                    first,
+                    last,
+                    out,
+                )
+
+            split(task, layer.filters, self.jobs, 1 + _THREAD_GRAIN // weights[0].size)
+            shared = organisation.skip_weights == "shared"
+            self._cache[key] = np.bitwise_or.reduce(out, axis=4, keepdims=True) if shared else out
+        return self._cache[key]  # type: ignore[return-value]
+
+    @property
+    def _maps(self) -> int:
+        return self.layer.images * self.layer.groups
+
+    def _step_bits(self, organisation: Organisation, steps: StepMap) -> Bytes:
+        """Return the seen bits by step: ``[maps, values, places]``, or padded rows ``[maps, height, padded width * channels]``."""
+        layer, seen = self.layer, self.seen(organisation)
+        maps = seen.reshape(self._maps, layer.group_channels, *layer.input_size)
+        if not steps.row_packed:
+            return maps.reshape(self._maps, layer.group_channels, -1)
+        across = (steps.outputs[1] - 1) * layer.strides[1] + layer.kernel_size[1]  # places that the windows reach
+        left, width = layer.pads[1], layer.input_size[1]
+        padding = 0 if organisation.skip_activations else 1
+        rows = np.full((self._maps, layer.input_size[0], max(across, left + width), layer.group_channels), padding, np.uint8)
+        rows[:, :, left : left + width] = np.moveaxis(maps, 1, 3)
+        return rows.reshape(self._maps, layer.input_size[0], -1)
+
+
+def sees_raw_bricks(organisation: Organisation) -> bool:
+    """Whether bricks stored raw reach the lanes without offsets."""
+    return organisation.format == "roe" and organisation.detect == "output" and organisation.skip_activations
+
+
+def seen_key(organisation: Organisation) -> tuple[object, ...]:
+    """What `PreparedLayer.seen` depends on."""
+    if sees_raw_bricks(organisation):
+        return ("raw", organisation.brick, organisation.data_bits, organisation.packing)
+    return ("effectual" if organisation.skip_activations else "all",)
+
+
+def dot(positions: NDArray[np.int32], filters: NDArray[np.int32]) -> Counts:
+    """Return, by image, the sum over places in the kernel of windows times filters."""
+    out: Counts = np.einsum("ni,i->n", positions.reshape(len(positions), -1), filters.ravel(), dtype=np.int64)
+    return out

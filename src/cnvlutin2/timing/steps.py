@@ -1,0 +1,153 @@
+"""Steps and runs: how a window's values reach the lanes (docs/model.md, "Windows, steps and runs")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.network.layer import Layer
+
+
+@dataclass(frozen=True)
+class StepMap:
+    """Where a layer's steps lie: a map of places, each giving `values` values to the windows that read it.
+
+    A row-packed layer is seen as one whose kernel is one place wide: its map has a place for every row and window across, with
+    the ``Kw * Cg`` values that the window takes of the row.
+
+    Parameters
+    ----------
+    values : int
+        Values of a step, `n`.
+    height, width : int
+        Places down and across.
+    kernel : (int, int)
+        Steps of a window, down and across.
+    strides, pads, dilations : (int, int)
+        Vertical, horizontal; pads are top and left.
+    outputs : (int, int)
+        Windows down and across.
+    row_packed : bool
+    """
+
+    values: int
+    height: int
+    width: int
+    kernel: tuple[int, int]
+    strides: tuple[int, int]
+    pads: tuple[int, int]
+    dilations: tuple[int, int]
+    outputs: tuple[int, int]
+    row_packed: bool
+
+    @classmethod
+    def of(cls, layer: Layer, brick: int, packing: str) -> StepMap:
+        """Return the steps of a layer under a brick size and packing."""
+        (height, width), (kh, kw), outputs = layer.input_size, layer.kernel_size, layer.output_size
+        (sy, sx), (top, left), (dy, dx) = layer.strides, layer.pads[:2], layer.dilations
+        if layer.is_row_packed(brick, packing):
+            values = kw * layer.group_channels
+            return cls(values, height, outputs[1], (kh, 1), (sy, 1), (top, 0), (dy, 1), outputs, row_packed=True)
+        return cls(layer.group_channels, height, width, (kh, kw), (sy, sx), (top, left), (dy, dx), outputs, row_packed=False)
+
+    @property
+    def steps(self) -> int:
+        """Steps of a window."""
+        return self.kernel[0] * self.kernel[1]
+
+    @property
+    def windows(self) -> int:
+        """Windows of an image."""
+        return self.outputs[0] * self.outputs[1]
+
+    @cached_property
+    def geometry(self) -> tuple[int, ...]:
+        """The same as one tuple, for the kernels."""
+        return (*self.kernel, *self.strides, *self.pads, *self.dilations, *self.outputs)
+
+    @cached_property
+    def uses(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """How many windows read each row and each column, ``[height]`` and ``[width]``; a place is read their product of times."""
+        down, across = (self._uses(size, axis) for axis, size in enumerate((self.height, self.width)))
+        return down, across
+
+    def _uses(self, size: int, axis: int) -> NDArray[np.int32]:
+        window = np.arange(self.outputs[axis])[:, None] * self.strides[axis] - self.pads[axis]
+        read = window + np.arange(self.kernel[axis]) * self.dilations[axis]
+        return np.bincount(read[(read >= 0) & (read < size)], minlength=size).astype(np.int32)
+
+    @property
+    def padded_steps(self) -> int:
+        """Steps that lie in the padding, over all windows."""
+        down, across = self.uses
+        return self.windows * self.steps - int(down.sum()) * int(across.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class RunTable:
+    """The runs that a step is cut into, and the lanes that they go to.
+
+    Parameters
+    ----------
+    starts, stops : int32 ``[runs]``
+        Values of each run.
+    run_lanes : int32 ``[runs]`` or None
+        The lane of each run, the same in every step (``lane_map = sliced``); None if runs go to the lanes in turn.
+    lanes : int
+    """
+
+    starts: NDArray[np.int32]
+    stops: NDArray[np.int32]
+    run_lanes: NDArray[np.int32] | None
+    lanes: int
+
+    @property
+    def runs(self) -> int:
+        """Runs of a step."""
+        return int(self.starts.size)
+
+    @property
+    def lengths(self) -> NDArray[np.int32]:
+        """Values of each run."""
+        return self.stops - self.starts
+
+    def lanes_in_use(self, steps: int) -> int:
+        """Return how many lanes have a value in a window of `steps` steps."""
+        if self.run_lanes is None:
+            return min(self.lanes, steps * self.runs)
+        return int(self.run_lanes[-1]) + 1
+
+    @cached_property
+    def lane_runs(self) -> NDArray[np.int32]:
+        """The first run of each lane in use, and the end (``sliced`` only)."""
+        assert self.run_lanes is not None  # noqa: S101 - a caller's mistake, not an input's
+        return np.searchsorted(self.run_lanes, np.arange(self.run_lanes[-1] + 2)).astype(np.int32)
+
+    def lane_order(self, steps: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+        """Return where each lane begins, and the step and run of each piece of its work, in order."""
+        step, run = (a.ravel() for a in np.indices((steps, self.runs), dtype=np.int32))
+        lane = np.arange(step.size) % self.lanes if self.run_lanes is None else self.run_lanes[run]
+        order = np.argsort(lane, kind="stable")
+        begins = np.searchsorted(lane[order], np.arange(self.lanes_in_use(steps) + 1)).astype(np.int32)
+        return begins, step[order], run[order]
+
+
+@lru_cache(maxsize=256)
+def run_table(values: int, lanes: int, brick: int, lane_map: str) -> RunTable:
+    """Cut a step of `values` values into runs of at most a brick.
+
+    ``sliced``: lane `l` owns the `l`-th of ``lanes`` equal slices of the step. ``interleaved``: the step is cut into bricks,
+    which go to the lanes in turn.
+    """
+    slice_size = -(-values // lanes) if lane_map == "sliced" else values
+    slices = np.arange(0, values, slice_size)
+    starts = (slices[:, None] + np.arange(0, slice_size, brick)).ravel()
+    ends = np.repeat(np.minimum(slices + slice_size, values), -(-slice_size // brick))
+    kept = starts < ends
+    starts, ends = starts[kept], ends[kept]
+    stops = np.minimum(starts + brick, ends)
+    run_lanes = (starts // slice_size).astype(np.int32) if lane_map == "sliced" else None
+    return RunTable(starts.astype(np.int32), stops.astype(np.int32), run_lanes, lanes)
