@@ -32,7 +32,7 @@ def _bytes_only(a: types.Type, b: types.Type) -> bool:
     return bool(a == types.uint8 and b == types.uint8)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _and_popcount(_context: Any, a: types.Type, b: types.Type) -> Any:
     def build(_ctx: Any, builder: ir.IRBuilder, _sig: Any, args: Any) -> Any:
         return builder.ctpop(builder.and_(*args))
@@ -40,7 +40,7 @@ def _and_popcount(_context: Any, a: types.Type, b: types.Type) -> Any:
     return types.uint8(a, b), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _larger(_context: Any, a: types.Type, b: types.Type) -> Any:
     def build(_ctx: Any, builder: ir.IRBuilder, _sig: Any, args: Any) -> Any:
         return builder.select(builder.icmp_unsigned(">", *args), *args)
@@ -48,7 +48,7 @@ def _larger(_context: Any, a: types.Type, b: types.Type) -> Any:
     return types.uint8(a, b), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _plus(_context: Any, a: types.Type, b: types.Type) -> Any:
     def build(_ctx: Any, builder: ir.IRBuilder, _sig: Any, args: Any) -> Any:
         return builder.add(*args)
@@ -59,14 +59,14 @@ def _plus(_context: Any, a: types.Type, b: types.Type) -> Any:
 # Numba compares the parameters of these with their bodies, annotations included: so they have none.
 @overload(and_popcount, inline="always")
 def _compile_and_popcount(a, b):  # type: ignore[no-untyped-def]
-    return (lambda a, b: _and_popcount(a, b)) if _bytes_only(a, b) else None
+    return (lambda a, b: _and_popcount(a, b)) if _bytes_only(a, b) else None  # type: ignore[call-arg]
 
 
 @overload(larger, inline="always")
 def _compile_larger(a, b):  # type: ignore[no-untyped-def]
-    return (lambda a, b: _larger(a, b)) if _bytes_only(a, b) else None
+    return (lambda a, b: _larger(a, b)) if _bytes_only(a, b) else None  # type: ignore[call-arg]
 
 
 @overload(plus, inline="always")
 def _compile_plus(a, b):  # type: ignore[no-untyped-def]
-    return (lambda a, b: _plus(a, b)) if _bytes_only(a, b) else None
+    return (lambda a, b: _plus(a, b)) if _bytes_only(a, b) else None  # type: ignore[call-arg]

@@ -6,6 +6,7 @@ They loop over the runs of a window and over places in the kernel, never over wi
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -195,7 +196,8 @@ def _step(
     x = np.arange(ow) * sx - left + kx * dx
     inside = ((y >= 0) & (y < values.shape[1]))[:, None] & ((x >= 0) & (x < values.shape[2]))
     seen = values[:, np.clip(y, 0, values.shape[1] - 1)[:, None], np.clip(x, 0, values.shape[2] - 1)]
-    return np.where(inside, seen, padding[:, None, None])
+    step: NDArray[np.int32] = np.where(inside, seen, padding[:, None, None])
+    return step
 
 
 def _sources(geometry: tuple[int, ...], height: int, width: int, start: int, count: int, pad: int) -> NDArray[np.intp]:
@@ -222,7 +224,8 @@ def _products(
 ) -> NDArray[np.int64]:
     """Return the products of a run in every window, tile and filter, ``[windows, tiles, filters]``."""
     a = _words(masks[g, run][:, place].T)
-    return np.bitwise_count(a[:, None, None] & _words(weights[g, p, q, :tiles])).astype(np.int64)
+    counts: NDArray[np.int64] = np.bitwise_count(a[:, None, None] & _words(weights[g, p, q, :tiles])).astype(np.int64)
+    return counts
 
 
 def weighted_cycles(
@@ -254,7 +257,7 @@ def weighted_cycles(
         filters = tile_filters[p][tile_filters[p] > 0].astype(np.int64)
         tile_most = np.zeros((count, filters.size), np.int64)
         brick_most = np.zeros(count, np.int64)
-        for begin, end in zip(lane_order[:-1], lane_order[1:], strict=True):
+        for begin, end in pairwise(lane_order):
             lane = np.full((count, filters.size), run_overhead * (end - begin), np.int64)
             lane_brick = np.full(count, run_overhead * (end - begin), np.int64)
             for step, run in zip(step_of[begin:end], run_of[begin:end], strict=True):
@@ -301,7 +304,7 @@ def free_filter_cycles(
         filters = tile_filters[p][tile_filters[p] > 0].astype(np.int64)
         in_use = np.arange(weights.shape[4]) < filters[:, None]  # [tiles, filters]
         tile_most = np.zeros((count, filters.size), np.int64)
-        for begin, end in zip(lane_order[:-1], lane_order[1:], strict=True):
+        for begin, end in pairwise(lane_order):
             lane = np.zeros((count, *in_use.shape), np.int64)
             for step, run in zip(step_of[begin:end], run_of[begin:end], strict=True):
                 place = source[step]

@@ -69,7 +69,8 @@ class PreparedLayer:
         weights = layer.weights.reshape(layer.groups, layer.group_filters, -1)
         out = np.zeros((layer.groups, weights.shape[2]), np.int32)
         self._kernels.weight_counts(np.ascontiguousarray(weights), self._weight_threshold, filters, out, shared)
-        return out.reshape(-1, *layer.kernel_size)
+        by_place: NDArray[np.int32] = out.reshape(-1, *layer.kernel_size)
+        return by_place
 
     @property
     def _weight_threshold(self) -> int:
@@ -118,7 +119,7 @@ class PreparedLayer:
         return "row" if self.layer.is_row_packed(organisation.brick, organisation.packing) else "brick"
 
     def brick_counts(self, brick: int, packing: Packing) -> Bytes:
-        """Return the effectual values of every storage brick, ``[N, groups, H, W, bricks]`` (row-packed ``[N, groups, H, bricks]``)."""
+        """Return the effectual values of every storage brick, ``[N, groups, H, W, bricks]``, without `W` if row-packed."""
         key = ("brick_counts", brick, packing)
         if key not in self._cache:
             self._cache[key] = brick_counts(self.bits.view(np.bool_), brick, self.layer.groups, packing)
@@ -245,7 +246,7 @@ class PreparedLayer:
         return self.layer.images * self.layer.groups
 
     def _step_bits(self, organisation: Organisation, steps: StepMap) -> Bytes:
-        """Return the seen bits by step: ``[maps, values, places]``, or padded rows ``[maps, height, padded width * channels]``."""
+        """Return the seen bits by step, ``[maps, values, places]``; row-packed, padded rows ``[maps, height, values]``."""
         layer, seen = self.layer, self.seen(organisation)
         maps = seen.reshape(self._maps, layer.group_channels, *layer.input_size)
         if not steps.row_packed:

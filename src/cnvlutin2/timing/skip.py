@@ -90,7 +90,8 @@ def _pass_filters(prepared: PreparedLayer, organisation: Organisation) -> NDArra
     tiles = min(organisation.tiles, -(-count // per_tile))
     passes = -(-count // organisation.filters)
     begin = np.arange(passes)[:, None] * organisation.filters + np.arange(tiles) * per_tile
-    return np.clip(count - begin, 0, per_tile).astype(np.int32)
+    filters: NDArray[np.int32] = np.clip(count - begin, 0, per_tile).astype(np.int32)
+    return filters
 
 
 def _sums_without_weights(prepared: PreparedLayer, organisation: Organisation, products: Counts) -> _Sums:

@@ -70,7 +70,7 @@ class StepMap:
 
     @cached_property
     def uses(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """How many windows read each row and each column, ``[height]`` and ``[width]``; a place is read their product of times."""
+        """How many windows read each row and each column, ``[height]`` and ``[width]``; their product read a place."""
         down, across = (self._uses(size, axis) for axis, size in enumerate((self.height, self.width)))
         return down, across
 

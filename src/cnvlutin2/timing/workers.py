@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -43,5 +44,5 @@ def split(task: Callable[[int, int], T], size: int, jobs: int, grain: int = 1) -
     if parts == 1:
         return [task(0, size)]
     edges = [size * i // parts for i in range(parts + 1)]
-    futures = [_pool(jobs).submit(task, a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    futures = [_pool(jobs).submit(task, a, b) for a, b in pairwise(edges)]
     return [future.result() for future in futures]
