@@ -1,0 +1,221 @@
+"""Networks of layer traces: a directory of `.npz` files, or a single one (`cnvlutin2.network.trace_file` has the format)."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from cnvlutin2.errors import NetworkError, OutputError
+from cnvlutin2.network.base import Inputs, LeftOut, Network, Numeric, rethreshold
+from cnvlutin2.network.layer import Layer
+from cnvlutin2.network.trace_file import read_plan, read_values, save_trace
+
+__all__ = ["TraceNetwork", "TraceWriter", "save_trace", "save_traces"]
+
+
+class TraceNetwork(Network):
+    """A network read from traces; `open` makes one.
+
+    Files are checked when they are opened; their arrays are read one layer at a time, when the layer's turn comes.
+    """
+
+    def __init__(self, name: str, plans: Sequence[tuple[Path, Layer]], left_out: Sequence[LeftOut] = ()) -> None:
+        self.name = name
+        self.left_out = tuple(left_out)
+        self._plans = tuple(plans)
+
+    @classmethod
+    def open(cls, path: str | Path) -> TraceNetwork:
+        """Open a directory of traces, or a single trace.
+
+        A directory's ``.npz`` files are the network's layers in the order of their names (other files are ignored), its
+        first file the network's first layer. A single trace is not a network's first layer.
+
+        Filters at the end that a trace's groups do not divide belong to no group: they are listed in `left_out`.
+
+        Parameters
+        ----------
+        path : str or Path
+
+        Raises
+        ------
+        NetworkError
+            If there is no trace, or one is damaged, does not fit together, or has the name of another. Names the file.
+        """
+        path = Path(path)
+        plans: list[tuple[Path, Layer]] = []
+        left_out = []
+        seen: dict[str, Path] = {}
+        for file in _files(path):
+            plan, odd_filters = read_plan(file)
+            if plan.name in seen:
+                raise NetworkError(f"{file}: its layer is called {plan.name!r} like that of {seen[plan.name].name}; rename one")
+            seen[plan.name] = file
+            plans.append((file, replace(plan, first=file != path and not plans)))
+            if odd_filters:
+                reason = f"{odd_filters} of {plan.filters + odd_filters} filters are in none of the {plan.groups} equal groups"
+                left_out.append(LeftOut(plan.name, "filters", reason))
+        return cls(path.resolve().name.removesuffix(".npz"), plans, left_out)
+
+    def layer_names(self) -> Sequence[str]:
+        """Return the names of the layers in order, without reading their arrays."""
+        return [plan.name for _, plan in self._plans]
+
+    def layers(self, inputs: Inputs | None, numeric: Numeric) -> Iterator[Layer]:
+        """Read the layers one after another.
+
+        Raises
+        ------
+        NetworkError
+            If a file is damaged or has changed since it was opened, or if inputs are given.
+        """
+        if inputs is not None:
+            raise NetworkError(f"trace {self.name!r} holds its activations and takes no inputs")
+        for file, plan in self._plans:
+            layer = read_values(file, plan)
+            try:
+                layer = rethreshold(layer, numeric)
+            except NetworkError as error:
+                raise NetworkError(f"{file}: {error}") from None
+            yield layer
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    try:
+        files = sorted((file for file in path.iterdir() if file.suffix == ".npz"), key=lambda file: file.name)
+    except OSError as error:
+        raise NetworkError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if not files:
+        raise NetworkError(f"{path}: this directory has no layer traces (.npz)")
+    return files
+
+
+@dataclass
+class _Written:
+    """A layer that was added: its first batch, without values, its file, and the later batches."""
+
+    plan: Layer
+    file: Path
+    more: list[Path] = field(default_factory=list)
+    images: int = 0
+
+
+class TraceWriter:
+    """Writes layers as a directory of traces, as they come; a context manager.
+
+    The traces appear in the directory when the ``with`` block ends well; if it raises, the directory is as it was. A
+    layer may come in batches of consecutive images. File names carry the order of the layers.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Made if it is not there; it must have no traces in it.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written to or has traces already.
+    NetworkError
+        From `add`, for two different layers of one name.
+
+    Examples
+    --------
+    >>> with TraceWriter("traces") as writer:
+    ...     for layer in network.layers(None, Numeric()):
+    ...         writer.add(layer)
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        self._directory = Path(directory)
+        self._layers: dict[str, _Written] = {}
+        self._temporary = Path()
+        self._made_directory = False
+
+    def __enter__(self) -> Self:
+        if self._directory.is_dir() and any(self._directory.glob("*.npz")):
+            raise OutputError(f"{self._directory}: has layer traces already; remove them or give another directory")
+        try:
+            self._made_directory = not self._directory.exists()
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=self._directory))
+        except OSError as error:
+            raise OutputError(f"{self._directory}: cannot be written: {error.strerror or error}") from None
+        return self
+
+    def add(self, layer: Layer) -> None:
+        """Write a layer, or a further batch of it."""
+        known = self._layers.get(layer.name)
+        if known is None:
+            stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", layer.name)[:80]
+            file = self._temporary / f"{len(self._layers):04}-{stem}.npz"
+            save_trace(layer, file)
+            zero = np.zeros((), np.int16)
+            plan = replace(
+                layer,
+                activations=np.broadcast_to(zero, layer.activations.shape),
+                weights=np.broadcast_to(zero, layer.weights.shape),
+            )
+            self._layers[layer.name] = _Written(plan, file, images=layer.images)
+            return
+        same = layer.activations.shape[1:] == known.plan.activations.shape[1:] and layer.weights.shape == known.plan.weights.shape
+        if layer.first_image != known.plan.first_image + known.images or not same:
+            raise NetworkError(f"two layers are called {layer.name!r}; their traces need different names")
+        batch = known.file.with_suffix(f".{len(known.more)}.npy")
+        try:
+            np.save(batch, layer.activations, allow_pickle=False)
+        except OSError as error:
+            raise OutputError(f"{self._directory}: cannot be written: {error.strerror or error}") from None
+        known.more.append(batch)
+        known.images += layer.images
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        except OSError as failure:
+            raise OutputError(f"{self._directory}: cannot be written: {failure.strerror or failure}") from None
+        finally:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            if self._made_directory and not any(self._directory.iterdir()):
+                self._directory.rmdir()
+
+    def _finish(self) -> None:
+        """Join the batches of each layer, then move all files to their place."""
+        for written in self._layers.values():
+            if written.more:
+                first = read_values(written.file, written.plan)
+                batches = [np.load(batch, allow_pickle=False) for batch in written.more]
+                save_trace(replace(first, activations=np.concatenate([first.activations, *batches])), written.file)
+        for written in self._layers.values():
+            written.file.replace(self._directory / written.file.name)
+
+
+def save_traces(layers: Iterable[Layer], directory: str | Path) -> list[Path]:
+    """Write layers as a directory of traces, all or none.
+
+    Parameters
+    ----------
+    layers : iterable of Layer
+        In the network's order; taken one at a time.
+    directory : str or Path
+        Made if it is not there; it must have no traces in it.
+
+    Returns
+    -------
+    list of Path
+        The traces, in order.
+    """
+    with TraceWriter(directory) as writer:
+        for layer in layers:
+            writer.add(layer)
+    return _files(Path(directory))
