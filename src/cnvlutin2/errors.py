@@ -8,7 +8,8 @@
     │   └── UnsupportedLayer            a layer that has no meaning on this hardware
     ├── FormatError (ValueError)        an encoded stream or container is damaged
     ├── OutputError (OSError)           a result cannot be written
-    └── ToolMissing (ImportError)       an optional part is not installed
+    ├── ToolMissing (ImportError)       an optional part is not installed
+    └── VerificationError               the model contradicts itself: a defect of this package
 
 Every message is one line: it names the file or the thing, what is wrong with it, and the remedy.
 The command line prints it to stderr and exits with code 2.
@@ -60,3 +61,7 @@ class OutputError(Cnvlutin2Error, OSError):
 
 class ToolMissing(Cnvlutin2Error, ImportError):
     """An optional part is not installed; the message names the extra that brings it."""
+
+
+class VerificationError(Cnvlutin2Error):
+    """The model contradicts itself: a defect of this package, never of the input."""

@@ -317,3 +317,44 @@ def free_filter_cycles(
             np.maximum(tile_most, slowest + run_overhead * (end - begin), out=tile_most)
         np.add.at(tile_totals[:, g, p, : filters.size], image, tile_most)
         np.add.at(windows[:, g, p], image, tile_most.max(axis=1))
+
+
+def execute(
+    masks: Bytes,
+    weight_masks: Bytes,
+    filters_per_tile: int,
+    lane_order: NDArray[np.int32],
+    step_of: NDArray[np.int32],
+    run_of: NDArray[np.int32],
+    starts: NDArray[np.int32],
+    values: NDArray[np.int16],
+    weights: NDArray[np.int16],
+    source: NDArray[np.int32],
+    image_windows: int,
+    first: int,
+    last: int,
+    out: Ints,
+    products: Ints,
+) -> None:
+    """Walk every lane's runs and accumulate the products of the offsets that its masks hold."""
+    groups, runs, planes = masks.shape[:3]
+    filters = weights.shape[3]
+    tiles, slots = weight_masks.shape[3:5]
+    image = np.arange(first, last) // image_windows
+    p, inside = np.divmod(np.arange(filters), max(1, tiles * filters_per_tile))
+    t, slot = np.divmod(inside, filters_per_tile)
+    for g in range(groups):
+        for step, run in zip(step_of[: lane_order[-1]], run_of[: lane_order[-1]], strict=True):
+            place = source[step, first:last]
+            for byte, bit in np.ndindex(planes, 8):
+                busy = (masks[g, run, byte, place] >> bit) & 1
+                if not busy.any():
+                    continue
+                value = starts[run] + 8 * byte + bit
+                wanted = np.ones(filters, np.int64)
+                if weight_masks.size:
+                    mask = weight_masks[g, p, step * runs + run, t, slot if slots > 1 else 0, byte]
+                    wanted = ((mask >> bit) & 1).astype(np.int64)
+                a = values[g, value, place].astype(np.int64) * busy
+                out[g, first:last] += a[:, None] * (weights[g, step, value] * wanted)
+                np.add.at(products, image, busy * wanted.sum())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -123,7 +124,7 @@ class Organisation(BaseModel):
         return self.layer_mode.get(layer, self.layer_mode.get("first", default) if first else default)
 
     @classmethod
-    def parse(cls, values: dict[str, object], source: str = "") -> Organisation:
+    def parse(cls, values: Mapping[str, object], source: str = "") -> Organisation:
         """Validate a mapping, as read from YAML.
 
         Raises
@@ -132,7 +133,7 @@ class Organisation(BaseModel):
             Names the key, what is wrong and what is allowed.
         """
         try:
-            return cls.model_validate(values)
+            return cls.model_validate(dict(values))
         except ValidationError as error:
             raise _as_config_error(error, source) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,16 +31,18 @@ class PreparedLayer:
     layer : Layer
     jobs : int, optional
         Threads; by default all processors.
+    kernels : module, optional
+        `cnvlutin2.kernels.backend`, by default as the environment asks.
 
     Notes
     -----
     A *map* is one group of one image: maps are numbered image by image, group by group inside.
     """
 
-    def __init__(self, layer: Layer, jobs: int | None = None) -> None:
+    def __init__(self, layer: Layer, jobs: int | None = None, kernels: ModuleType | None = None) -> None:
         self.layer = layer
         self.jobs = default_jobs() if jobs is None else jobs
-        self._kernels = backend()
+        self.kernels = backend() if kernels is None else kernels
         self._cache: dict[tuple[object, ...], NDArray[np.generic]] = {}
 
     @cached_property
@@ -68,7 +71,7 @@ class PreparedLayer:
         layer = self.layer
         weights = layer.weights.reshape(layer.groups, layer.group_filters, -1)
         out = np.zeros((layer.groups, weights.shape[2]), np.int32)
-        self._kernels.weight_counts(np.ascontiguousarray(weights), self._weight_threshold, filters, out, shared)
+        self.kernels.weight_counts(np.ascontiguousarray(weights), self._weight_threshold, filters, out, shared)
         by_place: NDArray[np.int32] = out.reshape(-1, *layer.kernel_size)
         return by_place
 
@@ -84,7 +87,8 @@ class PreparedLayer:
     @cached_property
     def activation_counts(self) -> Counts:
         """Effectual activations stored, ``[N]``."""
-        return np.count_nonzero(self.bits.reshape(self.layer.images, -1), axis=1).astype(np.int64)
+        counts: Counts = np.count_nonzero(self.bits.reshape(self.layer.images, -1), axis=1).astype(np.int64)
+        return counts
 
     @cached_property
     def effectual_weight_count(self) -> int:
@@ -100,7 +104,7 @@ class PreparedLayer:
         out = np.empty((flat.shape[0], kh, kw), np.int32)
 
         def task(first: int, last: int) -> None:
-            self._kernels.position_counts(flat[first:last], geometry, out[first:last])
+            self.kernels.position_counts(flat[first:last], geometry, out[first:last])
 
         split(task, flat.shape[0], self.jobs, 1 + _THREAD_GRAIN // (flat[0].size * kw))
         return out.reshape(layer.images, -1, kh, kw)
@@ -152,9 +156,9 @@ class PreparedLayer:
             def task(first: int, last: int) -> None:
                 if steps.row_packed:
                     hop = self.layer.strides[1] * self.layer.group_channels
-                    self._kernels.row_run_counts(bits[first:last], runs.starts, runs.stops, hop, out[first:last])
+                    self.kernels.row_run_counts(bits[first:last], runs.starts, runs.stops, hop, out[first:last])
                 else:
-                    self._kernels.run_counts(bits[first:last], runs.starts, runs.stops, out[first:last])
+                    self.kernels.run_counts(bits[first:last], runs.starts, runs.stops, out[first:last])
 
             split(task, self._maps, self.jobs, 1 + _THREAD_GRAIN // bits[0].size)
             self._cache[key] = out
@@ -173,9 +177,9 @@ class PreparedLayer:
             def task(first: int, last: int) -> None:
                 if steps.row_packed:
                     hop = self.layer.strides[1] * self.layer.group_channels
-                    self._kernels.row_run_masks(bits[first:last], runs.starts, runs.stops, hop, masks[first:last])
+                    self.kernels.row_run_masks(bits[first:last], runs.starts, runs.stops, hop, masks[first:last])
                 else:
-                    self._kernels.run_masks(bits[first:last], runs.starts, runs.stops, masks[first:last])
+                    self.kernels.run_masks(bits[first:last], runs.starts, runs.stops, masks[first:last])
 
             split(task, self._maps, self.jobs, 1 + _THREAD_GRAIN // bits[0].size)
             out = np.zeros((groups, runs.runs, planes, images * places + 1), np.uint8)
@@ -224,7 +228,7 @@ class PreparedLayer:
             weights = np.ascontiguousarray(layer.weights)
 
             def task(first: int, last: int) -> None:
-                self._kernels.weight_masks(
+                self.kernels.weight_masks(
                     weights,
                     self._weight_threshold,
                     layer.group_filters,

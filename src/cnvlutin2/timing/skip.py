@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels import backend
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing.prepared import NO_ROWS, PreparedLayer, dot
 from cnvlutin2.timing.slots import Counts, complete
@@ -97,7 +96,7 @@ def _pass_filters(prepared: PreparedLayer, organisation: Organisation) -> NDArra
 def _sums_without_weights(prepared: PreparedLayer, organisation: Organisation, products: Counts) -> _Sums:
     """Every filter of every tile does the same: one pass stands for all."""
     layer, steps, runs = prepared.layer, prepared.steps(organisation), prepared.runs(organisation)
-    kernels = backend()
+    kernels = prepared.kernels
     counts, rows = prepared.run_counts(organisation), prepared.run_rows(organisation)
     overhead = organisation.run_overhead
     cost = np.empty(counts.shape, np.uint8 if overhead + organisation.brick < 256 else np.int32)
@@ -132,7 +131,7 @@ def _sums_without_weights(prepared: PreparedLayer, organisation: Organisation, p
 def _sums_with_weights(prepared: PreparedLayer, organisation: Organisation, products: Counts) -> _Sums:
     """Activation runs against the filters' own masks: the pairs that the weight kernels count."""
     layer, steps, runs = prepared.layer, prepared.steps(organisation), prepared.runs(organisation)
-    kernels = backend()
+    kernels = prepared.kernels
     images, groups = layer.images, layer.groups
     masks, weights = prepared.run_masks(organisation), prepared.weight_masks(organisation)
     rows = _padded_rows(prepared, organisation)

@@ -4,6 +4,7 @@ Arrays are C-contiguous. A *map* is one group of one image; the positions of a m
 `x`). All kernels release the interpreter's lock, so that threads can share a layer.
 """
 
+from cnvlutin2.kernels.numba_path.execute import execute
 from cnvlutin2.kernels.numba_path.masks import (
     row_run_counts,
     row_run_masks,
@@ -22,6 +23,7 @@ from cnvlutin2.kernels.numba_path.windows import (
 
 __all__ = [
     "BLOCK",
+    "execute",
     "free_filter_cycles",
     "interleaved_window_cycles",
     "position_counts",

@@ -1,0 +1,87 @@
+"""The command group: loads a command when it is called, and turns errors into one line."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+from cnvlutin2.errors import Cnvlutin2Error, VerificationError
+
+COMMANDS = {
+    "run": ("cnvlutin2.cli.run:run_command", "Count the cycles of a network on accelerators."),
+    "archs": ("cnvlutin2.cli.archs:archs_command", "List the organisations, or print one as YAML."),
+    "formats": ("cnvlutin2.cli.formats:formats_command", "Compare what the encodings cost on a network's activations."),
+    "encode": ("cnvlutin2.cli.encode:encode_command", "Encode an array into a container."),
+    "decode": ("cnvlutin2.cli.encode:decode_command", "Decode a container into an array."),
+    "inspect": ("cnvlutin2.cli.encode:inspect_command", "Say what a container holds."),
+}
+
+EXIT_BAD_INPUT = 2
+EXIT_VERIFICATION = 3
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, so that `--help` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order of importance."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; an error of the user's is one line on stderr and exit code 2."""
+        warnings.showwarning = _show_warning
+        try:
+            return super().invoke(ctx)
+        except Cnvlutin2Error as error:
+            if ctx.params.get("debug"):
+                raise
+            click.echo(f"cnvlutin2: error: {' '.join(str(error).split())}", err=True)
+            ctx.exit(EXIT_VERIFICATION if isinstance(error, VerificationError) else EXIT_BAD_INPUT)
+        except MemoryError:
+            click.echo("cnvlutin2: error: not enough memory; use fewer images (--limit) or a smaller network", err=True)
+            ctx.exit(EXIT_BAD_INPUT)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    click.echo(f"cnvlutin2: warning: {message}", err=True)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("cnvlutin2"), prog_name="cnvlutin2")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def group(debug: bool) -> None:
+    """Exact cycles, encodings, traffic and energy of the Cnvlutin2 zero-skipping accelerators, from real networks.
+
+    \b
+    Examples:
+      cnvlutin2 run                                     the bundled network on its own test images
+      cnvlutin2 run model.onnx --input photo.jpg        your network, your input
+      cnvlutin2 run vgg19 --weight-density 0.3 --arch cnv2-weights
+      cnvlutin2 archs                                   what can be simulated
+      cnvlutin2 formats model.onnx --input photo.jpg    what the encodings cost
+
+    Results go to stdout, all else to stderr. Exit codes: 0 done, 2 the command or its input is wrong, 3 --verify failed.
+    """
+
+
+def main() -> None:
+    """Run the command line."""
+    sys.exit(group(prog_name="cnvlutin2"))

@@ -1,0 +1,50 @@
+"""Reading options that are more than a word: thresholds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from cnvlutin2.errors import ConfigError
+from cnvlutin2.network import Threshold, Thresholds
+
+FORMS = "an integer is LSBs, 'real:X' real units, FILE.yaml a map of layer (or default) to either"
+
+
+def read_thresholds(text: str | None, option: str) -> Thresholds:
+    """Read a threshold option: ``8``, ``real:0.05``, or a YAML file that maps layers (and ``default``) to these.
+
+    Raises
+    ------
+    ConfigError
+        Names the option or file and what is allowed.
+    """
+    if text is None:
+        return Thresholds()
+    if not text.endswith((".yaml", ".yml")):
+        return Thresholds(_threshold(text, "", option))
+    path = Path(text)
+    try:
+        values = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}", source=option) from None
+    except (YAMLError, ValueError) as error:
+        raise ConfigError(f"not valid YAML: {' '.join(str(error).split())}", source=str(path)) from None
+    if not isinstance(values, dict) or not values:
+        raise ConfigError(f"thresholds are a YAML map of layer to value ({FORMS})", source=str(path))
+    layers = {str(name): _threshold(str(value), str(name), str(path)) for name, value in values.items()}
+    return Thresholds(layers.pop("default", None), layers)
+
+
+def _threshold(text: str, where: str, source: str) -> Threshold:
+    real = text.startswith("real:")
+    try:
+        value = float(text.removeprefix("real:")) if real else int(text)
+    except ValueError:
+        raise ConfigError(f"cannot read the threshold {text!r}: {FORMS}", where, source) from None
+    if not (0 < value < 1e30 if real else 1 <= value <= 1 << 15):
+        allowed = "above 0" if real else f"from 1 to {1 << 15}"
+        raise ConfigError(f"the threshold {text} is out of range: it is {allowed}", where, source)
+    return Threshold(value, real)

@@ -1,0 +1,254 @@
+"""`simulate`: networks, organisations and inputs to `Results`."""
+
+from __future__ import annotations
+
+import platform
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from cnvlutin2.encodings import footprints
+from cnvlutin2.errors import ConfigError
+from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Network, Numeric, Threshold, Thresholds
+from cnvlutin2.organisation import Organisation, load_organisations
+from cnvlutin2.results.model import Counts, LayerInfo, LayerResult, NetworkResult, Results
+from cnvlutin2.timing import PreparedLayer, Timing, time_layer
+from cnvlutin2.timing.layer import LayerTiming
+from cnvlutin2.timing.verify import verify_layer
+
+DEFAULT_ORGANISATIONS = "cnv,cnv2-dispatch,cnv2-weights"
+
+Progress = Callable[[str, int, int], None]
+"""Called with a layer's name, how many layers are done, and how many there are."""
+
+
+@dataclass
+class _Collected:
+    """What has been found of one layer under one organisation, batch by batch."""
+
+    info: LayerInfo
+    timings: list[LayerTiming] = field(default_factory=list)
+    effectual_macs: list[Counts] = field(default_factory=list)
+    densities: list[np.ndarray[tuple[int], np.dtype[np.float64]]] = field(default_factory=list)
+    footprints: list[dict[str, Counts]] = field(default_factory=list)
+
+
+def simulate(
+    network: Network | Layer | Sequence[Layer] | str | Path,
+    inputs: Inputs | str | Path | Sequence[str | Path] | np.ndarray[tuple[int, ...], np.dtype[np.generic]] | None = None,
+    organisations: str | Path | Organisation | Iterable[str | Path | Organisation] = DEFAULT_ORGANISATIONS,
+    *,
+    thresholds: Thresholds | int | None = None,
+    weight_thresholds: Thresholds | int | None = None,
+    quantised: bool = False,
+    jobs: int | None = None,
+    verify: bool = False,
+    progress: Progress | None = None,
+) -> Results:
+    """Count the cycles of a network on accelerators.
+
+    Parameters
+    ----------
+    network : Network, Layer, sequence of Layer, str or Path
+        Layers made from NumPy arrays, or what `cnvlutin2.network.open_network` opens: an ONNX file, a layer trace, a folder of
+        traces, the name of a bundled network or of a topology.
+    inputs : Inputs, array, path or paths, optional
+        What to run the network on: photographs, ``.npy`` batches, folders, or an array in the network's own layout. A bundled
+        network has its own; traces and topologies take none.
+    organisations : str, Path, Organisation, or several of them
+        Presets, a comma list, YAML files, objects; ``"all"`` for every preset.
+    thresholds, weight_thresholds : Thresholds or int, optional
+        Magnitudes from which activations and weights are effectual; an int is in LSBs, for all layers.
+    quantised : bool
+        Execute the network on quantised values too (thresholds above 1 imply it), where it can be executed.
+    jobs : int, optional
+        Threads; by default all processors. Results do not depend on it.
+    verify : bool
+        Check on every layer that what each organisation multiplies adds up to the convolution.
+    progress : callable, optional
+
+    Returns
+    -------
+    Results
+
+    Raises
+    ------
+    ConfigError, NetworkError
+        For what cannot be used; the message names it and the remedy.
+    VerificationError
+        With `verify`, if the model contradicts itself.
+    """
+    chosen = load_organisations(organisations)
+    source = as_network(network)
+    given = _as_inputs(source, inputs)
+    limits = _as_thresholds(thresholds), _as_thresholds(weight_thresholds)
+    names = list(source.layer_names())
+    for limit, what in zip(limits, ("threshold", "weight threshold"), strict=True):
+        limit.check_names(names, what)
+    _check_layer_modes(chosen, names)
+    collected: dict[tuple[str, str], _Collected] = {}
+    accuracy = None
+    by_width = _by_width(chosen)
+    for done, (data_bits, group) in enumerate(by_width.items()):
+        numeric = Numeric(data_bits, *limits, quantised=quantised)
+        seen: dict[str, None] = {}
+        for layer in source.layers(given, numeric):
+            _simulate_layer(layer, group, collected, jobs, verify=verify)
+            seen[layer.name] = None
+            if progress is not None:
+                progress(layer.name, done * len(names) + len(seen), len(by_width) * len(names))
+        accuracy = accuracy or source.accuracy
+    layers = [
+        _finish(organisation.name, collected[name, organisation.name])
+        for name in dict.fromkeys(name for name, _ in collected)
+        for organisation in chosen
+    ]
+    images = list(given.names) if given else [str(i) for i in range(layers[0].cycles.size)]
+    found = NetworkResult(source.name, images, layers, source.left_out, accuracy, given.hashes if given else {})
+    settings = {
+        "thresholds": _described(limits[0]),
+        "weight_thresholds": _described(limits[1]),
+        "quantised": quantised,
+        "verified": verify,
+    }
+    return Results([found], {o.name: o for o in chosen}, {**versions(), **settings})
+
+
+def as_network(network: Network | Layer | Sequence[Layer] | str | Path) -> Network:
+    """Return a network from whatever names or holds one."""
+    if isinstance(network, Network):
+        return network
+    if isinstance(network, Layer):
+        return ArrayNetwork([network], network.name)
+    if isinstance(network, (str, Path)):
+        from cnvlutin2.network.open import open_network
+
+        return open_network(network)
+    return ArrayNetwork(network)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions on which numbers may depend."""
+    packages = ("cnvlutin2", "numpy", "onnx", "onnxruntime", "numba")
+    return {"python": platform.python_version(), "machine": platform.machine()} | {p: version(p) for p in packages}
+
+
+def _as_inputs(network: Network, inputs: object) -> Inputs | None:
+    if inputs is None and not network.takes_inputs:
+        return None
+    if inputs is None or isinstance(inputs, Inputs):
+        from cnvlutin2.network.inputs import default_inputs
+
+        return inputs if inputs is not None else default_inputs(network)
+    if isinstance(inputs, np.ndarray):
+        return Inputs(inputs, [str(i) for i in range(len(inputs))])
+    from cnvlutin2.network.inputs import load_inputs
+
+    paths = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)  # type: ignore[call-overload]
+    return load_inputs(network, paths)
+
+
+def _as_thresholds(limits: Thresholds | int | None) -> Thresholds:
+    if isinstance(limits, Thresholds):
+        return limits
+    return Thresholds() if limits is None else Thresholds(Threshold(limits))
+
+
+def _described(limits: Thresholds) -> dict[str, str]:
+    every = {} if limits.default is None else {"default": limits.default}
+    return {name: f"{t.value:g}{' real' if t.real else ''}" for name, t in {**every, **limits.layers}.items()}
+
+
+def _check_layer_modes(organisations: Sequence[Organisation], names: Sequence[str]) -> None:
+    for organisation in organisations:
+        modes = organisation.layer_mode
+        for key in modes if isinstance(modes, dict) else ():
+            if key not in ("default", "first", *names):
+                message = f"no layer is called {key!r}; the layers are {', '.join(names)}"
+                raise ConfigError(message, where=f"layer_mode.{key}", source=organisation.name)
+
+
+def _by_width(organisations: Sequence[Organisation]) -> Mapping[int, list[Organisation]]:
+    groups: dict[int, list[Organisation]] = defaultdict(list)
+    for organisation in organisations:
+        groups[organisation.data_bits].append(organisation)
+    return groups
+
+
+def _simulate_layer(
+    layer: Layer,
+    organisations: Sequence[Organisation],
+    collected: dict[tuple[str, str], _Collected],
+    jobs: int | None,
+    *,
+    verify: bool,
+) -> None:
+    prepared = PreparedLayer(layer, jobs)
+    stored: dict[tuple[object, ...], dict[str, Counts]] = {}
+    values = layer.activations[0].size
+    for organisation, timing in zip(organisations, time_layer(prepared, organisations), strict=True):
+        key = (organisation.brick, organisation.data_bits, organisation.packing, organisation.pointer_group)
+        if key not in stored:
+            stored[key] = _footprints(layer, *key)
+        entry = collected.setdefault((layer.name, organisation.name), _Collected(_info(prepared)))
+        entry.timings.append(timing)
+        entry.effectual_macs.append(prepared.effectual_macs)
+        entry.densities.append(prepared.activation_counts / values)
+        entry.footprints.append(stored[key])
+        if verify:
+            for mode, found in (("skip", timing.skip), ("dense", timing.dense)):
+                if found is not None:
+                    verify_layer(prepared, organisation, mode, found.slots)
+
+
+def _footprints(layer: Layer, brick: int, data_bits: int, packing: str, pointer_group: int) -> dict[str, Counts]:
+    by_image = [footprints(layer, i, brick, data_bits, packing, pointer_group) for i in range(layer.images)]
+    return {name: np.array([bits[name] for bits in by_image], np.int64) for name in by_image[0]}
+
+
+def _info(prepared: PreparedLayer) -> LayerInfo:
+    layer = prepared.layer
+    return LayerInfo(
+        name=layer.name,
+        kind=layer.kind,
+        input_shape=(layer.activations.shape[1], *layer.input_size),
+        weight_shape=(layer.filters, layer.group_channels, *layer.kernel_size),
+        output_shape=(layer.filters, *layer.output_size),
+        groups=layer.groups,
+        strides=layer.strides,
+        pads=layer.pads,
+        dilations=layer.dilations,
+        threshold=layer.threshold,
+        weight_threshold=layer.weight_threshold,
+        first=layer.first,
+        macs=layer.macs,
+        weight_density=prepared.effectual_weight_count / layer.weights.size,
+    )
+
+
+def _finish(arch: str, entry: _Collected) -> LayerResult:
+    """Join the batches; settle `auto`, one flag a layer, for all images together."""
+    mode = entry.timings[0].mode
+    if mode == "auto":
+        cycles = {m: sum(int(t.cycles.sum()) for t in _of(entry.timings, m)) for m in ("dense", "skip")}
+        mode = "skip" if cycles["skip"] < cycles["dense"] else "dense"
+    chosen = _of(entry.timings, mode)
+    return LayerResult(
+        layer=entry.info,
+        arch=arch,
+        mode=mode,
+        cycles=np.concatenate([t.cycles for t in chosen]),
+        effectual_macs=np.concatenate(entry.effectual_macs),
+        dense_cycles=entry.timings[0].dense_cycles,
+        slots=np.concatenate([t.slots for t in chosen]),
+        activation_density=np.concatenate(entry.densities),
+        footprint_bits={n: np.concatenate([f[n] for f in entry.footprints]) for n in entry.footprints[0]},
+    )
+
+
+def _of(timings: Sequence[LayerTiming], mode: str) -> list[Timing]:
+    return [t for t in ((t.skip if mode == "skip" else t.dense) for t in timings) if t is not None]

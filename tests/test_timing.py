@@ -1,0 +1,219 @@
+"""The timing model against the slow reference, the shared vectors, published cycles and its own laws; both sets of kernels."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cnvlutin2.kernels import backend
+from cnvlutin2.network import Layer
+from cnvlutin2.network.base import Numeric
+from cnvlutin2.network.traces import TraceNetwork
+from cnvlutin2.organisation import Organisation, preset, preset_names, with_overrides
+from cnvlutin2.testing import layers, organisations
+from cnvlutin2.timing import SLOT_KINDS, PreparedLayer, Timing, time_layer
+
+SYNCS = [(f, t) for f in ("brick", "window") for t in ("brick", "window", "layer")]
+
+
+@pytest.fixture(params=["numba", "numpy"], scope="module")
+def kernels(request: pytest.FixtureRequest) -> ModuleType:
+    return backend(request.param)
+
+
+def run(layer: Layer, organisation: Organisation, kernels: ModuleType | None = None, jobs: int = 1) -> Timing:
+    timing = time_layer(PreparedLayer(layer, jobs, kernels), [organisation])[0]
+    found = timing.skip or timing.dense
+    assert found is not None
+    return found
+
+
+class TestAgainstReference:
+    @given(layers(), organisations())
+    @settings(max_examples=250)
+    def test_any_layer_and_organisation(self, kernels: ModuleType, layer: Layer, organisation: Organisation) -> None:
+        mode = organisation.mode_for(layer.name, first=layer.first)
+        for way in ("skip", "dense") if mode == "auto" else (mode,):
+            chosen = with_overrides(organisation, {"layer_mode": way}) if mode == "auto" else organisation
+            expected = reference.simulate(layer, chosen.model_dump())
+            prepared = PreparedLayer(layer, 1, kernels)
+            timing = time_layer(prepared, [chosen])[0]
+            found = timing.skip or timing.dense
+            assert found is not None
+            assert found.cycles.tolist() == [r.cycles for r in expected]
+            assert [dict(zip(SLOT_KINDS, row, strict=True)) for row in found.slots.tolist()] == [r.slots for r in expected]
+            assert timing.dense_cycles == expected[0].dense_cycles
+            assert prepared.effectual_macs.tolist() == [r.effectual_macs for r in expected]
+
+    @given(layers(max_images=1), organisations())
+    def test_every_way_to_wait(self, kernels: ModuleType, layer: Layer, organisation: Organisation) -> None:
+        prepared = PreparedLayer(layer, 1, kernels)
+        for filter_sync, tile_sync in SYNCS:
+            changes = {"skip_weights": "per_filter", "filter_sync": filter_sync, "tile_sync": tile_sync, "layer_mode": "skip"}
+            chosen = with_overrides(organisation, changes)
+            timing = time_layer(prepared, [chosen])[0].skip
+            assert timing is not None
+            (expected,) = reference.simulate(layer, chosen.model_dump())
+            assert timing.cycles.tolist() == [expected.cycles]
+            assert dict(zip(SLOT_KINDS, timing.slots[0].tolist(), strict=True)) == expected.slots
+
+
+class TestVectors:
+    @pytest.mark.parametrize("trace", [f"t{i:02}" for i in range(10)])
+    def test_cycles(self, shared: Path, kernels: ModuleType, trace: str) -> None:
+        expected = json.loads((shared / "vectors" / "expected.json").read_text())[trace]
+        (layer,) = TraceNetwork.open(shared / "vectors" / f"{trace}.npz").layers(None, Numeric())
+        prepared = PreparedLayer(layer, 2, kernels)
+        assert prepared.effectual_macs.tolist() == [expected["effectual_macs"]]
+        parsed = {name: Organisation.parse(case["config"]) for name, case in expected["organisations"].items()}
+        found = dict(zip(parsed, time_layer(prepared, list(parsed.values())), strict=True))
+        for name, case in expected["organisations"].items():
+            timing = found[name].skip or found[name].dense
+            assert timing is not None
+            assert timing.cycles.tolist() == [case["cycles"]], name
+            assert found[name].dense_cycles == expected["dense_cycles"]
+
+
+@pytest.mark.parametrize(
+    ("channels", "filters", "size", "kernel", "pad", "cycles"),
+    [(256, 384, 13, 3, 1, 48_672), (96, 256, 27, 5, 2, 109_350), (256, 256, 56, 3, 1, 451_584)],
+)
+def test_dadiannao_equals_another_simulator(channels: int, filters: int, size: int, kernel: int, pad: int, cycles: int) -> None:
+    # Compute cycles of the same machine in the public simulator of another group.
+    activations = np.zeros((1, channels, size, size), np.int16)
+    layer = Layer("conv", activations, np.ones((filters, channels, kernel, kernel), np.int16), pads=(pad,) * 4)
+    assert run(layer, preset("dadiannao")).cycles.tolist() == [cycles]
+
+
+class TestLaws:
+    @given(layers(), organisations())
+    def test_slots_add_up(self, layer: Layer, organisation: Organisation) -> None:
+        timing = run(layer, organisation)
+        assert (timing.slots >= 0).all()
+        assert (timing.slots.sum(axis=1) == timing.cycles * organisation.slots_per_cycle).all()
+
+    @given(layers(), organisations())
+    def test_effectual_slots_are_the_effectual_products(self, layer: Layer, organisation: Organisation) -> None:
+        # Whatever is skipped, what must be multiplied is multiplied, once.
+        prepared = PreparedLayer(layer, 1)
+        found = run(layer, organisation).slots[:, SLOT_KINDS.index("effectual")]
+        assert (found == prepared.effectual_macs).all()
+        assert (prepared.effectual_macs <= layer.macs).all()
+
+    @given(layers(), organisations())
+    def test_cnv_is_never_slower_than_dense(self, layer: Layer, organisation: Organisation) -> None:
+        lanes = max(organisation.lanes, 2)
+        changes = {
+            "lanes": lanes,
+            "brick": lanes,
+            "lane_map": "sliced",
+            "format": "dense",
+            "detect": "dispatch",
+            "layer_mode": "skip",
+            "run_overhead": 0,
+        }
+        skipping = with_overrides(organisation, changes)
+        dense = with_overrides(skipping, {"layer_mode": "dense"})
+        assert (run(layer, skipping).cycles <= run(layer, dense).cycles).all()
+
+    @given(layers(), organisations(), st.integers(0, 2**32 - 1))
+    def test_a_denser_input_is_never_faster(self, layer: Layer, organisation: Organisation, seed: int) -> None:
+        # Packed records move when one grows, so their rows may fall either way: only fixed-size formats keep this law.
+        skipping = with_overrides(organisation, {"layer_mode": "skip"})
+        if skipping.format == "packed_viai":
+            skipping = with_overrides(skipping, {"format": "viai"})
+        fill = np.random.default_rng(seed).random(layer.activations.shape) < 0.3
+        most = np.int16(2 ** (skipping.data_bits - 1) - 1)
+        denser = replace(layer, activations=np.where(fill, most, layer.activations).astype(np.int16), threshold=1)
+        assert (run(denser, skipping).cycles >= run(replace(layer, threshold=1), skipping).cycles).all()
+
+    @given(layers(), organisations())
+    def test_finer_skipping_is_never_slower(self, layer: Layer, organisation: Organisation) -> None:
+        cycles = [
+            run(layer, with_overrides(organisation, {"layer_mode": "skip", "skip_weights": weights})).cycles
+            for weights in ("per_filter", "shared", "none")
+        ]
+        assert (cycles[0] <= cycles[1]).all()
+        assert (cycles[1] <= cycles[2]).all()
+
+    @given(layers(max_images=3), organisations())
+    def test_images_and_threads_do_not_matter(self, layer: Layer, organisation: Organisation) -> None:
+        together = run(layer, organisation)
+        backwards = run(replace(layer, activations=layer.activations[::-1]), organisation, jobs=3)
+        assert (together.cycles == backwards.cycles[::-1]).all()
+        assert (together.slots == backwards.slots[::-1]).all()
+        for image in range(layer.images):
+            assert run(layer.image(image), organisation).cycles.tolist() == [together.cycles[image]]
+
+    def test_many_threads_on_a_large_layer(self) -> None:
+        rng = np.random.default_rng(5)
+        activations = np.maximum(rng.integers(-99, 99, (2, 96, 40, 40)), 0).astype(np.int16)
+        weights = np.where(rng.random((40, 96, 3, 3)) < 0.3, 7, 0).astype(np.int16)
+        layer = Layer("conv", activations, weights, pads=(1, 1, 1, 1))
+        organisations = [preset(name) for name in preset_names()]
+        one, many = (time_layer(layer, organisations, jobs) for jobs in (1, 7))
+        for a, b in zip(one, many, strict=True):
+            for x, y in ((a.skip, b.skip), (a.dense, b.dense)):
+                assert (x is None) == (y is None)
+                if x is not None and y is not None:
+                    assert (x.cycles == y.cycles).all()
+                    assert (x.slots == y.slots).all()
+
+    def test_presets_share_their_work_without_mixing(self) -> None:
+        # Asked for together or one by one, in any order, an organisation gives the same cycles.
+        rng = np.random.default_rng(6)
+        layer = Layer(
+            "conv",
+            np.maximum(rng.integers(-9, 9, (1, 40, 9, 9)), 0).astype(np.int16),
+            rng.integers(-1, 2, (20, 40, 3, 3)).astype(np.int16),
+        )
+        chosen = [preset(name) for name in preset_names()]
+        chosen += [with_overrides(o, {"lanes": 8, "brick": 8, "name": f"{o.name}-8"}) for o in chosen]
+        together = time_layer(PreparedLayer(layer), chosen[::-1])[::-1]
+        for organisation, timing in zip(chosen, together, strict=True):
+            alone = run(layer, organisation)
+            found = timing.skip or timing.dense
+            assert found is not None
+            assert (found.cycles == alone.cycles).all()
+            assert (found.slots == alone.slots).all()
+
+
+def test_wide_bricks_and_large_overheads(kernels: ModuleType) -> None:
+    # More than 16 bits a run, and cycles of a run beyond a byte.
+    rng = np.random.default_rng(7)
+    layer = Layer(
+        "conv",
+        np.maximum(rng.integers(-9, 9, (1, 150, 5, 4)), 0).astype(np.int16),
+        np.where(rng.random((5, 150, 2, 2)) < 0.5, 3, 0).astype(np.int16),
+        pads=(1, 0, 1, 1),
+        strides=(2, 1),
+    )
+    for weights in ("none", "shared", "per_filter"):
+        for sync in ("brick", "window"):
+            options = {
+                "tiles": 2,
+                "filters_per_tile": 2,
+                "lanes": 2,
+                "brick": 64,
+                "skip_weights": weights,
+                "filter_sync": sync,
+                "run_overhead": 300,
+                "window_overhead": 5,
+                "format": "packed_viai",
+            }
+            organisation = Organisation.parse(options)
+            (expected,) = reference.simulate(layer, organisation.model_dump())
+            assert run(layer, organisation, kernels).cycles.tolist() == [expected.cycles]
+
+
+def test_an_unknown_set_of_kernels_is_refused() -> None:
+    with pytest.raises(ValueError, match="use numba or numpy"):
+        backend("fortran")
