@@ -25,6 +25,9 @@ DEFAULT_ORGANISATIONS = "cnv,cnv2-dispatch,cnv2-weights"
 Progress = Callable[[str, int, int], None]
 """Called with a layer's name, how many layers are done, and how many there are."""
 
+Observer = Callable[[PreparedLayer, Sequence[Organisation], Sequence[LayerTiming]], None]
+"""Called for every batch of every layer with its masks and what each organisation took, while the layer is still in memory."""
+
 
 @dataclass
 class _Collected:
@@ -48,6 +51,7 @@ def simulate(
     jobs: int | None = None,
     verify: bool = False,
     progress: Progress | None = None,
+    observers: Iterable[Observer] = (),
 ) -> Results:
     """Count the cycles of a network on accelerators.
 
@@ -70,6 +74,9 @@ def simulate(
     verify : bool
         Check on every layer that what each organisation multiplies adds up to the convolution.
     progress : callable, optional
+    observers : iterable of callable, optional
+        See layers as they stream by (see `Observer`); what they keep of a `PreparedLayer` they keep in memory. Organisations of
+        different widths are simulated in turn, so a layer comes once for each width.
 
     Returns
     -------
@@ -93,11 +100,12 @@ def simulate(
     collected: dict[tuple[str, str], _Collected] = {}
     accuracy = None
     by_width = _by_width(chosen)
+    watching = tuple(observers)
     for done, (data_bits, group) in enumerate(by_width.items()):
         numeric = Numeric(data_bits, *limits, quantised=quantised)
         seen: dict[str, None] = {}
         for layer in source.layers(given, numeric):
-            _simulate_layer(layer, group, collected, jobs, verify=verify)
+            _simulate_layer(layer, group, collected, jobs, watching, verify=verify)
             seen[layer.name] = None
             if progress is not None:
                 progress(layer.name, done * len(names) + len(seen), len(by_width) * len(names))
@@ -184,13 +192,15 @@ def _simulate_layer(
     organisations: Sequence[Organisation],
     collected: dict[tuple[str, str], _Collected],
     jobs: int | None,
+    observers: Sequence[Observer],
     *,
     verify: bool,
 ) -> None:
     prepared = PreparedLayer(layer, jobs)
     stored: dict[tuple[object, ...], dict[str, Counts]] = {}
     values = layer.activations[0].size
-    for organisation, timing in zip(organisations, time_layer(prepared, organisations), strict=True):
+    timings = time_layer(prepared, organisations)
+    for organisation, timing in zip(organisations, timings, strict=True):
         key = (organisation.brick, organisation.data_bits, organisation.packing, organisation.pointer_group)
         if key not in stored:
             stored[key] = _footprints(layer, *key)
@@ -203,6 +213,8 @@ def _simulate_layer(
             for mode, found in (("skip", timing.skip), ("dense", timing.dense)):
                 if found is not None:
                     verify_layer(prepared, organisation, mode, found.slots)
+    for observe in observers:
+        observe(prepared, organisations, timings)
 
 
 def _footprints(layer: Layer, brick: int, data_bits: int, packing: str, pointer_group: int) -> dict[str, Counts]:
