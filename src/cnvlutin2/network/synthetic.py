@@ -13,8 +13,8 @@ wanted number (the nearest count) stay, the smallest become 0.
 
 The constants were fitted to the inputs of all convolutions of SqueezeNet 1.0 and 1.1 on five photographs: the concentration
 has a median of about 4 (2 to 11 over the layers); the correlation of "is zero" between horizontal neighbours is .47, .25, .16
-at distances of 1, 2, 3 where the box filter gives .46, .22, 0 at density 1/2; and in the pruned SqueezeNet (a third of the 3x3 weights
-left) the densities of filters and channels spread as `FILTER_SPREAD` and `CHANNEL_SPREAD` make them.
+at distances of 1, 2, 3, where the box filter gives .46, .22, 0 at density 1/2; and in the pruned SqueezeNet (a third of the
+3x3 weights left) the densities of filters and channels spread as `FILTER_SPREAD` and `CHANNEL_SPREAD` make them.
 
 All values have unit scale before they are quantised, with three integer bits, as the rule of `cnvlutin2.numeric` gives for a
 maximum between 4 and 8; larger ones saturate.
