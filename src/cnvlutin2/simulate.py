@@ -238,7 +238,7 @@ def _info(prepared: PreparedLayer) -> LayerInfo:
         weight_threshold=layer.weight_threshold,
         first=layer.first,
         macs=layer.macs,
-        weight_density=prepared.effectual_weight_count / layer.weights.size,
+        weight_density=prepared.weights.effectual / layer.weights.size,
     )
 
 

@@ -18,42 +18,51 @@ Ints = NDArray[np.int64]
 BLOCK = 512
 
 
-def run_counts(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], out: Bytes) -> None:
+def run_counts(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], first: int, last: int, out: Bytes) -> None:
     """Count the effectual values of every run at every position."""
-    for r, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-        np.sum(bits[:, start:stop], axis=1, dtype=np.uint8, out=out[:, r])
+    for r, maps in _runs_of_maps(first, last, starts.size):
+        out[maps, r] = bits[maps, starts[r] : stops[r]].sum(axis=1, dtype=np.uint8)
 
 
-def row_run_counts(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], hop: int, out: Bytes) -> None:
+def row_run_counts(
+    bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], hop: int, first: int, last: int, out: Bytes
+) -> None:
     """Count the effectual values of every run of row-packed steps."""
-    for r, values in _row_runs(bits, starts, stops, hop, out.shape[2]):
-        out[:, r] = values.sum(axis=-1, dtype=np.uint8).reshape(out.shape[0], -1)
+    for r, maps in _runs_of_maps(first, last, starts.size):
+        values = _row_run(bits[maps], starts[r], stops[r], hop, out.shape[2])
+        out[maps, r] = values.sum(axis=-1, dtype=np.uint8).reshape(values.shape[0], -1)
 
 
-def run_masks(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], out: Bytes) -> None:
+def run_masks(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], first: int, last: int, out: Bytes) -> None:
     """Pack the effectual bits of every run into bytes, first value lowest."""
-    out[:] = 0
-    for r, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-        packed = np.packbits(bits[:, start:stop], axis=1, bitorder="little")
-        out[:, r, : packed.shape[1]] = packed
+    for r, maps in _runs_of_maps(first, last, starts.size):
+        packed = np.packbits(bits[maps, starts[r] : stops[r]], axis=1, bitorder="little")
+        out[maps, r] = 0
+        out[maps, r, : packed.shape[1]] = packed
 
 
-def row_run_masks(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], hop: int, out: Bytes) -> None:
+def row_run_masks(
+    bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], hop: int, first: int, last: int, out: Bytes
+) -> None:
     """Pack the effectual bits of every run of row-packed steps."""
-    out[:] = 0
-    for r, values in _row_runs(bits, starts, stops, hop, out.shape[3]):
+    for r, maps in _runs_of_maps(first, last, starts.size):
+        values = _row_run(bits[maps], starts[r], stops[r], hop, out.shape[3])
         packed = np.packbits(values, axis=-1, bitorder="little")
-        out[:, r, : packed.shape[-1]] = packed.reshape(out.shape[0], -1, packed.shape[-1]).swapaxes(1, 2)
+        out[maps, r] = 0
+        out[maps, r, : packed.shape[-1]] = packed.reshape(packed.shape[0], -1, packed.shape[-1]).swapaxes(1, 2)
 
 
-def _row_runs(
-    bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], hop: int, positions: int
-) -> Iterator[tuple[int, Bytes]]:
-    """Yield each run's values in every row and window, ``[maps, height, output width, values]``."""
-    across = positions // bits.shape[1]
-    for r, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-        places = np.arange(across)[:, None] * hop + np.arange(start, stop)
-        yield r, bits[:, :, places]
+def _runs_of_maps(first: int, last: int, runs: int) -> Iterator[tuple[int, slice]]:
+    """Yield each run with the maps in which it is among the runs `first` to `last` of all maps one after another."""
+    for r in range(runs):
+        yield r, slice(max(0, -((r - first) // runs)), max(0, -((r - last) // runs)))
+
+
+def _row_run(bits: Bytes, start: int, stop: int, hop: int, positions: int) -> Bytes:
+    """Return a run's values in every row and window, ``[maps, height, output width, values]``."""
+    places = np.arange(positions // bits.shape[1])[:, None] * hop + np.arange(start, stop)
+    values: Bytes = bits[:, :, places]
+    return values
 
 
 def weight_masks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from types import ModuleType
 
@@ -13,6 +14,7 @@ from cnvlutin2.kernels import backend
 from cnvlutin2.network.layer import Layer
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing.steps import RunTable, StepMap, run_table
+from cnvlutin2.timing.weights import PreparedWeights
 from cnvlutin2.timing.workers import default_jobs, split
 
 Bytes = NDArray[np.uint8]
@@ -20,7 +22,6 @@ Counts = NDArray[np.int64]
 
 _THREAD_GRAIN = 1 << 18  # values below which a thread costs more than it brings
 NO_ROWS: Bytes = np.zeros((0, 0, 0), np.uint8)
-_MOST = 1 << 15  # no 16-bit magnitude is larger
 
 
 class PreparedLayer:
@@ -33,16 +34,25 @@ class PreparedLayer:
         Threads; by default all processors.
     kernels : module, optional
         `cnvlutin2.kernels.backend`, by default as the environment asks.
+    weights : PreparedWeights, optional
+        Those of an earlier batch of the layer.
 
     Notes
     -----
     A *map* is one group of one image: maps are numbered image by image, group by group inside.
     """
 
-    def __init__(self, layer: Layer, jobs: int | None = None, kernels: ModuleType | None = None) -> None:
+    def __init__(
+        self,
+        layer: Layer,
+        jobs: int | None = None,
+        kernels: ModuleType | None = None,
+        weights: PreparedWeights | None = None,
+    ) -> None:
         self.layer = layer
         self.jobs = default_jobs() if jobs is None else jobs
         self.kernels = backend() if kernels is None else kernels
+        self.weights = PreparedWeights(layer, jobs, kernels) if weights is None else weights
         self._cache: dict[tuple[object, ...], NDArray[np.generic]] = {}
 
     @cached_property
@@ -56,44 +66,15 @@ class PreparedLayer:
         return self.positions_of(self.bits)
 
     @cached_property
-    def filter_counts(self) -> NDArray[np.int32]:
-        """Filters of the group whose weight is effectual, ``[C, Kh, Kw]``."""
-        return self._weight_counts(self.layer.group_filters, shared=False)
-
-    def shared_filter_counts(self, filters_per_tile: int) -> NDArray[np.int32]:
-        """Return the filters whose tile has an effectual weight, ``[C, Kh, Kw]``."""
-        key = ("shared_filter_counts", filters_per_tile)
-        if key not in self._cache:
-            self._cache[key] = self._weight_counts(filters_per_tile, shared=True)
-        return self._cache[key]  # type: ignore[return-value]
-
-    def _weight_counts(self, filters: int, *, shared: bool) -> NDArray[np.int32]:
-        layer = self.layer
-        weights = layer.weights.reshape(layer.groups, layer.group_filters, -1)
-        out = np.zeros((layer.groups, weights.shape[2]), np.int32)
-        self.kernels.weight_counts(np.ascontiguousarray(weights), self._weight_threshold, filters, out, shared)
-        by_place: NDArray[np.int32] = out.reshape(-1, *layer.kernel_size)
-        return by_place
-
-    @property
-    def _weight_threshold(self) -> int:
-        return min(self.layer.weight_threshold, _MOST + 1)
-
-    @cached_property
     def effectual_macs(self) -> Counts:
         """Products of an effectual activation and an effectual weight, padding left out, ``[N]``."""
-        return dot(self.position_counts, self.filter_counts)
+        return dot(self.position_counts, self.weights.filter_counts)
 
     @cached_property
     def activation_counts(self) -> Counts:
         """Effectual activations stored, ``[N]``."""
         counts: Counts = np.count_nonzero(self.bits.reshape(self.layer.images, -1), axis=1).astype(np.int64)
         return counts
-
-    @cached_property
-    def effectual_weight_count(self) -> int:
-        """Effectual weights."""
-        return int(self.filter_counts.sum(dtype=np.int64))
 
     def positions_of(self, bits: Bytes) -> NDArray[np.int32]:
         """Count, for each place in the kernel, the windows in which a bit is set, ``[N, C, Kh, Kw]``."""
@@ -136,10 +117,7 @@ class PreparedLayer:
         if not sees_raw_bricks(organisation):
             return self.bits
         brick, packing, layer = organisation.brick, self.packing(organisation), self.layer
-        counts = self.brick_counts(brick, packing)
-        raw = get_format(organisation.format).raw_bricks(counts, brick, organisation.data_bits)
-        if not raw.any():
-            return self.bits
+        raw = get_format(organisation.format).raw_bricks(self.brick_counts(brick, packing), brick, organisation.data_bits)
         inner = layer.input_size[1] * layer.group_channels if packing == "row" else layer.group_channels
         spread = np.repeat(raw.view(np.uint8), brick, axis=-1)[..., :inner]
         maps = spread.reshape(layer.images, layer.groups, *layer.input_size, layer.group_channels)
@@ -150,19 +128,44 @@ class PreparedLayer:
         steps, runs = self.steps(organisation), self.runs(organisation)
         key = ("run_counts", seen_key(organisation), runs.lanes, organisation.lane_map, organisation.brick, steps.row_packed)
         if key not in self._cache:
-            out = np.empty((self._maps, runs.runs, steps.height * steps.width), np.uint8)
-            bits = self._step_bits(organisation, steps)
-
-            def task(first: int, last: int) -> None:
-                if steps.row_packed:
-                    hop = self.layer.strides[1] * self.layer.group_channels
-                    self.kernels.row_run_counts(bits[first:last], runs.starts, runs.stops, hop, out[first:last])
-                else:
-                    self.kernels.run_counts(bits[first:last], runs.starts, runs.stops, out[first:last])
-
-            split(task, self._maps, self.jobs, 1 + _THREAD_GRAIN // bits[0].size)
-            self._cache[key] = out
+            if sees_raw_bricks(organisation) and not steps.row_packed:
+                self._cache[key] = self._raw_run_counts(organisation, runs)
+            else:
+                self._cache[key] = self._count(self._step_bits(organisation, steps), steps, runs.starts, runs.stops)
         return self._cache[key]  # type: ignore[return-value]
+
+    def _count(self, bits: Bytes, steps: StepMap, starts: NDArray[np.int32], stops: NDArray[np.int32]) -> Bytes:
+        """Count the bits of some ranges of every step's values, ``[maps, ranges, places]``."""
+        out = np.empty((self._maps, starts.size, steps.height * steps.width), np.uint8)
+        hop = self.layer.strides[1] * self.layer.group_channels
+
+        def task(first: int, last: int) -> None:
+            if steps.row_packed:
+                self.kernels.row_run_counts(bits, starts, stops, hop, first, last, out)
+            else:
+                self.kernels.run_counts(bits, starts, stops, first, last, out)
+
+        self._split_ranges(task, bits, starts.size)
+        return out
+
+    def _raw_run_counts(self, organisation: Organisation, runs: RunTable) -> Bytes:
+        """Count what a lane sees where raw bricks are all effectual to it, from the pieces that runs and bricks share."""
+        steps, brick = self.steps(organisation), organisation.brick
+        starts = np.union1d(runs.starts, np.arange(0, steps.values, brick)).astype(np.int32)
+        stops = np.append(starts[1:], steps.values).astype(np.int32)
+        counts = self.brick_counts(brick, "brick")
+        raw = get_format(organisation.format).raw_bricks(counts, brick, organisation.data_bits)
+        by_brick = np.moveaxis(raw.reshape(self._maps, steps.height * steps.width, -1), 2, 1)
+        effectual = self._count(self._step_bits(None, steps), steps, starts, stops)
+        lengths = (stops - starts).astype(np.uint8)[:, None]
+        pieces = np.where(by_brick[:, starts // brick], lengths, effectual)
+        if starts.size == runs.runs:
+            return pieces
+        return np.add.reduceat(pieces, np.searchsorted(starts, runs.starts), axis=1, dtype=np.uint8)
+
+    def _split_ranges(self, task: Callable[[int, int], None], bits: Bytes, ranges: int) -> None:
+        """Share the ranges of all maps among the threads."""
+        split(task, self._maps * ranges, self.jobs, 1 + _THREAD_GRAIN * ranges // bits[0].size)
 
     def run_masks(self, organisation: Organisation) -> Bytes:
         """Return the bits behind `run_counts`, ``[groups, runs, bytes, images * places + 1]``; the last place is the padding."""
@@ -170,18 +173,19 @@ class PreparedLayer:
         key = ("run_masks", seen_key(organisation), runs.lanes, organisation.lane_map, organisation.brick, steps.row_packed)
         if key not in self._cache:
             bits, places = self._step_bits(organisation, steps), steps.height * steps.width
-            planes = -(-int(runs.lengths.max()) // 8)
+            planes = runs.planes
             images, groups = self.layer.images, self.layer.groups
             masks = np.empty((self._maps, runs.runs, planes, places), np.uint8)
 
+            hop = self.layer.strides[1] * self.layer.group_channels
+
             def task(first: int, last: int) -> None:
                 if steps.row_packed:
-                    hop = self.layer.strides[1] * self.layer.group_channels
-                    self.kernels.row_run_masks(bits[first:last], runs.starts, runs.stops, hop, masks[first:last])
+                    self.kernels.row_run_masks(bits, runs.starts, runs.stops, hop, first, last, masks)
                 else:
-                    self.kernels.run_masks(bits[first:last], runs.starts, runs.stops, masks[first:last])
+                    self.kernels.run_masks(bits, runs.starts, runs.stops, first, last, masks)
 
-            split(task, self._maps, self.jobs, 1 + _THREAD_GRAIN // bits[0].size)
+            self._split_ranges(task, bits, runs.runs)
             out = np.zeros((groups, runs.runs, planes, images * places + 1), np.uint8)
             by_image = masks.reshape(images, groups, runs.runs, planes, places)
             out[..., :-1] = np.moveaxis(by_image, 0, 3).reshape(groups, runs.runs, planes, -1)
@@ -209,55 +213,25 @@ class PreparedLayer:
         return self._cache[key]  # type: ignore[return-value]
 
     def weight_masks(self, organisation: Organisation) -> Bytes:
-        """Return the effectual weights that meet each run, ``[groups, passes, steps * runs, tiles, filters, bytes]``.
-
-        With ``skip_weights = shared`` the filters of a tile are joined into one.
-        """
-        layer, steps, runs = self.layer, self.steps(organisation), self.runs(organisation)
-        key = (
-            "weight_masks",
-            *(organisation.skip_weights, organisation.tiles, organisation.filters_per_tile),
-            *(organisation.lanes, organisation.lane_map, organisation.brick, steps.row_packed),
-        )
-        if key not in self._cache:
-            filters = min(organisation.filters_per_tile, layer.group_filters)
-            tiles = min(organisation.tiles, -(-layer.group_filters // filters))
-            passes = -(-layer.group_filters // organisation.filters)
-            planes = -(-int(runs.lengths.max()) // 8)
-            out = np.zeros((layer.groups, passes, steps.steps * runs.runs, tiles, filters, planes), np.uint8)
-            weights = np.ascontiguousarray(layer.weights)
-
-            def task(first: int, last: int) -> None:
-                self.kernels.weight_masks(
-                    weights,
-                    self._weight_threshold,
-                    layer.group_filters,
-                    steps.row_packed,
-                    runs.starts,
-                    runs.stops,
-                    first,
-                    last,
-                    out,
-                )
-
-            split(task, layer.filters, self.jobs, 1 + _THREAD_GRAIN // weights[0].size)
-            shared = organisation.skip_weights == "shared"
-            self._cache[key] = np.bitwise_or.reduce(out, axis=4, keepdims=True) if shared else out
-        return self._cache[key]  # type: ignore[return-value]
+        """Return the effectual weights that meet each run; see `PreparedWeights.masks`."""
+        return self.weights.masks(organisation, self.steps(organisation), self.runs(organisation))
 
     @property
     def _maps(self) -> int:
         return self.layer.images * self.layer.groups
 
-    def _step_bits(self, organisation: Organisation, steps: StepMap) -> Bytes:
-        """Return the seen bits by step, ``[maps, values, places]``; row-packed, padded rows ``[maps, height, values]``."""
-        layer, seen = self.layer, self.seen(organisation)
+    def _step_bits(self, organisation: Organisation | None, steps: StepMap) -> Bytes:
+        """Return the seen bits by step, ``[maps, values, places]``; row-packed, padded rows ``[maps, height, values]``.
+
+        With no organisation, the effectual ones.
+        """
+        layer, seen = self.layer, self.bits if organisation is None else self.seen(organisation)
         maps = seen.reshape(self._maps, layer.group_channels, *layer.input_size)
         if not steps.row_packed:
             return maps.reshape(self._maps, layer.group_channels, -1)
         across = (steps.outputs[1] - 1) * layer.strides[1] + layer.kernel_size[1]  # places that the windows reach
         left, width = layer.pads[1], layer.input_size[1]
-        padding = 0 if organisation.skip_activations else 1
+        padding = 1 if organisation is not None and not organisation.skip_activations else 0
         rows = np.full((self._maps, layer.input_size[0], max(across, left + width), layer.group_channels), padding, np.uint8)
         rows[:, :, left : left + width] = np.moveaxis(maps, 1, 3)
         return rows.reshape(self._maps, layer.input_size[0], -1)

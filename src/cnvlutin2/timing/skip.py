@@ -23,6 +23,8 @@ class _Sums:
     ----------
     cycles : int64 ``[N, groups, passes]``
         Without window overhead.
+    products : int64 ``[N]``
+        What is multiplied.
     costs : int64 ``[N]``
         Cycles of all runs (without run overhead) as each filter sees them: of its tile, or its own where filters run free.
     work : int64 ``[N]``
@@ -32,6 +34,7 @@ class _Sums:
     """
 
     cycles: Counts
+    products: Counts
     costs: Counts
     work: Counts
     waits: Counts
@@ -40,11 +43,11 @@ class _Sums:
 def time_skip(prepared: PreparedLayer, organisation: Organisation) -> tuple[Counts, Counts]:
     """Return cycles ``[N]`` and slots ``[N, kinds]`` of a layer in skip mode."""
     layer, steps, runs = prepared.layer, prepared.steps(organisation), prepared.runs(organisation)
-    products, useful = _products(prepared, organisation)
     if organisation.skip_weights == "none":
-        sums = _sums_without_weights(prepared, organisation, products)
+        sums = _sums_without_weights(prepared, organisation)
     else:
-        sums = _sums_with_weights(prepared, organisation, products)
+        sums = _sums_with_weights(prepared, organisation)
+    useful = dot(prepared.position_counts, _busy_filters(prepared, organisation))
     overhead = organisation.window_overhead * steps.windows  # of a pass
     by_pass = sums.cycles + overhead
     cycles = by_pass.sum(axis=(1, 2))
@@ -58,29 +61,32 @@ def time_skip(prepared: PreparedLayer, organisation: Organisation) -> tuple[Coun
             "unused_filters": lanes * (by_pass * (organisation.filters - filters)).sum(axis=(1, 2)),
             "overhead": (overhead * lanes + run_cycles) * layer.filters,
             "unused_lanes": (lanes - in_use) * (sums.cycles * filters).sum(axis=(1, 2)),
-            "ineffectual_activation": products - useful,
+            "ineffectual_activation": sums.products - useful,
             "ineffectual_weight": useful - prepared.effectual_macs,
             "effectual": prepared.effectual_macs,
-            "filter_sync": sums.waits + sums.work - products,
+            "filter_sync": sums.waits + sums.work - sums.products,
             "fetch": sums.costs - sums.work,
         },
     )
 
 
-def _products(prepared: PreparedLayer, organisation: Organisation) -> tuple[Counts, Counts]:
-    """Return the products that the organisation executes and those of them whose activation is effectual, ``[N]``."""
+def _busy_filters(prepared: PreparedLayer, organisation: Organisation) -> NDArray[np.int32]:
+    """Return the filters that multiply an activation at each place in the kernel, ``[C, Kh, Kw]``."""
+    if organisation.skip_weights == "shared":
+        return prepared.weights.shared_filter_counts(organisation.filters_per_tile)
+    if organisation.skip_weights == "per_filter":
+        return prepared.weights.filter_counts
     layer = prepared.layer
-    if organisation.skip_weights == "none":
-        filters = np.full((layer.weights[0].size * layer.groups,), layer.group_filters, np.int32)
-    elif organisation.skip_weights == "shared":
-        filters = prepared.shared_filter_counts(organisation.filters_per_tile)
-    else:
-        filters = prepared.filter_counts
-    useful = dot(prepared.position_counts, filters)
+    return np.full((layer.activations.shape[1], *layer.kernel_size), layer.group_filters, np.int32)
+
+
+def _products_with_weights(prepared: PreparedLayer, organisation: Organisation) -> Counts:
+    """Return the products that an organisation which skips weights executes, ``[N]``."""
+    layer, filters = prepared.layer, _busy_filters(prepared, organisation)
     if not organisation.skip_activations:
-        return np.full(layer.images, layer.windows * filters.sum(dtype=np.int64)), useful
+        return np.full(layer.images, layer.windows * filters.sum(dtype=np.int64))
     seen = prepared.seen(organisation)
-    return (useful if seen is prepared.bits else dot(prepared.positions_of(seen), filters)), useful
+    return dot(prepared.position_counts if seen is prepared.bits else prepared.positions_of(seen), filters)
 
 
 def _pass_filters(prepared: PreparedLayer, organisation: Organisation) -> NDArray[np.int32]:
@@ -93,7 +99,7 @@ def _pass_filters(prepared: PreparedLayer, organisation: Organisation) -> NDArra
     return filters
 
 
-def _sums_without_weights(prepared: PreparedLayer, organisation: Organisation, products: Counts) -> _Sums:
+def _sums_without_weights(prepared: PreparedLayer, organisation: Organisation) -> _Sums:
     """Every filter of every tile does the same: one pass stands for all."""
     layer, steps, runs = prepared.layer, prepared.steps(organisation), prepared.runs(organisation)
     kernels = prepared.kernels
@@ -103,7 +109,9 @@ def _sums_without_weights(prepared: PreparedLayer, organisation: Organisation, p
     maps = counts.shape[0]
     map_products, map_costs = np.empty(maps, np.int64), np.empty(maps, np.int64)
     kernels.run_costs(counts, rows, overhead, *steps.uses, cost, map_products, map_costs)
-    in_padding = runs.lengths if not organisation.skip_activations else np.ones_like(runs.lengths)
+    # Padding holds zeros: a cycle a run, unless they are multiplied.
+    pad_products = 0 if organisation.skip_activations else steps.values
+    in_padding = np.ones_like(runs.lengths) if organisation.skip_activations else runs.lengths
     pad_cost = (in_padding + overhead).astype(np.int32)
 
     def task(first: int, last: int) -> Counts:
@@ -118,17 +126,23 @@ def _sums_without_weights(prepared: PreparedLayer, organisation: Organisation, p
     grain = 1 + _ROW_GRAIN // (runs.runs * steps.width * (steps.kernel[0] + steps.kernel[1]))
     by_group = _sum(split(task, maps * steps.outputs[0], prepared.jobs, grain)).reshape(layer.images, layer.groups)
     passes = -(-layer.group_filters // organisation.filters)
-    costs = map_costs + steps.padded_steps * int(in_padding.sum())
-    every = costs.reshape(layer.images, layer.groups).sum(axis=1) * layer.group_filters
+
+    def over_filters(by_map: Counts, in_padding: int) -> Counts:
+        with_padding = (by_map + steps.padded_steps * in_padding).reshape(layer.images, layer.groups)
+        over: Counts = with_padding.sum(axis=1) * layer.group_filters
+        return over
+
+    products = over_filters(map_products, pad_products)
     return _Sums(
         cycles=np.repeat(by_group[:, :, None], passes, axis=2),
-        costs=every,
+        products=products,
+        costs=over_filters(map_costs, int(in_padding.sum())),
         work=products,
         waits=np.zeros(layer.images, np.int64),
     )
 
 
-def _sums_with_weights(prepared: PreparedLayer, organisation: Organisation, products: Counts) -> _Sums:
+def _sums_with_weights(prepared: PreparedLayer, organisation: Organisation) -> _Sums:
     """Activation runs against the filters' own masks: the pairs that the weight kernels count."""
     layer, steps, runs = prepared.layer, prepared.steps(organisation), prepared.runs(organisation)
     kernels = prepared.kernels
@@ -159,9 +173,10 @@ def _sums_with_weights(prepared: PreparedLayer, organisation: Organisation, prod
     parts = split(task, len(items), prepared.jobs)
     windows, bricks, tile_totals, works, costs = (_sum(list(part)) for part in zip(*parts, strict=True))
     cycles = {"window": windows, "brick": bricks, "layer": tile_totals.max(axis=3)}[organisation.tile_sync]
+    products = _products_with_weights(prepared, organisation)
     if free:
-        return _Sums(cycles, costs, work=products, waits=works)
-    return _Sums(cycles, costs, work=works, waits=np.zeros(images, np.int64))
+        return _Sums(cycles, products, costs, work=products, waits=works)
+    return _Sums(cycles, products, costs, work=works, waits=np.zeros(images, np.int64))
 
 
 def _sum(parts: list[Counts]) -> Counts:

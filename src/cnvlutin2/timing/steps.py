@@ -114,6 +114,11 @@ class RunTable:
         """Values of each run."""
         return self.stops - self.starts
 
+    @property
+    def planes(self) -> int:
+        """Bytes that hold the mask of the longest run."""
+        return -(-int(self.lengths.max()) // 8)
+
     def lanes_in_use(self, steps: int) -> int:
         """Return how many lanes have a value in a window of `steps` steps."""
         if self.run_lanes is None:

@@ -14,7 +14,7 @@ Bytes = NDArray[np.uint8]
 
 
 @njit(nogil=True, cache=True)
-def run_counts(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], out: Bytes) -> None:
+def run_counts(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], first: int, last: int, out: Bytes) -> None:
     """Count the effectual values of every run at every position.
 
     Parameters
@@ -22,20 +22,24 @@ def run_counts(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32],
     bits : uint8 ``[maps, values, positions]``, 0 or 1
     starts, stops : int32 ``[runs]``
         The values of each run; at most 64.
+    first, last : int
+        Which runs to do, of all maps one after another.
     out : uint8 ``[maps, runs, positions]``
     """
-    for m in range(bits.shape[0]):
-        for r in range(starts.size):
-            row = out[m, r]
-            row[:] = 0
-            for v in range(starts[r], stops[r]):
-                values = bits[m, v]
-                for x in range(row.size):
-                    row[x] = plus(row[x], values[x])
+    for item in range(first, last):
+        m, r = item // starts.size, item % starts.size
+        row = out[m, r]
+        row[:] = 0
+        for v in range(starts[r], stops[r]):
+            values = bits[m, v]
+            for x in range(row.size):
+                row[x] = plus(row[x], values[x])
 
 
 @njit(nogil=True, cache=True)
-def row_run_counts(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], hop: int, out: Bytes) -> None:
+def row_run_counts(
+    bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], hop: int, first: int, last: int, out: Bytes
+) -> None:
     """Count the effectual values of every run of row-packed steps.
 
     Parameters
@@ -44,56 +48,62 @@ def row_run_counts(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int
     starts, stops : int32 ``[runs]``
     hop : int
         Values from one window to the next: horizontal stride times channels.
+    first, last : int
+        Which runs to do, of all maps one after another.
     out : uint8 ``[maps, runs, height * output width]``
     """
-    maps, height = bits.shape[:2]
+    height = bits.shape[1]
     across = out.shape[2] // height
-    for m in range(maps):
-        for r in range(starts.size):
-            for y in range(height):
-                for x in range(across):
-                    count = 0
-                    for v in range(x * hop + starts[r], x * hop + stops[r]):
-                        count += bits[m, y, v]
-                    out[m, r, y * across + x] = count
+    for item in range(first, last):
+        m, r = item // starts.size, item % starts.size
+        for y in range(height):
+            for x in range(across):
+                count = 0
+                for v in range(x * hop + starts[r], x * hop + stops[r]):
+                    count += bits[m, y, v]
+                out[m, r, y * across + x] = count
 
 
 @njit(nogil=True, cache=True)
-def run_masks(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], out: Bytes) -> None:
+def run_masks(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], first: int, last: int, out: Bytes) -> None:
     """Pack the effectual bits of every run into bytes, first value lowest.
 
     Parameters
     ----------
     bits : uint8 ``[maps, values, positions]``
     starts, stops : int32 ``[runs]``
+    first, last : int
+        Which runs to do, of all maps one after another.
     out : uint8 ``[maps, runs, bytes, positions]``
     """
-    for m in range(bits.shape[0]):
-        for r in range(starts.size):
-            for b in range(out.shape[2]):
-                row = out[m, r, b]
-                row[:] = 0
-                for v in range(starts[r] + 8 * b, min(stops[r], starts[r] + 8 * b + 8)):
-                    weight = np.uint8(1 << (v - starts[r] - 8 * b))
-                    values = bits[m, v]
-                    for x in range(row.size):
-                        row[x] |= values[x] * weight
+    for item in range(first, last):
+        m, r = item // starts.size, item % starts.size
+        for b in range(out.shape[2]):
+            row = out[m, r, b]
+            row[:] = 0
+            for v in range(starts[r] + 8 * b, min(stops[r], starts[r] + 8 * b + 8)):
+                weight = np.uint8(1 << (v - starts[r] - 8 * b))
+                values = bits[m, v]
+                for x in range(row.size):
+                    row[x] |= values[x] * weight
 
 
 @njit(nogil=True, cache=True)
-def row_run_masks(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], hop: int, out: Bytes) -> None:
+def row_run_masks(
+    bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], hop: int, first: int, last: int, out: Bytes
+) -> None:
     """Pack the effectual bits of every run of row-packed steps (arguments as `row_run_counts`, `run_masks`)."""
-    maps, height = bits.shape[:2]
+    height = bits.shape[1]
     across = out.shape[3] // height
-    for m in range(maps):
-        for r in range(starts.size):
-            for y in range(height):
-                for x in range(across):
-                    for b in range(out.shape[2]):
-                        byte = 0
-                        for v in range(starts[r] + 8 * b, min(stops[r], starts[r] + 8 * b + 8)):
-                            byte |= bits[m, y, x * hop + v] << (v - starts[r] - 8 * b)
-                        out[m, r, b, y * across + x] = byte
+    for item in range(first, last):
+        m, r = item // starts.size, item % starts.size
+        for y in range(height):
+            for x in range(across):
+                for b in range(out.shape[2]):
+                    byte = 0
+                    for v in range(starts[r] + 8 * b, min(stops[r], starts[r] + 8 * b + 8)):
+                        byte |= bits[m, y, x * hop + v] << (v - starts[r] - 8 * b)
+                    out[m, r, b, y * across + x] = byte
 
 
 @njit(nogil=True, cache=True)
@@ -136,10 +146,13 @@ def weight_masks(
                 step = ky if row_packed else ky * width + kx
                 for r in range(runs):
                     masks = out[g, p, step * runs + r, t, slot]
-                    for v in range(starts[r], stops[r]):
-                        w = weights[f, v % channels, ky, v // channels] if row_packed else weights[f, v, ky, kx]
-                        if w >= threshold or w <= -threshold:
-                            masks[(v - starts[r]) >> 3] |= np.uint8(1 << ((v - starts[r]) & 7))
+                    for b in range((stops[r] - starts[r] + 7) >> 3):
+                        begin = starts[r] + 8 * b
+                        byte = 0
+                        for v in range(begin, min(begin + 8, stops[r])):
+                            w = weights[f, v % channels, ky, v // channels] if row_packed else weights[f, v, ky, kx]
+                            byte |= ((w >= threshold) | (w <= -threshold)) << (v - begin)
+                        masks[b] = byte
 
 
 @njit(nogil=True, cache=True)

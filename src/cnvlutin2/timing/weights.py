@@ -1,0 +1,85 @@
+"""`PreparedWeights`: masks and counts of a layer's weights; they outlive the batches of a run."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.kernels import backend
+from cnvlutin2.network.layer import Layer
+from cnvlutin2.organisation import Organisation
+from cnvlutin2.timing.steps import RunTable, StepMap
+from cnvlutin2.timing.workers import default_jobs, split
+
+_THREAD_GRAIN = 1 << 18  # weights below which a thread costs more than it brings
+_MOST = 1 << 15  # no 16-bit magnitude is larger
+
+
+class PreparedWeights:
+    """A layer's weights as the organisations see them, computed once and on demand.
+
+    Parameters
+    ----------
+    layer : Layer
+        Any batch of it: its activations are not looked at.
+    jobs : int, optional
+        Threads; by default all processors.
+    kernels : module, optional
+        `cnvlutin2.kernels.backend`, by default as the environment asks.
+    """
+
+    def __init__(self, layer: Layer, jobs: int | None = None, kernels: ModuleType | None = None) -> None:
+        self.jobs = default_jobs() if jobs is None else jobs
+        self._kernels = backend() if kernels is None else kernels
+        self._weights = np.ascontiguousarray(layer.weights)
+        self._groups, self._group_filters = layer.groups, layer.group_filters
+        self._threshold = min(layer.weight_threshold, _MOST + 1)
+        self._shared_counts: dict[int, NDArray[np.int32]] = {}
+        self._masks: dict[tuple[object, ...], NDArray[np.uint8]] = {}
+
+    @cached_property
+    def filter_counts(self) -> NDArray[np.int32]:
+        """Filters of the group whose weight is effectual, ``[C, Kh, Kw]``."""
+        return self._counts(self._group_filters, shared=False)
+
+    @cached_property
+    def effectual(self) -> int:
+        """Effectual weights."""
+        return int(self.filter_counts.sum(dtype=np.int64))
+
+    def shared_filter_counts(self, filters_per_tile: int) -> NDArray[np.int32]:
+        """Return the filters whose tile has an effectual weight, ``[C, Kh, Kw]``."""
+        if filters_per_tile not in self._shared_counts:
+            self._shared_counts[filters_per_tile] = self._counts(filters_per_tile, shared=True)
+        return self._shared_counts[filters_per_tile]
+
+    def masks(self, organisation: Organisation, steps: StepMap, runs: RunTable) -> NDArray[np.uint8]:
+        """Return the effectual weights that meet each run, ``[groups, passes, steps * runs, tiles, filters, bytes]``.
+
+        With ``skip_weights = shared`` the filters of a tile are joined into one.
+        """
+        o = organisation
+        key = (o.skip_weights, o.tiles, o.filters_per_tile, o.lanes, o.lane_map, o.brick, steps.row_packed)
+        if key not in self._masks:
+            filters = min(o.filters_per_tile, self._group_filters)
+            tiles = min(o.tiles, -(-self._group_filters // filters))
+            passes = -(-self._group_filters // o.filters)
+            out = np.zeros((self._groups, passes, steps.steps * runs.runs, tiles, filters, runs.planes), np.uint8)
+            what = (self._weights, self._threshold, self._group_filters, steps.row_packed, runs.starts, runs.stops)
+
+            def task(first: int, last: int) -> None:
+                self._kernels.weight_masks(*what, first, last, out)
+
+            split(task, len(self._weights), self.jobs, 1 + _THREAD_GRAIN // self._weights[0].size)
+            self._masks[key] = np.bitwise_or.reduce(out, axis=4, keepdims=True) if o.skip_weights == "shared" else out
+        return self._masks[key]
+
+    def _counts(self, filters: int, *, shared: bool) -> NDArray[np.int32]:
+        grouped = self._weights.reshape(self._groups, self._group_filters, -1)
+        out = np.zeros((self._groups, grouped.shape[2]), np.int32)
+        self._kernels.weight_counts(grouped, self._threshold, filters, out, shared)
+        by_place: NDArray[np.int32] = out.reshape(-1, *self._weights.shape[2:])
+        return by_place
