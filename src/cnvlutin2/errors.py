@@ -65,3 +65,7 @@ class ToolMissing(Cnvlutin2Error, ImportError):
 
 class VerificationError(Cnvlutin2Error):
     """The model contradicts itself: a defect of this package, never of the input."""
+
+
+class Cnvlutin2Warning(UserWarning):
+    """Something was assumed that the user may want to say; the command line prints it to stderr and goes on."""

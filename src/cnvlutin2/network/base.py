@@ -113,12 +113,13 @@ class Inputs:
 class Accuracy:
     """How the executed network classified: `images` inputs; counts, so that they add.
 
-    `agree` counts the inputs whose top-1 class equals the float network's; `correct` those that equal the label (None where
-    there is no label), `float_correct` the same for the float network.
+    `agree` counts the inputs whose top-1 class equals the float network's (None where the network was executed in floating
+    point itself, so that there is nothing to compare); `correct` those that equal the label (None where there is no label),
+    `float_correct` the same for the float network.
     """
 
     images: int
-    agree: int
+    agree: int | None = None
     correct: int | None = None
     float_correct: int | None = None
 

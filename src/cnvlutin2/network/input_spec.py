@@ -1,0 +1,87 @@
+"""What a model takes: the name, shape and dtype of its input, and what its metadata say about images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.errors import NetworkError
+
+Layout = Literal["NCHW", "NHWC"]
+IMAGE_CHANNELS = (1, 3)
+
+
+@dataclass(frozen=True, eq=False)
+class InputSpec:
+    """A model's input.
+
+    Parameters
+    ----------
+    name : str
+    shape : tuple of int or None
+        The first dimension is the batch; None where the model leaves it open.
+    dtype : numpy.dtype
+    metadata : mapping of str to str
+        The model's own, as ``Image.BitmapPixelFormat``.
+    source : str
+        The model's file, for messages.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: np.dtype[np.generic]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    source: str = "the model"
+
+    @property
+    def batch(self) -> int | None:
+        """Images that the model takes at a time, if that is fixed."""
+        return self.shape[0]
+
+    def wanted(self) -> str:
+        """Return the shape and dtype as a text: ``float32 [N, 3, 224, 224]``."""
+        return f"{self.dtype} [{', '.join(['N', *('?' if size is None else str(size) for size in self.shape[1:])])}]"
+
+    def check(self, values: NDArray[np.generic], name: str) -> None:
+        """Refuse values of another shape or dtype, or none at all.
+
+        Raises
+        ------
+        NetworkError
+            Names the file, and the shape that is wanted.
+        """
+        fits = values.ndim == len(self.shape) and all(
+            size in {None, own} for size, own in zip(self.shape[1:], values.shape[1:], strict=True)
+        )
+        if not fits or values.dtype != self.dtype:
+            raise NetworkError(f"{name}: is {values.dtype} {list(values.shape)}, but {self.source} takes {self.wanted()}")
+        if values.size == 0:
+            raise NetworkError(f"{name}: holds no values: {list(values.shape)}; give at least one image")
+
+    def layout(self, asked: Layout | None = None) -> Layout:
+        """Return the order of an image input's dimensions: as asked, or told by where the 1 or 3 channels are.
+
+        Raises
+        ------
+        NetworkError
+            If the input is not an image's.
+        """
+        if len(self.shape) == 4:
+            if asked:
+                return asked
+            if self.shape[1] in IMAGE_CHANNELS:
+                return "NCHW"
+            if self.shape[3] in IMAGE_CHANNELS:
+                return "NHWC"
+        raise NetworkError(
+            f"{self.source}: takes {self.wanted()}, which does not look like an image; give an .npy batch, or --layout for photos"
+        )
+
+    def image_shape(self, layout: Layout) -> tuple[int | None, int | None, int | None]:
+        """Return channels, height and width."""
+        channels, height, width = self.shape[1:] if layout == "NCHW" else (self.shape[3], *self.shape[1:3])
+        return channels, height, width

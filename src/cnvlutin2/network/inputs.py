@@ -1,0 +1,221 @@
+"""Inputs of a network: photos, ``.npy`` batches, folders of them, or the bundled test images."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.errors import Cnvlutin2Warning, NetworkError
+from cnvlutin2.network import bundled
+from cnvlutin2.network.base import Inputs, Network
+from cnvlutin2.network.input_spec import InputSpec, Layout
+from cnvlutin2.network.photos import SUFFIXES, Recipe, choose_recipe, crop_size, read_photo
+
+__all__ = ["InputSpec", "default_inputs", "load_inputs"]
+
+
+def default_inputs(network: Network, limit: int | None = None) -> Inputs | None:
+    """Return the inputs that a network brings along: the bundled ones' held-out images; None for one that takes none.
+
+    Raises
+    ------
+    NetworkError
+        If the network takes inputs and brings none.
+    """
+    if not network.takes_inputs:
+        return None
+    path = getattr(network, "path", None)
+    if path is None or Path(path).parent != bundled.FOLDER:
+        raise NetworkError(
+            f"network {network.name!r} has no inputs of its own; give photos, an .npy batch or a folder with --input"
+        )
+    return bundled.bundled_inputs(limit)
+
+
+def load_inputs(
+    network: Network,
+    paths: Sequence[str | Path] = (),
+    *,
+    preprocess: str | None = None,
+    mean: float | Sequence[float] | None = None,
+    scale: float | None = None,
+    std: float | Sequence[float] | None = None,
+    layout: Layout | None = None,
+    channels: str | None = None,
+    resize: int | None = None,
+    limit: int | None = None,
+    labels: Sequence[int] | str | Path | None = None,
+) -> Inputs:
+    """Read the inputs of a network.
+
+    An ``.npy`` batch is taken as it is, in the model's own layout (floating point is converted to the model's). A photo's short
+    side is resized (see `resize`), its centre cut to the model's input size, and its pixels become
+    ``(pixel * scale - mean) / std``. Of a folder all photos and ``.npy`` files are taken, sorted by name.
+
+    Parameters
+    ----------
+    network : Network
+        One with an `InputSpec`.
+    paths : sequence of path
+        Files and folders; with none, the network's own (`default_inputs`).
+    preprocess : str, optional
+        A recipe: ``imagenet-torch``, ``imagenet-caffe``, ``cifar10``, ``unit`` (pixels 0 to 1), ``none`` (pixels 0 to 255).
+    mean, std : float or sequence of float, optional
+        One, or one a channel in the order of `channels`.
+    scale : float, optional
+        Multiplies pixels (0..255) first.
+    layout : {"NCHW", "NHWC"}, optional
+        Told by where the model has 1 or 3 channels.
+    channels : {"RGB", "BGR", "L"}, optional
+    resize : int, optional
+        Short side before the crop: by default 256 for a crop of 224 or 227, in proportion above 64, the crop's size below.
+    limit : int, optional
+        Read the first so many images only.
+    labels : sequence of int, or path, optional
+        The classes, one an image: numbers, an ``.npy`` of integers or a text file of one a line.
+
+    Returns
+    -------
+    Inputs
+
+    Raises
+    ------
+    NetworkError
+        If a file is missing, damaged, or does not fit the model: names it and the shape wanted.
+    ConfigError
+        For options that do not fit one another.
+
+    Warns
+    -----
+    Cnvlutin2Warning
+        If photos are normalised by a default, the model giving no hint, or files of a folder are passed over.
+    """
+    if not paths:
+        found = default_inputs(network, limit)
+        if found is None:
+            raise NetworkError(f"network {network.name!r} holds its own values and takes no inputs")
+        return found
+    spec = getattr(network, "input", None)
+    if not isinstance(spec, InputSpec):
+        raise NetworkError(f"network {network.name!r} holds its own values and takes no inputs; leave --input out")
+    if limit is not None and limit < 1:
+        raise NetworkError(f"limit is {limit}; at least one input is needed")
+    options = {"preprocess": preprocess, "mean": mean, "scale": scale, "std": std, "channels": channels}
+    reader: _PhotoReader | None = None
+    parts: list[NDArray[np.generic]] = []
+    names: list[str] = []
+    hashes: dict[str, str] = {}
+    for path in _files(paths):
+        room = None if limit is None else limit - len(names)
+        if room == 0:
+            break
+        if path.suffix.lower() == ".npy":
+            batch = _read_batch(path, spec)[:room]
+            names += [f"{path}[{i}]" for i in range(len(batch))]
+        else:
+            reader = reader or _PhotoReader(spec, layout, resize, options)
+            batch = reader.read(path)
+            names.append(str(path))
+        if parts and batch.shape[1:] != parts[0].shape[1:]:
+            raise NetworkError(
+                f"{path}: is {list(batch.shape[1:])} an input, others are {list(parts[0].shape[1:])}; give equal ones"
+            )
+        parts.append(batch)
+        hashes[str(path)] = _sha256(path)
+    values = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return Inputs(values, names, hashes, None if labels is None else _labels(labels, len(names), cut=limit is not None))
+
+
+class _PhotoReader:
+    """Reads photos for a model; decides how when it is made, once for all."""
+
+    def __init__(self, spec: InputSpec, layout: Layout | None, resize: int | None, options: Mapping[str, object]) -> None:
+        self._spec = spec
+        self._layout = spec.layout(layout)
+        image_channels = spec.image_shape(self._layout)[0] or len(str(options["channels"] or "RGB"))
+        self._size = crop_size(spec, self._layout, resize)
+        self._resize = resize
+        self._recipe: Recipe = choose_recipe(spec, image_channels, **options)  # type: ignore[arg-type]
+
+    def read(self, path: Path) -> NDArray[np.generic]:
+        """Return one image as a batch in the model's layout and dtype."""
+        values = read_photo(path, self._size, self._resize, self._recipe)
+        if self._spec.dtype.kind in "iu":
+            info = np.iinfo(str(self._spec.dtype))
+            values = np.clip(np.rint(values), info.min, info.max)
+        ordered = values if self._layout == "NCHW" else values.transpose(1, 2, 0)
+        batch = np.ascontiguousarray(ordered[None].astype(self._spec.dtype))
+        self._spec.check(batch, str(path))
+        return batch
+
+
+def _files(paths: Iterable[str | Path]) -> list[Path]:
+    """Return the files that paths name, folders unfolded."""
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            if not path.exists():
+                raise NetworkError(
+                    f"{path}: there is no such file or folder; give a photo, an .npy batch or a folder with --input"
+                )
+            files.append(path)
+            continue
+        inside = sorted(f for f in path.iterdir() if f.is_file() and not f.name.startswith("."))
+        taken = [f for f in inside if f.suffix.lower() in SUFFIXES | {".npy"}]
+        if not taken:
+            raise NetworkError(f"{path}: holds no photo and no .npy batch; give a folder of them")
+        if len(taken) < len(inside):
+            other = next(f.name for f in inside if f not in taken)
+            warnings.warn(
+                f"{path}: passed over {len(inside) - len(taken)} file(s) that are neither photos nor .npy, as {other}",
+                Cnvlutin2Warning,
+                stacklevel=3,
+            )
+        files += taken
+    return files
+
+
+def _read_batch(path: Path, spec: InputSpec) -> NDArray[np.generic]:
+    """Map an ``.npy`` batch and check it against the model; its values are read when they are needed."""
+    try:
+        batch: NDArray[np.generic] = np.lib.format.open_memmap(path, mode="r")
+    except OSError as error:
+        raise NetworkError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, EOFError, TypeError, SyntaxError, OverflowError):
+        raise NetworkError(f"{path}: is not an .npy array of numbers, or is truncated; write it with numpy.save") from None
+    if batch.dtype.kind == "f" and spec.dtype.kind == "f" and batch.dtype != spec.dtype:
+        spec.check(np.broadcast_to(np.zeros((), spec.dtype), batch.shape), str(path))  # the shape, before anything is converted
+        with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such when it runs
+            batch = batch.astype(spec.dtype)
+    spec.check(batch, str(path))
+    return batch
+
+
+def _labels(labels: Sequence[int] | str | Path, images: int, *, cut: bool) -> NDArray[np.int64]:
+    """Return the labels of `images` images; with `cut`, the first so many."""
+    source = str(labels) if isinstance(labels, (str, Path)) else "labels"
+    try:
+        if isinstance(labels, (str, Path)):
+            path = Path(labels)
+            found = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.array(path.read_text().split(), np.int64)
+        else:
+            found = np.asarray(labels)
+    except (OSError, ValueError, EOFError, OverflowError):
+        raise NetworkError(f"{source}: cannot be read as labels; give integers, one a line, or an .npy of them") from None
+    if not isinstance(found, np.ndarray) or found.ndim != 1 or found.dtype.kind not in "iu":
+        raise NetworkError(f"{source}: must be one integer an image")
+    if len(found) < images or (len(found) > images and not cut):
+        raise NetworkError(f"{source}: holds {len(found)} labels for {images} images")
+    if (found[:images] < 0).any():
+        raise NetworkError(f"{source}: holds negative labels; classes count from 0")
+    return found[:images].astype(np.int64)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

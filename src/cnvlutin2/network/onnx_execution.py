@@ -1,0 +1,202 @@
+"""Running an ONNX network: image by image, its layers' inputs captured, ranged, quantised and gathered.
+
+Images run one at a time (or as many as the model's fixed batch), so that what is captured of an image depends on nothing
+but the image, and memory is bounded whatever the number of images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.errors import NetworkError, UnsupportedLayer
+from cnvlutin2.network.base import Inputs, LeftOut
+from cnvlutin2.network.onnx_geometry import arrange, layout
+from cnvlutin2.network.onnx_graph import LayerNode
+from cnvlutin2.network.onnx_model import OnnxModel, first_line
+from cnvlutin2.network.onnx_quantised import Added
+from cnvlutin2.network.onnx_session import ORT_ERRORS, Session, open_session
+from cnvlutin2.numeric import quantise
+
+HOLD_BYTES = 256 << 20
+"""The most captured values that are held at a time: beyond, the network runs twice, the second time in batches."""
+
+Feed = tuple[str, str]
+"""A tensor and how layers see it (`onnx_geometry.layout`): layers with the same feed share their activations."""
+Captured = dict[Feed, NDArray[Any]]
+
+
+def feed_of(node: LayerNode) -> Feed:
+    """Return what feeds a layer."""
+    return node.activation, layout(node)
+
+
+@dataclass
+class Ranges:
+    """What a pass in floating point found: the largest magnitude of every tensor, and its dtype and rank."""
+
+    max_abs: dict[str, float] = field(default_factory=dict)
+    dtypes: dict[str, np.dtype[np.generic]] = field(default_factory=dict)
+    ranks: dict[str, int] = field(default_factory=dict)
+
+
+class Execution:
+    """A session on a model with its layers' inputs as added outputs.
+
+    Parameters
+    ----------
+    model : OnnxModel
+        Its graph is given the outputs; it can be dropped afterwards.
+    nodes : sequence of LayerNode
+    added : Added, optional
+        Of a rewritten graph: what to capture of a layer's input instead of itself.
+    threads : int
+        Of onnxruntime; 0 leaves it to onnxruntime.
+    """
+
+    def __init__(self, model: OnnxModel, nodes: Sequence[LayerNode], added: Added | None = None, threads: int = 0) -> None:
+        graph = model.proto.graph
+        self._source = model.path
+        self._input = graph.input[0].name
+        self._output = graph.output[0].name
+        tensors = dict.fromkeys(node.activation for node in nodes)  # in order, each once
+        self._captured = {t: added.integers[t] if added else t for t in tensors}
+        self._checks = {t: added.checks[t] for t in tensors} if added else {}
+        self._wanted = list(dict.fromkeys([self._output, *self._captured.values(), *self._checks.values()]))
+        self._wanted = [name for name in self._wanted if name != self._input]
+        present = {value.name for value in graph.output}
+        for name in self._wanted:
+            if name not in present:
+                graph.output.add(name=name)
+        self._session: Session = open_session(model, threads)
+
+    def run(self, values: NDArray[np.generic], names: Sequence[str]) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+        """Run a batch; return the model's first output and the captured tensors.
+
+        Raises
+        ------
+        NetworkError
+            If onnxruntime cannot, or a check says that a value is not finite; names the batch's first input.
+        """
+        try:
+            outputs = self._session.run(self._wanted, {self._input: values})
+        except ORT_ERRORS as error:
+            raise NetworkError(f"{self._source}: onnxruntime cannot run {names[0]}: {first_line(error)}") from None
+        found = dict(zip(self._wanted, outputs, strict=True)) | {self._input: values}
+        for tensor, check in self._checks.items():
+            if not np.isfinite(found[check]).all():
+                what = f"quantised and pruned, {tensor!r} is infinite or not a number for {names[0]}"
+                raise NetworkError(f"{self._source}: {what}; lower the thresholds")
+        return found[self._output], {tensor: found[name] for tensor, name in self._captured.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """One run's inputs: `values` may repeat the last image up to the model's fixed batch; `count` are real."""
+
+    start: int
+    count: int
+    values: NDArray[np.generic]
+    names: Sequence[str]
+
+
+def batches(inputs: Inputs, size: int) -> Iterator[Batch]:
+    """Cut inputs into runs of `size` images.
+
+    Raises
+    ------
+    NetworkError
+        If a value is infinite or not a number; names the input.
+    """
+    total = len(inputs.values)
+    for start in range(0, total, size):
+        rows = np.minimum(np.arange(start, start + size), total - 1)
+        values = np.ascontiguousarray(inputs.values[rows] if size > 1 else inputs.values[start : start + 1])
+        names = inputs.names[start : start + size]
+        if values.dtype.kind == "f":
+            bad = ~np.isfinite(values).reshape(size, -1).all(axis=1)
+            if bad.any():
+                name = names[min(int(bad.argmax()), len(names) - 1)]
+                raise NetworkError(f"{name}: holds values that are infinite or not numbers; give finite values")
+        yield Batch(start, min(size, total - start), values, names)
+
+
+def fitting(nodes: Sequence[LayerNode], tensors: Mapping[str, NDArray[Any]], size: int) -> tuple[list[LayerNode], list[LeftOut]]:
+    """Part the layers by whether what they see can be told apart by image, which shows only when they run."""
+    fit: list[LayerNode] = []
+    left_out: list[LeftOut] = []
+    for node in nodes:
+        try:
+            arrange(node, tensors[node.activation], size)
+            fit.append(node)
+        except UnsupportedLayer as reason:
+            left_out.append(LeftOut(node.name, node.op, str(reason)))
+    return fit, left_out
+
+
+def arranged(nodes: Sequence[LayerNode], tensors: Mapping[str, NDArray[Any]], batch: Batch) -> Captured:
+    """Return the layers' activations in a run, without the images that fill up a batch."""
+    feeds = {feed_of(node): node for node in nodes}
+    return {feed: arrange(node, tensors[feed[0]], len(batch.values))[: batch.count] for feed, node in feeds.items()}
+
+
+def update(
+    ranges: Ranges, nodes: Sequence[LayerNode], tensors: Mapping[str, NDArray[Any]], captured: Captured, batch: Batch
+) -> None:
+    """Widen the ranges by a run.
+
+    Raises
+    ------
+    NetworkError
+        If a layer's input is infinite or not a number; names the layer and the input.
+    """
+    readers = {feed_of(node): node.name for node in reversed(nodes)}
+    for feed, values in captured.items():
+        tensor = feed[0]
+        largest = float(np.maximum(values.max(), -values.min())) if values.size else 0.0  # NaN stays NaN
+        if not np.isfinite(largest):
+            what = f"its input is infinite or not a number for {batch.names[0]}"
+            raise NetworkError(f"layer {readers[feed]!r}: {what}; check the model and the scale of what it is given")
+        ranges.max_abs[tensor] = max(ranges.max_abs.get(tensor, 0.0), largest)
+        ranges.dtypes[tensor] = tensors[tensor].dtype
+        ranges.ranks[tensor] = tensors[tensor].ndim
+
+
+def to_integers(values: NDArray[Any], frac: int, bits: int) -> NDArray[np.int16]:
+    """Quantise captured values of any floating-point type."""
+    if values.dtype == np.int16:
+        return values
+    return np.ascontiguousarray(quantise(values.astype(np.float32) if values.dtype == np.float16 else values, frac, bits))
+
+
+class Gathering:
+    """Captured integers of consecutive runs, until there is enough for a batch of layers."""
+
+    def __init__(self) -> None:
+        self.first_image = 0
+        self.images = 0
+        self._parts: dict[Feed, list[NDArray[np.int16]]] = {}
+        self._held_bytes = 0
+
+    def add(self, integers: Mapping[Feed, NDArray[np.int16]], count: int) -> None:
+        """Add a run's."""
+        for feed, values in integers.items():
+            self._parts.setdefault(feed, []).append(values)
+            self._held_bytes += values.nbytes
+        self.images += count
+
+    def full(self) -> bool:
+        """Whether another run like the last may be too much."""
+        return self._held_bytes + self._held_bytes // max(self.images, 1) > HOLD_BYTES // 2
+
+    def take(self) -> tuple[int, dict[Feed, NDArray[np.int16]]]:
+        """Return the first image's index and the gathered activations ``[N, C, H, W]``, and start anew."""
+        first = self.first_image
+        gathered = {feed: np.concatenate(parts) for feed, parts in self._parts.items()}
+        self.first_image += self.images
+        self._parts, self.images, self._held_bytes = {}, 0, 0
+        return first, gathered

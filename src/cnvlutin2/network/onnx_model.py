@@ -1,0 +1,269 @@
+"""Reading an ONNX file safely, its large weights apart from its graph.
+
+A model is read into a small graph and a dictionary of arrays. onnxruntime is handed the arrays one by one, so that models
+beyond protobuf's 2 GiB work and no serialised copy of the weights is ever made; the arrays are dropped once it has its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import onnx
+import onnx.checker
+import onnx.inliner
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from cnvlutin2.errors import NetworkError
+
+LARGE_BYTES = 1024
+"""From this size on, a floating-point initialiser is kept apart from the graph."""
+SPARSE_LIMIT_BYTES = 1 << 31
+"""The most that a sparse initialiser may unfold to: its header alone says how much, its data may be tiny."""
+FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16)
+
+
+@dataclass(eq=False)
+class OnnxModel:
+    """A model's graph and its weights.
+
+    Parameters
+    ----------
+    path : Path
+    proto : onnx.ModelProto
+        Checked; its large initialisers are marked as external and hold no data.
+    weights : dict of str to array
+        The large initialisers by name, in the model's own floating-point dtypes; read-only views where possible.
+    hashes : mapping of str to str
+        SHA-256 of the file, and of the files of external data, by name.
+    """
+
+    path: Path
+    proto: onnx.ModelProto
+    weights: dict[str, NDArray[np.generic]] = field(default_factory=dict)
+    hashes: Mapping[str, str] = field(default_factory=dict)
+
+    def set_weight(self, name: str, array: NDArray[np.generic]) -> None:
+        """Add a large initialiser, or replace it."""
+        if name not in self.weights:
+            self.proto.graph.initializer.append(_placeholder(name, array))
+        self.weights[name] = array
+
+    def drop_unused(self) -> None:
+        """Drop the initialisers that nothing reads: onnxruntime does not look for them."""
+        graph = self.proto.graph
+        read = _names_read(graph)
+        kept = [tensor for tensor in graph.initializer if tensor.name in read]
+        if len(kept) < len(graph.initializer):
+            del graph.initializer[:]
+            graph.initializer.extend(kept)
+            self.weights = {name: array for name, array in self.weights.items() if name in read}
+
+
+def read_model(path: Path | str) -> OnnxModel:
+    """Read and check an ONNX model.
+
+    Raises
+    ------
+    NetworkError
+        If the file cannot be read, is not a valid model, or keeps data outside its own folder.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise NetworkError(f"{path}: cannot be read: {error.strerror or error}; give an ONNX file") from None
+    hashes = {path.name: hashlib.sha256(data).hexdigest()}
+    try:
+        proto = onnx.ModelProto.FromString(data)
+    except Exception:  # noqa: BLE001 - protobuf's DecodeError; protobuf is onnx's dependency, not ours
+        raise NetworkError(f"{path}: is not an ONNX model, or is truncated; export it again") from None
+    del data
+    if not proto.HasField("graph"):
+        raise NetworkError(f"{path}: is not an ONNX model: it holds no graph; export it again")
+    for tensor in _tensors_inside(proto.graph.node, *(function.node for function in proto.functions)):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            tensor.raw_data = np.ascontiguousarray(_external(path, tensor, hashes)).tobytes()
+            tensor.data_location = onnx.TensorProto.DEFAULT
+            del tensor.external_data[:]
+    weights = _take_weights(path, proto.graph, hashes)
+    # Messages free their memory only when they die: go on with a copy of what is left.
+    proto = onnx.ModelProto.FromString(proto.SerializeToString())
+    _check(path, proto)
+    if proto.functions:
+        proto = onnx.inliner.inline_local_functions(proto)
+    _mark_external(proto.graph, weights)
+    _make_initialisers_constant(proto)
+    return OnnxModel(path, proto, weights, hashes)
+
+
+def first_line(error: BaseException) -> str:
+    """Return an exception's message as one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:400]
+
+
+def _check(path: Path, proto: onnx.ModelProto) -> None:
+    try:
+        onnx.checker.check_model(proto)
+    except (onnx.checker.ValidationError, ValueError) as error:
+        raise NetworkError(f"{path}: is not a valid ONNX model: {first_line(error)}; export it again") from None
+
+
+def _tensors_inside(*bodies: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
+    """Yield the tensors that are not initialisers of the main graph: in attributes and in nested graphs."""
+    for node in chain(*bodies):
+        for attribute in node.attribute:
+            sparse_tensors = (attribute.sparse_tensor, *attribute.sparse_tensors)
+            for graph in (attribute.g, *attribute.graphs):
+                yield from graph.initializer
+                yield from _tensors_inside(graph.node)
+                sparse_tensors += tuple(graph.sparse_initializer)
+            yield from (attribute.t, *attribute.tensors)
+            yield from (part for sparse in sparse_tensors for part in (sparse.values, sparse.indices))
+
+
+def _names_read(graph: onnx.GraphProto) -> set[str]:
+    """Return the tensors that a graph's nodes, nested ones too, and its outputs read."""
+    names = {value.name for value in graph.output}
+    for node in graph.node:
+        names.update(node.input)
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                names |= _names_read(inner)
+    return names
+
+
+def _take_weights(path: Path, graph: onnx.GraphProto, hashes: dict[str, str]) -> dict[str, NDArray[np.generic]]:
+    """Move the large initialisers out of the graph; unfold sparse ones."""
+    weights: dict[str, NDArray[np.generic]] = {}
+    for tensor in graph.initializer:
+        external = tensor.data_location == onnx.TensorProto.EXTERNAL
+        if external or (tensor.data_type in FLOATS and _size_bytes(tensor) >= LARGE_BYTES):
+            array = _external(path, tensor, hashes) if external else _embedded(path, tensor)
+            small = numpy_helper.from_array(array, tensor.name) if tensor.data_type not in FLOATS else _empty(tensor)
+            if tensor.data_type in FLOATS:
+                weights[tensor.name] = array
+            tensor.CopyFrom(small)
+    for sparse in graph.sparse_initializer:
+        array = _unfolded(path, sparse, hashes)
+        weights[sparse.values.name] = array
+        graph.initializer.append(_empty(onnx.TensorProto(name=sparse.values.name, data_type=sparse.values.data_type)))
+    del graph.sparse_initializer[:]
+    return weights
+
+
+def _size_bytes(tensor: onnx.TensorProto) -> int:
+    return int(math.prod(tensor.dims) * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+
+
+def _empty(tensor: onnx.TensorProto) -> onnx.TensorProto:
+    """Return a valid initialiser without data, for the checker."""
+    return onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=[0])
+
+
+def _placeholder(name: str, array: NDArray[np.generic]) -> onnx.TensorProto:
+    """Return an initialiser whose data onnxruntime is given apart."""
+    tensor = onnx.TensorProto(name=name, data_type=helper.np_dtype_to_tensor_dtype(array.dtype), dims=array.shape)
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", "memory"), ("offset", "0"), ("length", str(array.nbytes))):
+        tensor.external_data.add(key=key, value=value)
+    return tensor
+
+
+def _mark_external(graph: onnx.GraphProto, weights: Mapping[str, NDArray[np.generic]]) -> None:
+    for tensor in graph.initializer:
+        if tensor.name in weights:
+            tensor.CopyFrom(_placeholder(tensor.name, weights[tensor.name]))
+
+
+def _make_initialisers_constant(proto: onnx.ModelProto) -> None:
+    """Take the initialisers out of the graph's inputs, where old models list them: they are defaults that nobody overrides."""
+    names = {tensor.name for tensor in proto.graph.initializer}
+    inputs = [value for value in proto.graph.input if value.name not in names]
+    del proto.graph.input[:]
+    proto.graph.input.extend(inputs)
+    proto.ir_version = max(proto.ir_version, 4)  # the first in which initialisers need not be inputs
+
+
+def _embedded(path: Path, tensor: onnx.TensorProto) -> NDArray[np.generic]:
+    try:
+        array: NDArray[np.generic] = np.asarray(numpy_helper.to_array(tensor))
+    except (ValueError, TypeError) as error:
+        raise NetworkError(
+            f"{path}: tensor {tensor.name!r} does not fit its header: {first_line(error)}; export it again"
+        ) from None
+    return array
+
+
+def _unfolded(path: Path, sparse: onnx.SparseTensorProto, hashes: dict[str, str]) -> NDArray[np.generic]:
+    """Return a sparse initialiser as a dense array."""
+    name = sparse.values.name
+    values, indices = (
+        _external(path, part, hashes) if part.data_location == onnx.TensorProto.EXTERNAL else _embedded(path, part)
+        for part in (sparse.values, sparse.indices)
+    )
+    shape = tuple(sparse.dims)
+    if sparse.values.data_type not in FLOATS or any(d < 1 for d in shape):
+        raise NetworkError(f"{path}: sparse tensor {name!r} is not of floating point, or is empty; store it densely")
+    if math.prod(shape) * values.dtype.itemsize > SPARSE_LIMIT_BYTES:
+        raise NetworkError(f"{path}: sparse tensor {name!r} unfolds to {list(shape)}, more than 2 GiB; store it densely")
+    dense = np.zeros(shape, values.dtype)
+    places = cast(NDArray[np.int64], indices if indices.ndim == 1 else indices.T)
+    try:
+        flat = places if places.ndim == 1 else np.ravel_multi_index(tuple(places), shape)  # refuses what lies outside
+        np.put(dense, np.where(flat < 0, dense.size, flat), values, mode="raise")  # which takes negative ones from the end
+    except (IndexError, ValueError, TypeError) as error:
+        raise NetworkError(f"{path}: sparse tensor {name!r}: {first_line(error)}; export it again") from None
+    return dense
+
+
+def _external(path: Path, tensor: onnx.TensorProto, hashes: dict[str, str]) -> NDArray[np.generic]:
+    """Map a tensor that is kept in another file; that file must lie in the model's own folder or below it."""
+    info = {entry.key: entry.value for entry in tensor.external_data}
+    try:
+        offset = int(info.get("offset") or 0)
+        dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    except (ValueError, KeyError) as error:
+        raise NetworkError(f"{path}: external data of tensor {tensor.name!r}: {first_line(error)}; export it again") from None
+    file = _external_file(path, tensor.name, info.get("location", ""))
+    if dtype.kind not in "fiub":
+        raise NetworkError(f"{path}: external data of tensor {tensor.name!r} is of type {dtype}; keep it in the model's file")
+    shape = tuple(tensor.dims)
+    needed_bytes = math.prod(shape) * dtype.itemsize
+    length = file.stat().st_size
+    if any(d < 0 for d in shape) or offset < 0 or offset + needed_bytes > length:
+        raise NetworkError(
+            f"{file}: is truncated: {tensor.name!r} of {path.name} ends at byte {offset + needed_bytes} of {length}"
+        )
+    if file.name not in hashes:
+        with file.open("rb") as stream:
+            hashes[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    if needed_bytes == 0:
+        return np.zeros(shape, dtype)
+    array = np.memmap(file, dtype, "r", offset, shape)
+    return array if array.flags.aligned else np.array(array)
+
+
+def _external_file(path: Path, name: str, location: str) -> Path:
+    folder = path.parent.resolve()
+    place = Path(location)
+    refused = f"{path}: tensor {name!r} keeps its data in {location!r}, outside the model's folder; move it beside the model"
+    if not location or place.is_absolute() or place.drive or ".." in place.parts or "\\" in location or "\0" in location:
+        raise NetworkError(refused)
+    try:
+        file = (folder / place).resolve(strict=True)
+    except (OSError, RuntimeError):
+        raise NetworkError(f"{folder / place}: is missing: {path.name} keeps tensor {name!r} in it") from None
+    if not file.is_relative_to(folder):
+        raise NetworkError(refused)
+    if not file.is_file():
+        raise NetworkError(f"{file}: is not a file: {path.name} keeps tensor {name!r} in it")
+    return file

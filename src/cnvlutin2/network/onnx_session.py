@@ -1,0 +1,72 @@
+"""onnxruntime sessions: how they are opened and what they may raise. Nothing else imports onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import onnxruntime  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as _state  # type: ignore[import-untyped]
+
+from cnvlutin2.errors import NetworkError
+from cnvlutin2.network.onnx_model import OnnxModel, first_line
+
+ORT_ERRORS: tuple[type[Exception], ...] = (
+    *(kind for kind in vars(_state).values() if isinstance(kind, type) and issubclass(kind, Exception)),
+    RuntimeError,
+    ValueError,
+    MemoryError,
+)
+"""onnxruntime's exceptions have no base of their own."""
+NO_MESSAGES = 4
+"""Log severity "fatal": errors come as exceptions, not on stderr."""
+
+
+class Session:
+    """A model in onnxruntime.
+
+    Parameters
+    ----------
+    session : onnxruntime.InferenceSession
+    """
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, NDArray[np.generic]]) -> list[NDArray[np.generic]]:
+        """Run the model once and return the outputs asked for, by name."""
+        return cast(list[NDArray[np.generic]], self._session.run(list(outputs), dict(feeds)))
+
+
+def open_session(model: OnnxModel, threads: int = 0) -> Session:
+    """Hand a model to onnxruntime, which makes its own copy of the weights.
+
+    Parameters
+    ----------
+    model : OnnxModel
+    threads : int
+        Of onnxruntime within an operation; 0 leaves it to onnxruntime. Results do not depend on it.
+
+    Raises
+    ------
+    NetworkError
+        If onnxruntime does not take the model: too new, or not consistent.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = NO_MESSAGES
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    model.drop_unused()
+    arrays = {name: np.ascontiguousarray(array) for name, array in model.weights.items()}
+    if arrays:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
+        options.add_external_initializers(list(arrays), values)
+    try:
+        session = onnxruntime.InferenceSession(model.proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except ORT_ERRORS as error:
+        raise NetworkError(
+            f"{model.path}: onnxruntime {onnxruntime.__version__} does not take the model: {first_line(error)}"
+        ) from None
+    return Session(session)
