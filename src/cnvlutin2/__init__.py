@@ -1,1 +1,65 @@
-"""Cnvlutin2: exact cycles, encodings, traffic and energy of zero-skipping accelerators."""
+"""Cnvlutin2: exact cycles, encodings, traffic and energy of zero-skipping accelerators.
+
+The names below are loaded when they are used, so that ``import cnvlutin2`` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cnvlutin2.encodings import encode
+    from cnvlutin2.errors import Cnvlutin2Error
+    from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Network, Threshold, Thresholds, load_inputs, open_network
+    from cnvlutin2.organisation import Organisation, load_organisations, preset, preset_names
+    from cnvlutin2.results import Results
+    from cnvlutin2.simulation import simulate
+
+_HOMES = {
+    "ArrayNetwork": "network",
+    "Cnvlutin2Error": "errors",
+    "Inputs": "network",
+    "Layer": "network",
+    "Network": "network",
+    "Organisation": "organisation",
+    "Results": "results",
+    "Threshold": "network",
+    "Thresholds": "network",
+    "encode": "encodings",
+    "load_inputs": "network",
+    "load_organisations": "organisation",
+    "open_network": "network",
+    "preset": "organisation",
+    "preset_names": "organisation",
+    "simulate": "simulation",
+}
+
+__all__ = [  # noqa: RUF022 - by what a reader wants first
+    "simulate",
+    "open_network",
+    "load_inputs",
+    "preset",
+    "preset_names",
+    "load_organisations",
+    "encode",
+    "Organisation",
+    "Network",
+    "ArrayNetwork",
+    "Layer",
+    "Inputs",
+    "Threshold",
+    "Thresholds",
+    "Results",
+    "Cnvlutin2Error",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

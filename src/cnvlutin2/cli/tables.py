@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from pathlib import PurePath
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cnvlutin2.results import LayerInfo, LayerResult, NetworkResult, Results
-from cnvlutin2.timing import SLOT_KINDS
+from cnvlutin2.results import LayerInfo, NetworkResult, Results
+from cnvlutin2.timing.slots import SLOT_KINDS, Counts
 
 MOST_IMAGES = 8
 """Images that a table lists one by one; all are in the files."""
 
-_WIDTH_OF_A_FILE = 132  # where standard output is not a terminal
+_WIDTH_OF_A_FILE = 120  # where standard output is not a terminal
+_LONGEST_NAME = 28
 
 
 def console() -> Console:
@@ -32,21 +34,19 @@ def print_results(results: Results, *, slots_by_layer: bool = False) -> None:
     for network in results.networks:
         _print_network(out, network, list(results.organisations), slots_by_layer=slots_by_layer)
     if len(results.networks) > 1:
-        out.print(networks_table(results))
+        _print_parts(out, lambda part: networks_table(results, part), list(results.organisations))
 
 
 def _print_network(out: Console, network: NetworkResult, archs: Sequence[str], *, slots_by_layer: bool) -> None:
     count = len(network.images)
     out.print(Text(f"{network.network}: {count} image{'s' if count != 1 else ''}", style="bold"), soft_wrap=True)
-    for part in _parts(archs, out.width):
-        out.print(layers_table(network, part))
+    _print_parts(out, lambda part: layers_table(network, part), archs)
     if count > 1:
-        out.print(images_table(network, archs))
-    for part in _parts(archs, out.width):
-        out.print(slots_table(network, part))
-        if slots_by_layer:
-            for arch in part:
-                out.print(layer_slots_table(network, arch))
+        _print_parts(out, lambda part: images_table(network, part), archs)
+    _print_parts(out, lambda part: slots_table(network, part), archs)
+    if slots_by_layer:
+        for arch in archs:
+            out.print(layer_slots_table(network, arch))
     for item in network.left_out:
         out.print(Text(f"left out: {item.name} ({item.op}): {item.reason}"), soft_wrap=True)
     if network.accuracy is not None:
@@ -54,70 +54,61 @@ def _print_network(out: Console, network: NetworkResult, archs: Sequence[str], *
     out.print()
 
 
-def _parts(archs: Sequence[str], width: int) -> Iterator[Sequence[str]]:
-    """Cut the organisations into as many tables as the width wants."""
-    fit = max(1, (width - 62) // 22)
-    for start in range(0, len(archs), fit):
-        yield archs[start : start + fit]
+def _print_parts(out: Console, table_of: Callable[[Sequence[str]], Table], archs: Sequence[str]) -> None:
+    """Print a table, cut by organisations into as many as the terminal's width wants."""
+    count = len(archs)
+    while count > 1 and out.measure(table_of(archs[:count]), options=out.options.update_width(10_000)).maximum > out.width:
+        count -= 1
+    for start in range(0, len(archs), count):
+        out.print(table_of(archs[start : start + count]))
+
+
+def _table(first: str, archs: Sequence[str], title: str | None = None) -> Table:
+    """Return an empty table with a heading a column of `archs`, after the first column."""
+    table = Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left", title_style="italic")
+    table.add_column(first, no_wrap=True)
+    for arch in archs:
+        table.add_column(Text(arch), justify="right", no_wrap=True)
+    return table
 
 
 def layers_table(network: NetworkResult, archs: Sequence[str]) -> Table:
     """Return densities, products, cycles and speed-ups, a row a layer and a total."""
-    table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
-    table.add_column("layer", overflow="fold", max_width=24)
+    table = Table(box=None, pad_edge=False, header_style="bold", caption_justify="left")
+    table.caption = "act, wgt: effectual part; mean cycles of an image and speed-up over dense; d: ran dense"
+    table.add_column("layer", no_wrap=True)
     table.add_column("shape", no_wrap=True)
-    for heading in ("act", "wgt", "MACs", "dense"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for arch in archs:
-        table.add_column(Text(arch), justify="right", overflow="fold", max_width=12)
-        table.add_column("", justify="right", no_wrap=True)
+    for heading in ("act", "wgt", "MACs", "dense", *archs):
+        table.add_column(Text(heading), justify="right", no_wrap=True)
     by_arch = {arch: network.of(arch) for arch in archs}
     for row in zip(*by_arch.values(), strict=True):
-        first: LayerResult = row[0]
-        cells = [
-            first.layer.name,
-            _shape(first.layer),
-            f"{first.activation_density.mean():.2f}",
-            f"{first.layer.weight_density:.2f}",
-            _si(first.layer.macs),
-            f"{first.dense_cycles:,}",
-        ]
-        for layer in row:
-            cells += [f"{layer.cycles.mean():,.0f}", f"{layer.speedup:.2f}x" + ("d" if layer.mode == "dense" else " ")]
+        layer = row[0].layer
+        cells = [_short(layer.name), _shape(layer), f"{row[0].activation_density.mean():.2f}", f"{layer.weight_density:.2f}"]
+        cells += [_si(layer.macs), f"{row[0].dense_cycles:,}"]
+        cells += [_cycles(each.cycles, each.speedup) + ("d" if each.mode == "dense" else " ") for each in row]
         table.add_row(*map(Text, cells))
-    total = ["total", "", "", "", _si(sum(x.layer.macs for x in by_arch[archs[0]])), f"{network.dense_cycles(archs[0]):,}"]
-    for arch in archs:
-        total += [f"{network.image_cycles(arch).mean():,.0f}", f"{network.speedup(arch):.2f}x "]
-    table.add_section()
+    total = ["total", "", "", "", _si(sum(each.layer.macs for each in by_arch[archs[0]])), f"{network.dense_cycles(archs[0]):,}"]
+    total += [_cycles(network.image_cycles(arch), network.speedup(arch)) + " " for arch in archs]
     table.add_row(*map(Text, total), style="bold")
-    table.caption = "act, wgt: effectual part; cycles of an image (mean), speed-up over dense; d: ran dense"
-    table.caption_justify = "left"
     return table
 
 
 def images_table(network: NetworkResult, archs: Sequence[str]) -> Table:
     """Return the speed-up of each image, and the mean with its standard deviation."""
-    table = Table(box=None, pad_edge=False, header_style="bold", title="speed-up by image", title_justify="left")
-    table.add_column("image", overflow="fold")
-    for arch in archs:
-        table.add_column(Text(arch), justify="right", overflow="fold")
+    table = _table("speed-up by image", archs)
     speedups = {arch: network.image_speedups(arch) for arch in archs}
     for i, name in enumerate(network.images[:MOST_IMAGES]):
-        table.add_row(Text(name), *(f"{speedups[arch][i]:.3f}x" for arch in archs))
+        table.add_row(Text(_short(PurePath(name).name)), *(f"{speedups[arch][i]:.3f}x" for arch in archs))
     if len(network.images) > MOST_IMAGES:
-        table.add_row(f"... {len(network.images) - MOST_IMAGES} more", *([""] * len(archs)))
+        table.add_row(f"({len(network.images) - MOST_IMAGES} more in the files)", *([""] * len(archs)))
     spread = (f"{np.mean(s):.3f} ± {np.std(s, ddof=1):.3f}" for s in speedups.values())
-    table.add_section()
     table.add_row("mean ± s.d.", *spread, style="bold")
     return table
 
 
 def slots_table(network: NetworkResult, archs: Sequence[str]) -> Table:
     """Return where the cycles go, in per cent of the multiplier slots."""
-    table = Table(box=None, pad_edge=False, header_style="bold", title="where the cycles go", title_justify="left")
-    table.add_column("% of multiplier slots", no_wrap=True)
-    for arch in archs:
-        table.add_column(Text(arch), justify="right", overflow="fold")
+    table = _table("% of multiplier slots", archs)
     slots = [network.slots(arch) for arch in archs]
     for kind in SLOT_KINDS:
         if any(s[kind] for s in slots):
@@ -127,27 +118,32 @@ def slots_table(network: NetworkResult, archs: Sequence[str]) -> Table:
 
 def layer_slots_table(network: NetworkResult, arch: str) -> Table:
     """Return where the cycles of each layer go, in per cent of its multiplier slots."""
-    table = Table(box=None, pad_edge=False, header_style="bold", title=f"{arch}: where the cycles go", title_justify="left")
-    table.add_column("% of multiplier slots", overflow="fold", max_width=24)
+    table = Table(box=None, pad_edge=False, header_style="bold", title=f"{arch}: % of multiplier slots", title_justify="left")
+    table.add_column("layer", no_wrap=True)
     for kind in SLOT_KINDS:
         table.add_column(kind.replace("_", " "), justify="right", max_width=12)
     for layer in network.of(arch):
         counts = layer.slots.sum(axis=0)
-        table.add_row(Text(layer.layer.name), *(_percent(int(c), int(counts.sum())) for c in counts))
+        table.add_row(Text(_short(layer.layer.name)), *(_percent(int(c), int(counts.sum())) for c in counts))
     return table
 
 
-def networks_table(results: Results) -> Table:
+def networks_table(results: Results, archs: Sequence[str]) -> Table:
     """Return the speed-up of each network and the geometric mean."""
-    table = Table(box=None, pad_edge=False, header_style="bold", title="speed-up by network", title_justify="left")
-    table.add_column("network", overflow="fold")
-    for arch in results.organisations:
-        table.add_column(Text(arch), justify="right", overflow="fold")
+    table = _table("speed-up", archs)
     for network in results.networks:
-        table.add_row(Text(network.network), *(f"{network.speedup(arch):.3f}x" for arch in results.organisations))
-    table.add_section()
-    table.add_row("geometric mean", *(f"{results.speedup(arch):.3f}x" for arch in results.organisations), style="bold")
+        table.add_row(Text(network.network), *(f"{network.speedup(arch):.3f}x" for arch in archs))
+    table.add_row("geometric mean", *(f"{results.speedup(arch):.3f}x" for arch in archs), style="bold")
     return table
+
+
+def _short(name: str) -> str:
+    """Cut a long name in the middle."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2 - 1]}..{name[1 - _LONGEST_NAME // 2 :]}"
+
+
+def _cycles(cycles: Counts, speedup: float) -> str:
+    return f"{cycles.mean():,.0f} {speedup:.2f}x"
 
 
 def _accuracy(network: NetworkResult) -> str:

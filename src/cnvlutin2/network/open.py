@@ -32,9 +32,9 @@ def open_network(spec: str | Path) -> Network:
             from cnvlutin2.network.onnx_network import OnnxNetwork
 
             return OnnxNetwork(bundled_path(spec), spec)
-        from cnvlutin2.network.topologies import Topology, topology_names
+        from cnvlutin2.network.topologies import Topology, is_topology
 
-        if spec in topology_names():
+        if is_topology(spec):
             return Topology(spec)
     path = Path(spec)
     if path.is_dir() or path.suffix.lower() == ".npz":

@@ -116,6 +116,11 @@ def topology_names() -> tuple[str, ...]:
     return tuple(n for n in _ORDER if n in found) + tuple(sorted(found.difference(_ORDER)))
 
 
+def is_topology(name: str) -> bool:
+    """Whether a topology has that name or alias."""
+    return any(name == known or name in load_shapes(known).aliases for known in topology_names())
+
+
 @cache
 def load_shapes(name: str) -> Shapes:
     """Return a topology's shapes by its name or an alias.

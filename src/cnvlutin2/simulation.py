@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnvlutin2.encodings import footprints
 from cnvlutin2.errors import ConfigError
@@ -20,6 +21,7 @@ from cnvlutin2.timing import PreparedLayer, Timing, time_layer
 from cnvlutin2.timing.layer import LayerTiming
 from cnvlutin2.timing.verify import verify_layer
 
+GivenInputs = Inputs | str | Path | Sequence[str | Path] | NDArray[np.generic] | None
 DEFAULT_ORGANISATIONS = "cnv,cnv2-dispatch,cnv2-weights"
 
 Progress = Callable[[str, int, int], None]
@@ -36,13 +38,13 @@ class _Collected:
     info: LayerInfo
     timings: list[LayerTiming] = field(default_factory=list)
     effectual_macs: list[Counts] = field(default_factory=list)
-    densities: list[np.ndarray[tuple[int], np.dtype[np.float64]]] = field(default_factory=list)
+    densities: list[NDArray[np.float64]] = field(default_factory=list)
     footprints: list[dict[str, Counts]] = field(default_factory=list)
 
 
 def simulate(
     network: Network | Layer | Sequence[Layer] | str | Path,
-    inputs: Inputs | str | Path | Sequence[str | Path] | np.ndarray[tuple[int, ...], np.dtype[np.generic]] | None = None,
+    inputs: GivenInputs = None,
     organisations: str | Path | Organisation | Iterable[str | Path | Organisation] = DEFAULT_ORGANISATIONS,
     *,
     thresholds: Thresholds | int | None = None,
@@ -145,19 +147,18 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "machine": platform.machine()} | {p: version(p) for p in packages}
 
 
-def _as_inputs(network: Network, inputs: object) -> Inputs | None:
+def _as_inputs(network: Network, inputs: GivenInputs) -> Inputs | None:
     if inputs is None and not network.takes_inputs:
         return None
-    if inputs is None or isinstance(inputs, Inputs):
-        from cnvlutin2.network.inputs import default_inputs
-
-        return inputs if inputs is not None else default_inputs(network)
+    if isinstance(inputs, Inputs):
+        return inputs
     if isinstance(inputs, np.ndarray):
         return Inputs(inputs, [str(i) for i in range(len(inputs))])
     from cnvlutin2.network.inputs import load_inputs
 
-    paths = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)  # type: ignore[call-overload]
-    return load_inputs(network, paths)
+    if inputs is None:
+        return load_inputs(network)
+    return load_inputs(network, [inputs] if isinstance(inputs, (str, Path)) else list(inputs))
 
 
 def _as_thresholds(limits: Thresholds | int | None) -> Thresholds:

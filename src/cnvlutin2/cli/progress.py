@@ -1,0 +1,37 @@
+"""A progress bar on stderr for work of more than a second; silent where stderr is not a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from cnvlutin2.simulation import Progress as Report
+
+_PATIENCE_SECONDS = 1.0
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Report | None]:
+    """Give a callback for `simulate`, or None where nobody looks."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task(title)
+    start = time.monotonic()
+
+    def report(layer: str, done: int, total: int) -> None:
+        if time.monotonic() - start > _PATIENCE_SECONDS:
+            bar.start()
+        bar.update(task, description=f"{title}: {layer}", completed=done, total=total)
+
+    try:
+        yield report
+    finally:
+        bar.stop()
