@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from cnvlutin2.errors import ConfigError
@@ -48,31 +49,40 @@ class Organisation(BaseModel):
     name: str = "custom"
     description: str = ""
 
-    tiles: Count = Field(16, description="tiles, each computing its own filters")
-    filters_per_tile: Count = Field(16, description="filters a tile computes at a time")
-    lanes: Count = Field(16, description="neuron lanes of a tile")
-    brick: Annotated[int, Field(ge=2, le=64)] = Field(16, description="activations in a storage unit")
-    data_bits: Annotated[int, Field(ge=MIN_BITS, le=MAX_BITS)] = Field(16, description="bits of an activation or weight")
+    tiles: Count = Field(default=16, description="tiles, each computing its own filters")
+    filters_per_tile: Count = Field(default=16, description="filters a tile computes at a time")
+    lanes: Count = Field(default=16, description="neuron lanes of a tile")
+    brick: Annotated[int, Field(ge=2, le=64)] = Field(default=16, description="activations in a storage unit")
+    data_bits: Annotated[int, Field(ge=MIN_BITS, le=MAX_BITS)] = Field(default=16, description="bits of an activation or weight")
 
-    skip_activations: bool = Field(True, description="skip ineffectual activations")
-    skip_weights: Literal["none", "shared", "per_filter"] = Field("none", description="which ineffectual weights are skipped")
-    filter_sync: Literal["brick", "window"] = Field("brick", description="when the filters of a tile wait for each other")
-    tile_sync: Literal["brick", "window", "layer"] = Field("window", description="when tiles wait for each other")
-    lane_map: Literal["sliced", "interleaved"] = Field("sliced", description="which values a lane owns")
-    layer_mode: LayerMode = Field("skip", description="skip, dense or auto; or a map: default, first, layer names")
-    run_overhead: Cycles = Field(0, description="cycles added to every run")
-    window_overhead: Cycles = Field(0, description="cycles added to every window of every pass")
+    skip_activations: bool = Field(default=True, description="skip ineffectual activations")
+    skip_weights: Literal["none", "shared", "per_filter"] = Field(
+        default="none", description="which ineffectual weights are skipped"
+    )
+    filter_sync: Literal["brick", "window"] = Field(default="brick", description="when the filters of a tile wait for each other")
+    tile_sync: Literal["brick", "window", "layer"] = Field(default="window", description="when tiles wait for each other")
+    lane_map: Literal["sliced", "interleaved"] = Field(default="sliced", description="which values a lane owns")
+    layer_mode: LayerMode = Field(default="skip", description="skip, dense or auto; or a map: default, first, layer names")
+    run_overhead: Cycles = Field(default=0, description="cycles added to every run")
+    window_overhead: Cycles = Field(default=0, description="cycles added to every window of every pass")
 
-    format: FormatName = Field("dense", description="how activations are stored in NM")
-    detect: Literal["output", "dispatch"] = Field("dispatch", description="where ineffectual activations are found")
-    packing: Literal["row", "brick"] = Field("row", description="how shallow layers are stored")
-    pointer_group: Annotated[int, Field(ge=1, le=4096)] = Field(1, description="bricks to an indirection pointer")
+    format: FormatName = Field(default="dense", description="how activations are stored in NM")
+    detect: Literal["output", "dispatch"] = Field(default="dispatch", description="where ineffectual activations are found")
+    packing: Literal["row", "brick"] = Field(default="row", description="how shallow layers are stored")
+    pointer_group: Annotated[int, Field(ge=1, le=4096)] = Field(default=1, description="bricks to an indirection pointer")
 
-    nm_bytes: Bytes = Field(4 << 20, description="central activation memory")
-    sb_bytes_per_tile: Bytes = Field(2 << 20, description="weight memory of a tile")
-    nbin_entries: Count = Field(64, description="input buffer entries")
-    nbout_entries: Count = Field(64, description="partial-sum buffer entries")
-    clock_ghz: Annotated[float, Field(gt=0, le=100)] = Field(1.0, description="clock frequency")
+    nm_bytes: Bytes = Field(default=4 << 20, description="central activation memory")
+    sb_bytes_per_tile: Bytes = Field(default=2 << 20, description="weight memory of a tile")
+    nbin_entries: Count = Field(default=64, description="input buffer entries")
+    nbout_entries: Count = Field(default=64, description="partial-sum buffer entries")
+    clock_ghz: Annotated[float, Field(gt=0, le=100)] = Field(default=1.0, description="clock frequency")
+
+    @field_validator("name")
+    @classmethod
+    def _name_fits_a_line(cls, name: str) -> str:
+        if not name or not name.isprintable():
+            raise ValueError(f"{short(name)} is no name; give printable text on one line")
+        return name
 
     @model_validator(mode="after")
     def _stored_bits_reach_the_lanes(self) -> Self:
@@ -140,18 +150,31 @@ class Organisation(BaseModel):
 
 def _as_config_error(error: ValidationError, source: str) -> ConfigError:
     """Join pydantic's findings into one line; the first one gives the place."""
-    found = [e for e in error.errors() if e["type"] != "dict_type"]  # the other branch of `LayerMode`
+    # Of the two branches of `LayerMode`, only what the one that was meant says.
+    found = [e for e in error.errors() if e["type"] != "dict_type" and not _is_other_branch(e)]
     parts = [f"{_message(e)}" + (f" (at {_place(e)})" if len(found) > 1 and e["loc"] else "") for e in found]
     return ConfigError("; ".join(dict.fromkeys(parts)), where=_place(found[0]) if len(found) == 1 else "", source=source)
 
 
+def _is_other_branch(error: ErrorDetails) -> bool:
+    return error["loc"][:1] == ("layer_mode",) and error["type"] == "literal_error" and isinstance(error["input"], Mapping)
+
+
 def _place(error: ErrorDetails) -> str:
     # A union adds the branch it tried to the path; a reader wants the key alone.
-    return ".".join(str(part) for part in error["loc"] if not str(part).startswith(("literal[", "dict[")))
+    parts = [str(part) for part in error["loc"] if not str(part).startswith(("literal[", "dict["))]
+    return ".".join(part if part.isprintable() else short(part) for part in parts)
 
 
 def _message(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
-        return f"unknown key {error['loc'][-1]!r}; the keys are {', '.join(Organisation.model_fields)}"
+        return f"unknown key {short(error['loc'][-1])}; the keys are {', '.join(Organisation.model_fields)}"
     text = error["msg"].removeprefix("Value error, ").replace("Input should", "should")
-    return text if error["type"] == "value_error" else f"{error['input']!r} is not allowed: {text}"
+    return text if error["type"] == "value_error" else f"{short(error['input'])} is not allowed: {text}"
+
+
+def short(value: object) -> str:
+    """Return a value as it is shown in a message: on one line and of bounded length (YAML aliases can make it endless)."""
+    limited = reprlib.Repr()
+    limited.maxlevel, limited.maxdict, limited.maxstring, limited.maxother = 2, 6, 80, 80
+    return str(limited.repr(value))

@@ -12,7 +12,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from cnvlutin2.errors import ConfigError
-from cnvlutin2.organisation.model import Organisation
+from cnvlutin2.organisation.model import Organisation, short
+
+_UNREADABLE = (YAMLError, ValueError, RecursionError)
+"""What the YAML parser raises for a text that it cannot read."""
 
 _ORDER = (
     "dadiannao",
@@ -128,9 +131,9 @@ def _key_value(text: str) -> tuple[str, object]:
         raise ConfigError(f"cannot read {text!r}: write KEY=VALUE", source="--set")
     try:
         return key.strip(), _yaml().load(value)
-    except (YAMLError, ValueError):
+    except _UNREADABLE:
         raise ConfigError(
-            f"cannot read the value {value!r}: write KEY=VALUE with a plain value", where=key.strip(), source="--set"
+            f"cannot read the value {short(value)}: write KEY=VALUE with a plain value", where=key.strip(), source="--set"
         ) from None
 
 
@@ -145,7 +148,7 @@ def _from_file(path: Path) -> Organisation:
     if base is None:
         return Organisation.parse({"name": path.stem, **values}, source=str(path))
     if not isinstance(base, str) or base not in preset_names():
-        raise ConfigError(f"{base!r} is not a preset; one of {', '.join(preset_names())}", where="base", source=str(path))
+        raise ConfigError(f"{short(base)} is not a preset; one of {', '.join(preset_names())}", where="base", source=str(path))
     inherited = {k: v for k, v in preset(base).model_dump().items() if k not in ("name", "description")}
     return Organisation.parse({**inherited, "name": path.stem, **values}, source=str(path))
 
@@ -153,11 +156,20 @@ def _from_file(path: Path) -> Organisation:
 def _mapping(text: str, source: str) -> dict[str, object]:
     try:
         values = _yaml().load(text)
-    except (YAMLError, ValueError) as error:
-        raise ConfigError(f"not valid YAML: {' '.join(str(error).split())}", source=source) from None
+    except _UNREADABLE as error:
+        raise ConfigError(f"not valid YAML: {_problem(error)}", source=source) from None
     if not isinstance(values, dict):
         raise ConfigError("an organisation is a YAML mapping of parameters", source=source)
-    return {str(key): value for key, value in values.items()}
+    return {key if isinstance(key, str) else short(key): value for key, value in values.items()}
+
+
+def _problem(error: Exception) -> str:
+    """Say what the parser found, and in which line, without the excerpts and advice that it adds."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    mark = getattr(error, "problem_mark", None)
+    line = f" (line {mark.line + 1})" if mark else ""
+    return " ".join(str(getattr(error, "problem", None) or error).split()) + line
 
 
 def to_yaml(organisation: Organisation) -> str:
