@@ -17,7 +17,7 @@ from cnvlutin2.errors import ConfigError, NetworkError
 from cnvlutin2.network import synthetic
 from cnvlutin2.network.base import Inputs, Numeric, Threshold, Thresholds
 from cnvlutin2.network.layer import Layer
-from cnvlutin2.network.topologies import Topology, load_shapes, topology_names
+from cnvlutin2.network.topologies import Topology, is_topology, load_shapes, topology_names
 
 MIB = 1 << 20
 IN_THE_SOURCE = {
@@ -41,6 +41,8 @@ def density(values: np.ndarray[Any, Any]) -> float:
 class TestShapes:
     def test_names(self) -> None:
         assert topology_names() == tuple(IN_THE_SOURCE)
+        known = [name for name in (*IN_THE_SOURCE, *IN_THE_SOURCE.values(), "alexnet_bvlc", "lenet", "") if is_topology(name)]
+        assert known == [*IN_THE_SOURCE, *IN_THE_SOURCE.values(), "alexnet_bvlc"]
 
     @pytest.mark.parametrize("name", IN_THE_SOURCE)
     def test_shapes_are_those_of_the_authors_files(self, name: str, shared: Path) -> None:
