@@ -121,11 +121,6 @@ def is_topology(name: str) -> bool:
     return any(name == known or name in load_shapes(known).aliases for known in topology_names())
 
 
-def is_topology(name: str) -> bool:
-    """Whether `load_shapes` knows a name or alias."""
-    return name in topology_names() or any(name in _read(known).aliases for known in topology_names())
-
-
 @cache
 def load_shapes(name: str) -> Shapes:
     """Return a topology's shapes by its name or an alias.
