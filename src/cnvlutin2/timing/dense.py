@@ -29,7 +29,7 @@ def time_dense(prepared: PreparedLayer, organisation: Organisation) -> tuple[Cou
     total = cycles * organisation.slots_per_cycle
     every_filter = steps.windows * layer.filters  # windows times filters
     products = steps.steps * steps.values * every_filter
-    active = prepared.position_counts.sum(axis=(1, 2, 3), dtype=np.int64) * layer.group_filters
+    active = prepared.windows_seen * layer.group_filters
     slots = complete(
         total,
         {

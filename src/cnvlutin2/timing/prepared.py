@@ -20,7 +20,7 @@ from cnvlutin2.timing.workers import default_jobs, split
 Bytes = NDArray[np.uint8]
 Counts = NDArray[np.int64]
 
-_THREAD_GRAIN = 1 << 18  # values below which a thread costs more than it brings
+_THREAD_GRAIN = 1 << 21  # values below which a thread costs more than it brings
 NO_ROWS: Bytes = np.zeros((0, 0, 0), np.uint8)
 
 
@@ -53,6 +53,7 @@ class PreparedLayer:
         self.jobs = default_jobs() if jobs is None else jobs
         self.kernels = backend() if kernels is None else kernels
         self.weights = PreparedWeights(layer, jobs, kernels) if weights is None else weights
+        self._steps: dict[tuple[int, str], StepMap] = {}
         self._cache: dict[tuple[object, ...], NDArray[np.generic]] = {}
 
     @cached_property
@@ -71,6 +72,12 @@ class PreparedLayer:
         return dot(self.position_counts, self.weights.filter_counts)
 
     @cached_property
+    def windows_seen(self) -> Counts:
+        """Effectual activations over all windows, ``[N]``."""
+        counts: Counts = self.position_counts.sum(axis=(1, 2, 3), dtype=np.int64)
+        return counts
+
+    @cached_property
     def activation_counts(self) -> Counts:
         """Effectual activations stored, ``[N]``."""
         counts: Counts = np.count_nonzero(self.bits.reshape(self.layer.images, -1), axis=1).astype(np.int64)
@@ -87,12 +94,15 @@ class PreparedLayer:
         def task(first: int, last: int) -> None:
             self.kernels.position_counts(flat[first:last], geometry, out[first:last])
 
-        split(task, flat.shape[0], self.jobs, 1 + _THREAD_GRAIN // (flat[0].size * kw))
+        split(task, flat.shape[0], self.jobs, 1 + _THREAD_GRAIN // (4 * flat[0].size * kw))
         return out.reshape(layer.images, -1, kh, kw)
 
     def steps(self, organisation: Organisation) -> StepMap:
         """Return where the layer's steps lie."""
-        return StepMap.of(self.layer, organisation.brick, organisation.packing)
+        key = (organisation.brick, organisation.packing)
+        if key not in self._steps:
+            self._steps[key] = StepMap.of(self.layer, *key)
+        return self._steps[key]
 
     def runs(self, organisation: Organisation) -> RunTable:
         """Return the runs that a step is cut into."""
@@ -101,7 +111,7 @@ class PreparedLayer:
 
     def packing(self, organisation: Organisation) -> Packing:
         """Return how the layer is stored."""
-        return "row" if self.layer.is_row_packed(organisation.brick, organisation.packing) else "brick"
+        return "row" if self.steps(organisation).row_packed else "brick"
 
     def brick_counts(self, brick: int, packing: Packing) -> Bytes:
         """Return the effectual values of every storage brick, ``[N, groups, H, W, bricks]``, without `W` if row-packed."""

@@ -12,7 +12,8 @@ from cnvlutin2.timing.prepared import NO_ROWS, PreparedLayer, dot
 from cnvlutin2.timing.slots import Counts, complete
 from cnvlutin2.timing.workers import split
 
-_ROW_GRAIN = 1 << 17  # lane additions worth a thread
+_ROW_GRAIN = 1 << 20  # lane additions worth a thread
+_PAIR_GRAIN = 1 << 22  # pairs of a run and a filter worth a thread
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class _Sums:
         Without window overhead.
     products : int64 ``[N]``
         What is multiplied.
+    useful : int64 ``[N]``
+        The part of `products` whose activation is effectual.
     costs : int64 ``[N]``
         Cycles of all runs (without run overhead) as each filter sees them: of its tile, or its own where filters run free.
     work : int64 ``[N]``
@@ -35,6 +38,7 @@ class _Sums:
 
     cycles: Counts
     products: Counts
+    useful: Counts
     costs: Counts
     work: Counts
     waits: Counts
@@ -47,7 +51,6 @@ def time_skip(prepared: PreparedLayer, organisation: Organisation) -> tuple[Coun
         sums = _sums_without_weights(prepared, organisation)
     else:
         sums = _sums_with_weights(prepared, organisation)
-    useful = dot(prepared.position_counts, _busy_filters(prepared, organisation))
     overhead = organisation.window_overhead * steps.windows  # of a pass
     by_pass = sums.cycles + overhead
     cycles = by_pass.sum(axis=(1, 2))
@@ -61,8 +64,8 @@ def time_skip(prepared: PreparedLayer, organisation: Organisation) -> tuple[Coun
             "unused_filters": lanes * (by_pass * (organisation.filters - filters)).sum(axis=(1, 2)),
             "overhead": (overhead * lanes + run_cycles) * layer.filters,
             "unused_lanes": (lanes - in_use) * (sums.cycles * filters).sum(axis=(1, 2)),
-            "ineffectual_activation": sums.products - useful,
-            "ineffectual_weight": useful - prepared.effectual_macs,
+            "ineffectual_activation": sums.products - sums.useful,
+            "ineffectual_weight": sums.useful - prepared.effectual_macs,
             "effectual": prepared.effectual_macs,
             "filter_sync": sums.waits + sums.work - sums.products,
             "fetch": sums.costs - sums.work,
@@ -71,22 +74,20 @@ def time_skip(prepared: PreparedLayer, organisation: Organisation) -> tuple[Coun
 
 
 def _busy_filters(prepared: PreparedLayer, organisation: Organisation) -> NDArray[np.int32]:
-    """Return the filters that multiply an activation at each place in the kernel, ``[C, Kh, Kw]``."""
+    """Return the filters whose weights let them multiply, at each place in the kernel, ``[C, Kh, Kw]``."""
     if organisation.skip_weights == "shared":
         return prepared.weights.shared_filter_counts(organisation.filters_per_tile)
-    if organisation.skip_weights == "per_filter":
-        return prepared.weights.filter_counts
-    layer = prepared.layer
-    return np.full((layer.activations.shape[1], *layer.kernel_size), layer.group_filters, np.int32)
+    return prepared.weights.filter_counts
 
 
-def _products_with_weights(prepared: PreparedLayer, organisation: Organisation) -> Counts:
-    """Return the products that an organisation which skips weights executes, ``[N]``."""
+def _products_with_weights(prepared: PreparedLayer, organisation: Organisation) -> tuple[Counts, Counts]:
+    """Return the products that an organisation which skips weights executes, and those with an effectual activation, ``[N]``."""
     layer, filters = prepared.layer, _busy_filters(prepared, organisation)
+    useful = dot(prepared.position_counts, filters)
     if not organisation.skip_activations:
-        return np.full(layer.images, layer.windows * filters.sum(dtype=np.int64))
+        return np.full(layer.images, layer.windows * filters.sum(dtype=np.int64)), useful
     seen = prepared.seen(organisation)
-    return dot(prepared.position_counts if seen is prepared.bits else prepared.positions_of(seen), filters)
+    return (useful if seen is prepared.bits else dot(prepared.positions_of(seen), filters)), useful
 
 
 def _pass_filters(prepared: PreparedLayer, organisation: Organisation) -> NDArray[np.int32]:
@@ -136,6 +137,7 @@ def _sums_without_weights(prepared: PreparedLayer, organisation: Organisation) -
     return _Sums(
         cycles=np.repeat(by_group[:, :, None], passes, axis=2),
         products=products,
+        useful=prepared.windows_seen * layer.group_filters,
         costs=over_filters(map_costs, int(in_padding.sum())),
         work=products,
         waits=np.zeros(layer.images, np.int64),
@@ -170,13 +172,14 @@ def _sums_with_weights(prepared: PreparedLayer, organisation: Organisation) -> _
             kernels.weighted_cycles(*shared, *where, windows, bricks, tile_totals, works, costs)
         return [windows, bricks, tile_totals, works, costs]
 
-    parts = split(task, len(items), prepared.jobs)
+    pairs = kernels.BLOCK * steps.steps * runs.runs * min(layer.group_filters, organisation.filters)
+    parts = split(task, len(items), prepared.jobs, 1 + _PAIR_GRAIN // pairs)
     windows, bricks, tile_totals, works, costs = (_sum(list(part)) for part in zip(*parts, strict=True))
     cycles = {"window": windows, "brick": bricks, "layer": tile_totals.max(axis=3)}[organisation.tile_sync]
-    products = _products_with_weights(prepared, organisation)
+    products, useful = _products_with_weights(prepared, organisation)
     if free:
-        return _Sums(cycles, products, costs, work=products, waits=works)
-    return _Sums(cycles, products, costs, work=works, waits=np.zeros(images, np.int64))
+        return _Sums(cycles, products, useful, costs, work=products, waits=works)
+    return _Sums(cycles, products, useful, costs, work=works, waits=np.zeros(images, np.int64))
 
 
 def _sum(parts: list[Counts]) -> Counts:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.network.layer import Layer
+
+LaneOrder = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,8 @@ class StepMap:
         (sy, sx), (top, left), (dy, dx) = layer.strides, layer.pads[:2], layer.dilations
         if layer.is_row_packed(brick, packing):
             values = kw * layer.group_channels
-            return cls(values, height, outputs[1], (kh, 1), (sy, 1), (top, 0), (dy, 1), outputs, row_packed=True)
-        return cls(layer.group_channels, height, width, (kh, kw), (sy, sx), (top, left), (dy, dx), outputs, row_packed=False)
+            return _step_map(values, height, outputs[1], (kh, 1), (sy, 1), (top, 0), (dy, 1), outputs, True)
+        return _step_map(layer.group_channels, height, width, (kh, kw), (sy, sx), (top, left), (dy, dx), outputs, False)
 
     @property
     def steps(self) -> int:
@@ -79,11 +82,17 @@ class StepMap:
         read = window + np.arange(self.kernel[axis]) * self.dilations[axis]
         return np.bincount(read[(read >= 0) & (read < size)], minlength=size).astype(np.int32)
 
-    @property
+    @cached_property
     def padded_steps(self) -> int:
         """Steps that lie in the padding, over all windows."""
         down, across = self.uses
         return self.windows * self.steps - int(down.sum()) * int(across.sum())
+
+
+@lru_cache(maxsize=1024)
+def _step_map(*fields: Any) -> StepMap:
+    """Return the one object for these fields: what it works out is kept from image to image."""
+    return StepMap(*fields)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,12 +118,12 @@ class RunTable:
         """Runs of a step."""
         return int(self.starts.size)
 
-    @property
+    @cached_property
     def lengths(self) -> NDArray[np.int32]:
         """Values of each run."""
         return self.stops - self.starts
 
-    @property
+    @cached_property
     def planes(self) -> int:
         """Bytes that hold the mask of the longest run."""
         return -(-int(self.lengths.max()) // 8)
@@ -131,8 +140,18 @@ class RunTable:
         assert self.run_lanes is not None  # noqa: S101 - a caller's mistake, not an input's
         return np.searchsorted(self.run_lanes, np.arange(self.run_lanes[-1] + 2)).astype(np.int32)
 
-    def lane_order(self, steps: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    def lane_order(self, steps: int) -> LaneOrder:
         """Return where each lane begins, and the step and run of each piece of its work, in order."""
+        known = self._orders.get(steps)
+        if known is None:
+            known = self._orders[steps] = self._lane_order(steps)
+        return known
+
+    @cached_property
+    def _orders(self) -> dict[int, LaneOrder]:
+        return {}
+
+    def _lane_order(self, steps: int) -> LaneOrder:
         step, run = (a.ravel() for a in np.indices((steps, self.runs), dtype=np.int32))
         lane = np.arange(step.size) % self.lanes if self.run_lanes is None else self.run_lanes[run]
         order = np.argsort(lane, kind="stable")

@@ -1,0 +1,108 @@
+"""The networks that are measured: an onnxruntime session, its input, and the layers that a simulation sees."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from cnvlutin2.network import Inputs, Layer, Network, Numeric, load_inputs, open_network
+from cnvlutin2.network.topologies import Topology
+
+MODELS = Path(__file__).resolve().parents[1].parent / "shared"
+TOPOLOGIES = ("vgg19", "googlenet")
+WEIGHT_DENSITY = 0.3
+
+
+@dataclass
+class Case:
+    """One network on one input.
+
+    Parameters
+    ----------
+    name : str
+    infer : callable
+        Run onnxruntime once.
+    layers : list of Layer
+        What the simulation gets.
+    floats : list of array
+        The layers' inputs before quantisation.
+    """
+
+    name: str
+    infer: Callable[[], object]
+    layers: list[Layer]
+    floats: list[NDArray[np.float32]]
+
+
+def cases() -> Iterator[Case]:
+    """Yield the networks one at a time; models that are not at hand are passed over, saying so."""
+    yield _model("digits", open_network("digits"), load_inputs(open_network("digits"), limit=1))
+    photo = MODELS / "photos" / "coral_owl.jpg"
+    for stem, recipe in (
+        ("squeezenet_v1.1", "imagenet-caffe"),
+        ("squeezenet_v1.0_dc", "imagenet-caffe"),
+        ("resnet20_cifar10", "imagenet-torch"),
+    ):
+        path = MODELS / "models" / f"{stem}.onnx"
+        if not path.is_file():
+            print(f"{stem}: the model is not at hand, passed over")
+            continue
+        network = open_network(path)
+        yield _model(stem, network, load_inputs(network, [photo], preprocess=recipe), path)
+        gc.collect()
+    for name in TOPOLOGIES:
+        yield _topology(name)
+        gc.collect()
+
+
+def _session(model: bytes | str) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+
+
+def _model(name: str, network: Network, inputs: Inputs, path: Path | None = None) -> Case:
+    from cnvlutin2.network.bundled import bundled_path
+
+    session = _session(str(path or bundled_path(name)))
+    feed = {session.get_inputs()[0].name: np.ascontiguousarray(inputs.values)}
+    layers = list(network.layers(inputs, Numeric()))
+    return Case(name, lambda: session.run(None, feed), layers, [_dequantised(layer) for layer in layers])
+
+
+def _topology(name: str) -> Case:
+    """Build a graph of the topology's layers side by side: their inference time without what stands between them."""
+    layers = list(Topology(name, weight_density=WEIGHT_DENSITY).layers(None, Numeric()))
+    nodes, inputs, outputs, weights, feed = [], [], [], [], {}
+    for i, layer in enumerate(layers):
+        shape, out = layer.activations.shape, (1, layer.filters, *layer.output_size)
+        inputs.append(helper.make_tensor_value_info(f"x{i}", TensorProto.FLOAT, shape))
+        outputs.append(helper.make_tensor_value_info(f"y{i}", TensorProto.FLOAT, out))
+        weights.append(numpy_helper.from_array(layer.weights.astype(np.float32), f"w{i}"))
+        nodes.append(
+            helper.make_node(
+                "Conv",
+                [f"x{i}", f"w{i}"],
+                [f"y{i}"],
+                pads=layer.pads,
+                strides=layer.strides,
+                dilations=layer.dilations,
+                group=layer.groups,
+            )
+        )
+        feed[f"x{i}"] = _dequantised(layer)
+    graph = helper.make_graph(nodes, name, inputs, outputs, weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    session = _session(model.SerializeToString())
+    return Case(name, lambda: session.run(None, feed), layers, list(feed.values()))
+
+
+def _dequantised(layer: Layer) -> NDArray[np.float32]:
+    return np.ldexp(layer.activations.astype(np.float32), -(layer.activation_frac or 0))
