@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 import onnx
-import onnxruntime  # type: ignore[import-untyped]
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
 

@@ -14,6 +14,7 @@ from onnx import helper
 from cnvlutin2.errors import UnsupportedLayer
 from cnvlutin2.network.base import LeftOut
 from cnvlutin2.network.onnx_constants import Constants
+from cnvlutin2.network.onnx_model import unique_names
 
 ONNX_DOMAINS = frozenset({"", "ai.onnx"})
 CLASSICAL_DOMAIN = "ai.onnx.ml"
@@ -109,7 +110,7 @@ class LayerNode:
 
 def find_layers(graph: onnx.GraphProto, constants: Constants) -> tuple[list[LayerNode], list[LeftOut]]:
     """Return the layers of a graph in execution order, and the nodes that multiply but are not simulated."""
-    names = _names(graph)
+    names = unique_names(graph)
     untouched = {value.name for value in graph.input}  # by any product so far
     layers: list[LayerNode] = []
     left_out: list[LeftOut] = []
@@ -128,22 +129,6 @@ def find_layers(graph: onnx.GraphProto, constants: Constants) -> tuple[list[Laye
     return layers, left_out
 
 
-def _names(graph: onnx.GraphProto) -> list[str]:
-    """Return a name of its own for every node: the node's, else its first output's; a number is added to repeated ones."""
-    own = {node.name for node in graph.node}
-    taken: set[str] = set()
-    names = []
-    for node in graph.node:
-        base = node.name or next((name for name in node.output if name), node.op_type)
-        name, number = base, 1
-        while name in taken or (name in own and name != node.name):
-            number += 1
-            name = f"{base}#{number}"
-        taken.add(name)
-        names.append(name)
-    return names
-
-
 def _multiplies(node: onnx.NodeProto, constants: Constants) -> bool:
     if node.domain in ONNX_DOMAINS or node.domain == CLASSICAL_DOMAIN or node.op_type in MULTIPLIERS:
         return node.op_type in MULTIPLIERS
@@ -155,10 +140,12 @@ def _nested(node: onnx.NodeProto, name: str) -> Iterator[LeftOut]:
     """Yield the multiplying nodes inside the bodies of If, Loop, Scan and the like."""
     for attribute in node.attribute:
         for body in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
-            for inner, own in zip(body.node, _names(body), strict=True):
+            for inner, own in zip(body.node, unique_names(body), strict=True):
                 if inner.op_type in MULTIPLIERS:
-                    yield LeftOut(f"{name}/{own}", inner.op_type, f"it runs inside the body of {node.op_type} {name!r}")
-                yield from _nested(inner, f"{name}/{own}")
+                    yield LeftOut(
+                        f"{name}/{attribute.name}/{own}", inner.op_type, f"it runs inside the body of {node.op_type} {name!r}"
+                    )
+                yield from _nested(inner, f"{name}/{attribute.name}/{own}")
 
 
 def _layer(node: onnx.NodeProto, index: int, name: str, constants: Constants) -> LayerNode:

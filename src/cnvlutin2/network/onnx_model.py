@@ -99,6 +99,8 @@ def read_model(path: Path | str) -> OnnxModel:
     _check(path, proto)
     if proto.functions:
         proto = onnx.inliner.inline_local_functions(proto)
+    for node, name in zip(proto.graph.node, unique_names(proto.graph), strict=True):
+        node.name = name if node.name else ""  # onnxruntime refuses repeated names
     _mark_external(proto.graph, weights)
     _make_initialisers_constant(proto)
     return OnnxModel(path, proto, weights, hashes)
@@ -110,11 +112,33 @@ def first_line(error: BaseException) -> str:
     return (lines[0] if lines else type(error).__name__)[:400]
 
 
+def unique_names(graph: onnx.GraphProto) -> list[str]:
+    """Return a name of its own for every node: the node's, else its first output's; a number is added to repeated ones."""
+    own = {node.name for node in graph.node}
+    taken: set[str] = set()
+    names = []
+    for node in graph.node:
+        base = node.name or next((name for name in node.output if name), node.op_type)
+        name, number = base, 1
+        while name in taken or (name in own and name != node.name):
+            number += 1
+            name = f"{base}#{number}"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
 def _check(path: Path, proto: onnx.ModelProto) -> None:
+    checked = onnx.ModelProto.FromString(proto.SerializeToString())
+    for value in checked.graph.output:
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.shape.SetInParent()  # the checker wants one; onnxruntime and we infer it
     try:
-        onnx.checker.check_model(proto)
+        onnx.checker.check_model(checked)
     except (onnx.checker.ValidationError, ValueError) as error:
         raise NetworkError(f"{path}: is not a valid ONNX model: {first_line(error)}; export it again") from None
+    if not proto.graph.output:
+        raise NetworkError(f"{path}: is not a valid ONNX model: it has no output; export it again")
 
 
 def _tensors_inside(*bodies: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from cnvlutin2.errors import NetworkError
-from cnvlutin2.network.base import Accuracy, Inputs, Network, Numeric, Thresholds
+from cnvlutin2.network.base import Accuracy, Inputs, LeftOut, Network, Numeric, Thresholds
 from cnvlutin2.network.input_spec import InputSpec
 from cnvlutin2.network.layer import Layer
 from cnvlutin2.network.onnx_constants import Constants
@@ -32,7 +32,7 @@ from cnvlutin2.network.onnx_execution import (
 )
 from cnvlutin2.network.onnx_geometry import kind_of, resolved_pads
 from cnvlutin2.network.onnx_graph import LayerNode, find_layers
-from cnvlutin2.network.onnx_model import OnnxModel, read_model
+from cnvlutin2.network.onnx_model import OnnxModel, first_line, read_model
 from cnvlutin2.network.onnx_quantised import QuantisedLayer, rewrite
 from cnvlutin2.numeric import fraction_bits, quantise
 
@@ -79,17 +79,25 @@ class OnnxNetwork(Network):
         self.path = Path(path)
         self._threads = threads
         self.name = name or self.path.stem
+        try:
+            left_out = self._read()
+        except NetworkError:
+            raise
+        except (LookupError, ValueError, TypeError, ArithmeticError) as error:  # as a damaged name, that is no UTF-8
+            raise NetworkError(f"{path}: is not a valid ONNX model: {first_line(error)}; export it again") from None
+        if not self._nodes:
+            listed = "; ".join(f"{out.name}: {out.reason}" for out in left_out[:3])
+            what = "has no Conv, Gemm or MatMul with constant weights to simulate"
+            raise NetworkError(f"{path}: {what}" + (f" ({listed})" if listed else ""))
+
+    def _read(self) -> list[LeftOut]:
         model = read_model(self.path)
         self._model: OnnxModel | None = model
         self.hashes: Mapping[str, str] = dict(model.hashes)
         self.input = _input_spec(model)
         self._nodes, left_out = find_layers(model.proto.graph, Constants(model))
         self.left_out = tuple(left_out)
-        if not self._nodes:
-            listed = "; ".join(f"{out.name}: {out.reason}" for out in left_out[:3])
-            raise NetworkError(
-                f"{path}: has no Conv, Gemm or MatMul with constant weights to simulate" + (f" ({listed})" if listed else "")
-            )
+        return left_out
 
     def layer_names(self) -> Sequence[str]:
         """Return the names of the layers in execution order."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped]
+import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as _state  # type: ignore[import-untyped]
+from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 from cnvlutin2.errors import NetworkError
 from cnvlutin2.network.onnx_model import OnnxModel, first_line
