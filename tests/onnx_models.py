@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -64,6 +65,13 @@ def integers(*shape: int, seed: int = 0, reach: int = 7, dtype: str = "float32")
 def inputs(values: NDArray[Any], labels: Sequence[int] | None = None) -> Inputs:
     names = [f"image{i}" for i in range(len(values))]
     return Inputs(values, names, {}, None if labels is None else np.array(labels, np.int64))
+
+
+def plainly_run(path: Path, values: NDArray[Any]) -> NDArray[Any]:
+    """What onnxruntime makes of a model as it is, image by image."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return np.concatenate([session.run(None, {name: values[i : i + 1]})[0] for i in range(len(values))])
 
 
 def convolved(layer: Layer, *, thresholds: bool = False) -> NDArray[np.float64]:

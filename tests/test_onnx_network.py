@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from numpy.typing import NDArray
-from onnx_models import convolved, inputs, integers, model, node, saved
+from onnx_models import convolved, inputs, integers, model, node, plainly_run, saved
 
 from cnvlutin2.errors import ConfigError, NetworkError
 from cnvlutin2.network import (
@@ -55,11 +54,6 @@ def small_cnn(opset: int = 17, dtype: str = "float32", batch: int | str = "N") -
     return model(
         nodes, {"x": [batch, 3, 8, 8]}, ["scores"], constants, opset=opset, dtype=dtype, ir_version=4 if opset < 11 else 8
     )
-
-
-def plainly_run(path: Path, values: NDArray[Any]) -> NDArray[Any]:
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return np.concatenate([session.run(None, {session.get_inputs()[0].name: values[i : i + 1]})[0] for i in range(len(values))])
 
 
 def test_tensors_are_quantised_by_their_largest_magnitude_over_all_inputs(tmp_path: Path) -> None:
