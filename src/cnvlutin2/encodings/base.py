@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cnvlutin2.encodings.bitfields import Bits
+
 Counts = NDArray[np.integer[Any]]
 """Effectual values of each storage brick of one image: any shape whose C order is the storage order."""
 
@@ -22,6 +24,8 @@ class Format(ABC):
     """
 
     name: ClassVar[str]
+    rank: ClassVar[int] = 100
+    """Where it stands in lists of formats."""
     keeps_raw: ClassVar[bool] = False
     """Whether ineffectual values may be stored as they were."""
     indirect: ClassVar[bool] = False
@@ -30,6 +34,47 @@ class Format(ABC):
     @abstractmethod
     def brick_bits(self, counts: Counts, brick: int, data_bits: int) -> NDArray[np.int64]:
         """Return the stored bits of each brick, in the shape of `counts`."""
+
+    @abstractmethod
+    def parts(self, counts: Counts, brick: int, data_bits: int) -> dict[str, int]:
+        """Return what the bits of a whole stream are spent on; the parts add up to `stream_bits`.
+
+        Keys among ``values`` (fill and ineffectual values that are stored too), ``vectors``, ``offsets``, ``flags`` and
+        ``unused`` (entries and padding without content).
+        """
+
+    @abstractmethod
+    def to_records(self, bricks: NDArray[np.int16], effectual: NDArray[np.bool_], data_bits: int) -> Bits:
+        """Return the records' bits, ``[n, most bits of a record]``; those after a record's own are not looked at.
+
+        Parameters
+        ----------
+        bricks : int16 ``[n, brick]``
+        effectual : bool ``[n, brick]``
+        """
+
+    @abstractmethod
+    def from_records(
+        self, records: Bits, brick: int, data_bits: int, threshold: int
+    ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+        """Return bricks as they are stored, ``[n, brick]``, and what is wrong with each (`cnvlutin2.encodings.faults`, or 0).
+
+        `records` is like the result of `to_records`, with whatever follows in the stream after a shorter record.
+        """
+
+    def starts(self, stream: Bits, records: int, brick: int, data_bits: int) -> NDArray[np.int64]:
+        """Return the first bit of each record and of what follows the last, ``[records + 1]``."""
+        bits = int(self.brick_bits(np.zeros(1, np.int64), brick, data_bits)[0])
+        return np.arange(records + 1, dtype=np.int64) * bits
+
+    def extreme_bits(self, brick: int, data_bits: int) -> tuple[int, int]:
+        """Return the bits of the smallest and of the largest record."""
+        bits = self.brick_bits(np.arange(brick + 1), brick, data_bits)
+        return int(bits.min()), int(bits.max())
+
+    def most_bits(self, brick: int, data_bits: int) -> int:
+        """Return the bits of the largest record."""
+        return self.extreme_bits(brick, data_bits)[1]
 
     def rows_touched(self, counts: Counts, brick: int, data_bits: int) -> NDArray[np.uint8]:
         """Return the NM rows that fetching each brick touches, in the shape of `counts`.

@@ -14,7 +14,7 @@ from cnvlutin2.errors import ConfigError
 
 @functools.cache
 def all_formats() -> dict[str, Format]:
-    """Return the formats by name, in the order of their modules' names but for `dense`, which comes first."""
+    """Return the formats by name, in the order of their `rank`."""
     found: dict[str, Format] = {}
     for info in pkgutil.iter_modules(formats.__path__, f"{formats.__name__}."):
         module = importlib.import_module(info.name)
@@ -28,7 +28,7 @@ def all_formats() -> dict[str, Format]:
                 if kind.name in found:
                     raise ConfigError(f"two formats are called {kind.name!r}; rename one", source=info.name)
                 found[kind.name] = kind()
-    return dict(sorted(found.items(), key=lambda item: (item[0] != "dense", item[0])))
+    return dict(sorted(found.items(), key=lambda item: (item[1].rank, item[0])))
 
 
 def format_names() -> list[str]:

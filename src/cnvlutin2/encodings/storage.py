@@ -79,6 +79,17 @@ class Storage:
         return math.prod(self.bricks_shape)
 
     @property
+    def row_bricks(self) -> int:
+        """Bricks of one row of one group."""
+        return math.prod(self.bricks_shape[2:])
+
+    @property
+    def fill(self) -> int:
+        """Values of fill at the end of a position, row-packed of a row."""
+        used = self.group_channels * (self.width if self.packing == "row" else 1)
+        return -used % self.brick
+
+    @property
     def values(self) -> int:
         """Values of the array, without the fill of the last bricks."""
         return self.channels * self.height * self.width
@@ -104,6 +115,12 @@ class Storage:
                 raise ConfigError(f"there is no {key} {value} among {size}", where="brick")
             number = number * size + value
         return number
+
+    def name_of(self, number: int) -> str:
+        """Return the words for brick `number` of the stream, with its indices."""
+        keys = ("group", "y", "brick") if self.packing == "row" else ("group", "y", "x", "cb")
+        places = zip(keys, np.unravel_index(number, self.bricks_shape), strict=True)
+        return f"brick {number} ({', '.join(f'{key} {place}' for key, place in places)})"
 
 
 def to_bricks(values: NDArray[np.generic], brick: int = 16, groups: int = 1, packing: Packing = "brick") -> NDArray[np.generic]:

@@ -1,0 +1,83 @@
+"""Maps to bricks and back: a transposition in small tiles."""
+
+# Numba leaves decorated functions untyped.
+# mypy: disable-error-code="untyped-decorator"
+from __future__ import annotations
+
+from numba import njit
+
+from cnvlutin2.encodings._kernels.bits import FOUR, ONE, THREE, TWO, ZERO, Values, Word
+
+STRIP, TILE = Word(128), Word(8)
+"""Positions handled at a time: many to gather four channels from, so that their bricks stay in the first-level cache while all
+channels come by; few to scatter to four channels."""
+
+
+@njit(nogil=True, cache=True)
+def block(maps: Values, channels: int, plane: int, width: int, first: int, rows: int, step: int, row: int, out: Values) -> None:
+    """Copy rows of a map to storage order; fill is not written.
+
+    Parameters
+    ----------
+    maps : int16, flat, ``[groups, channels, height, width]``
+    channels, plane, width : int
+        Channels of a group; values of a map; its width.
+    first, rows : int
+        Rows to copy, numbered over all groups.
+    step, row : int
+        Values from one position, and from one row, to the next in `out`.
+    out : int16, flat
+    """
+    height = plane // width
+    size, count, hop = Word(plane), Word(channels), Word(step)
+    whole = count - count % FOUR
+    r = first
+    while r < first + rows:
+        y = r % height
+        # Rows that follow each other on both sides are one long row.
+        run = min(height - y, first + rows - r) if row == width * step else 1
+        base, start, across = Word(r // height * channels * plane + y * width), Word((r - first) * row), Word(run * width)
+        for left in range(ZERO, across, STRIP):
+            right = min(left + STRIP, across)
+            for c in range(ZERO, whole, FOUR):
+                one = base + c * size
+                two, three, four = one + size, one + TWO * size, one + THREE * size
+                to = start + left * hop + c
+                for x in range(left, right):
+                    out[to] = maps[one + x]
+                    out[to + ONE] = maps[two + x]
+                    out[to + TWO] = maps[three + x]
+                    out[to + THREE] = maps[four + x]
+                    to += hop
+            for c in range(whole, count):
+                for x in range(left, right):
+                    out[start + x * hop + c] = maps[base + c * size + x]
+        r += run
+
+
+@njit(nogil=True, cache=True)
+def unblock(
+    bricks: Values, channels: int, plane: int, width: int, first: int, rows: int, step: int, row: int, maps: Values
+) -> None:
+    """Copy rows in storage order back to the map; parameters as of `block`."""
+    height = plane // width
+    size, count, hop = Word(plane), Word(channels), Word(step)
+    whole = count - count % FOUR
+    r = first
+    while r < first + rows:
+        y = r % height
+        run = min(height - y, first + rows - r) if row == width * step else 1
+        base, start, across = Word(r // height * channels * plane + y * width), Word((r - first) * row), Word(run * width)
+        tiled = across - across % TILE
+        for left in range(ZERO, tiled, TILE):
+            for c in range(ZERO, whole, FOUR):
+                for k in range(FOUR):
+                    for x in range(TILE):
+                        maps[base + (c + k) * size + left + x] = bricks[start + (left + x) * hop + c + k]
+            for c in range(whole, count):
+                for x in range(left, left + TILE):
+                    maps[base + c * size + x] = bricks[start + x * hop + c]
+        for c in range(count):
+            for x in range(tiled, across):
+                maps[base + c * size + x] = bricks[start + x * hop + c]
+        r += run

@@ -1,0 +1,153 @@
+"""The ``.cnv2`` container: header, stream, pointers and checksums in a file that can be mapped (docs/formats.md)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import zlib
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.encodings.bitfields import pack, unpack
+from cnvlutin2.encodings.codec import Words
+from cnvlutin2.encodings.encoded import Encoded
+from cnvlutin2.encodings.header import BLOCK_BYTES, CHECK_BYTES, HEADER_BYTES, Header, make_header, read_header
+from cnvlutin2.encodings.sources import Source, words_of
+from cnvlutin2.errors import FormatError, OutputError
+
+
+@dataclass(frozen=True, eq=False)
+class FileSource(Source):
+    """A stream in a container, of which only the blocks that hold what is asked for are read and checked.
+
+    Parameters
+    ----------
+    name : str
+        The file's name, for messages.
+    data : uint8 array
+        The whole file, mapped.
+    header : Header
+    """
+
+    name: str
+    data: NDArray[np.uint8]
+    header: Header
+
+    def window(self, bit: int, end: int) -> tuple[Words, int]:
+        """Return a copy of the bytes that hold the bits."""
+        first = bit // 8
+        return words_of(self._read(first, -(-end // 8), "stream")), bit - first * 8
+
+    def pointer(self, number: int) -> int:
+        """Return one pointer."""
+        width, base = self.header.pointer_bits, self.header.stream_bytes
+        bit = number * width
+        data = self._read(base + bit // 8, base - (-(bit + width) // 8), "pointers")
+        return int.from_bytes(data, "little") >> bit % 8 & ((1 << width) - 1)
+
+    def pointers(self) -> NDArray[np.int64] | None:
+        """Return all pointers."""
+        if not self.header.pointer_bits:
+            return None
+        base = self.header.stream_bytes
+        return unpack(self._read(base, self.header.body_bytes, "pointers"), self.header.pointer_bits, self.header.pointer_count)
+
+    def _read(self, first: int, end: int, field: str) -> bytes:
+        """Return bytes of the body, whose blocks' checksums match."""
+        checks = self.data[HEADER_BYTES + self.header.body_bytes :]
+        for block in range(first // BLOCK_BYTES, -(-end // BLOCK_BYTES)):
+            start = HEADER_BYTES + block * BLOCK_BYTES
+            stop = min(start + BLOCK_BYTES, HEADER_BYTES + self.header.body_bytes)
+            wanted = int.from_bytes(checks[block * CHECK_BYTES : (block + 1) * CHECK_BYTES].tobytes(), "little")
+            if zlib.crc32(self.data[start:stop].data) != wanted:
+                raise FormatError(f"{field}: the checksum of bytes {start} to {stop} does not match; the file is damaged")
+        return self.data[HEADER_BYTES + first : HEADER_BYTES + end].tobytes()
+
+
+def load(path: str | PathLike[str]) -> Encoded:
+    """Open a ``.cnv2`` container.
+
+    The header is read and validated; the rest is mapped, and read and checked where it is used: `Encoded.brick` reads the
+    blocks of 4096 bytes in which the brick and its pointer lie, `Encoded.decode` everything.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    Encoded
+
+    Raises
+    ------
+    FormatError
+        If the file is missing or damaged; names the file and the field.
+    """
+    name = os.fspath(path)
+    try:
+        with Path(name).open("rb") as file:
+            head = file.read(HEADER_BYTES)
+            size = os.fstat(file.fileno()).st_size
+        header, parameters = read_header(head, size)
+        data = np.memmap(name, np.uint8, "r", shape=(size,))
+    except (OSError, ValueError) as error:
+        if isinstance(error, FormatError):
+            raise FormatError(f"{name}: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise FormatError(f"{name}: cannot be read ({reason})") from None
+    return Encoded(parameters, header.stream_bits, FileSource(name, data, header))
+
+
+def save(encoded: Encoded, path: str | PathLike[str]) -> None:
+    """Write a container, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    header = make_header(encoded.parameters, encoded.stream_bits)
+    pointers = encoded.pointers
+    indirection = b"" if pointers is None else pack(pointers, header.pointer_bits)
+    stream = encoded.stream
+    body = stream + bytes(header.stream_bytes - len(stream)) + indirection
+    body += bytes(header.body_bytes - len(body))
+    view = memoryview(body)
+    checks = (zlib.crc32(view[start : start + BLOCK_BYTES]) for start in range(0, len(body), BLOCK_BYTES))
+    parts = [header.to_bytes(), body, b"".join(check.to_bytes(CHECK_BYTES, "little") for check in checks)]
+    write_whole(path, parts)
+
+
+def write_whole(path: str | PathLike[str], parts: list[bytes]) -> None:
+    """Write bytes to a temporary file beside `path`, and give it that name only when it is complete.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    target = Path(path)
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.writelines(parts)
+            os.chmod(temporary, 0o666 & ~_umask())  # noqa: PTH101 - a name, not a Path
+            os.replace(temporary, target)  # noqa: PTH105
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108
+            raise
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written ({error.strerror}); choose another place") from None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
