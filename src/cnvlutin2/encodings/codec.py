@@ -34,6 +34,11 @@ GUARD_WORDS = 2
 """Words after a stream, which the compiled codecs may touch."""
 
 
+def limits_of(threshold: int) -> tuple[Any, Any]:
+    """Return what effectual values are greater, or less, than, as int16; a threshold beyond these leaves none."""
+    return np.int16(min(threshold - 1, 0x7FFF)), np.int16(max(1 - threshold, -0x8000))
+
+
 @dataclass(frozen=True)
 class Codec:
     """The functions of one format for one kind of brick, compiled or not (their contract: `cnvlutin2.encodings._kernels`)."""
@@ -44,12 +49,6 @@ class Codec:
     threshold: int
     compiled: Any | None
 
-    @property
-    def limits(self) -> tuple[np.int16, np.int16]:
-        """What effectual values are greater, or less, than: no int16 value is beyond a large threshold."""
-        high = min(self.threshold - 1, 0x7FFF)
-        return np.int16(high), np.int16(max(1 - self.threshold, -0x8000))
-
     def function(self, name: str) -> Callable[..., int]:
         """Return a compiled function, the one for 16 values of 16 bits if they are."""
         usual = self.brick == 16 and self.data_bits == 16
@@ -59,7 +58,9 @@ class Codec:
     def encode(self, values: Maps, words: Words, bit: int, starts: NDArray[np.int64]) -> int:
         """Append the records of whole bricks (flat) and return the bit after them."""
         if self.compiled is not None:
-            return int(self.function("encode")(values, self.brick, self.data_bits, *self.limits, words, bit, starts))
+            return int(
+                self.function("encode")(values, self.brick, self.data_bits, *limits_of(self.threshold), words, bit, starts)
+            )
         bricks = values.reshape(-1, self.brick)
         mask = effectual(bricks, self.threshold)
         records = self.format.to_records(bricks, mask, self.data_bits)
@@ -72,7 +73,7 @@ class Codec:
         """Fill whole bricks (flat) from the records at `bit`; return the bit after them, or a fault (negative)."""
         if self.compiled is not None:
             function = self.function("decode")
-            return int(function(words, bit, end, self.brick, self.data_bits, *self.limits, raw, values, starts))
+            return int(function(words, bit, end, self.brick, self.data_bits, *limits_of(self.threshold), raw, values, starts))
         if bit >= end:
             return faults.result(0, faults.RAN_OUT)
         count, most = values.size // self.brick, self.format.most_bits(self.brick, self.data_bits)
@@ -94,10 +95,11 @@ class Codec:
 
 def codec(form: Format, brick: int, data_bits: int, threshold: int, kernels: Kernels | None = None) -> Codec:
     """Return a format's codec: compiled, unless `kernels` or the environment asks for NumPy or the format has no compiled one."""
-    return Codec(form, brick, data_bits, threshold, _compiled(form.name) if _uses_numba(kernels) else None)
+    return Codec(form, brick, data_bits, threshold, _compiled(form.name) if uses_numba(kernels) else None)
 
 
-def _uses_numba(kernels: Kernels | None) -> bool:
+def uses_numba(kernels: Kernels | None) -> bool:
+    """Whether the compiled kernels are asked for, or in the absence of a choice not declined by the environment."""
     return backend(kernels).__name__.endswith("numba_path")
 
 
@@ -111,7 +113,7 @@ def block(maps: Maps, storage: Storage, first: int, rows: int, out: Maps, kernel
     """Copy rows, numbered over all groups, to bricks in storage order (`out`, flat, its fill zeroed)."""
     channels, across = storage.group_channels, storage.bricks_shape[-1] * storage.brick
     row_values = storage.row_bricks * storage.brick
-    if _uses_numba(kernels):
+    if uses_numba(kernels):
         from cnvlutin2.encodings._kernels import layout
 
         if storage.fill:
@@ -132,7 +134,7 @@ def block(maps: Maps, storage: Storage, first: int, rows: int, out: Maps, kernel
 def unblock(bricks: Maps, storage: Storage, first: int, rows: int, maps: Maps, kernels: Kernels | None = None) -> None:
     """Copy bricks in storage order (flat) to rows of the map, numbered over all groups."""
     channels, across = storage.group_channels, storage.bricks_shape[-1] * storage.brick
-    if _uses_numba(kernels):
+    if uses_numba(kernels):
         from cnvlutin2.encodings._kernels import layout
 
         step = channels if storage.packing == "row" else across

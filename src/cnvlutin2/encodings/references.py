@@ -1,0 +1,100 @@
+"""Codecs and the bound that the formats are compared with: their sizes only (docs/formats.md, "For comparison").
+
+They know no bricks: their input is the array's values in storage order, without the fill of last bricks.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.encodings.codec import CHUNK_VALUES, Kernels, limits_of, uses_numba
+from cnvlutin2.numeric import effectual
+
+
+@dataclass(frozen=True)
+class GapCodec:
+    """A codec that stores, with every effectual value, how many ineffectual ones stand before it.
+
+    A longer run takes fillers: entries of the largest count whose value is 0, each covering ``2 ** gap_bits`` values.
+    """
+
+    name: str
+    gap_bits: int
+    stores_tail: bool
+    """Whether a run at the end of the stream is stored, or known from the length."""
+
+    @property
+    def span(self) -> int:
+        """Values that a filler covers, itself included."""
+        return 1 << self.gap_bits
+
+    def bits(self, effectual_values: int, fillers: int, tail: int, data_bits: int) -> int:
+        """Return the stream's bits: `fillers` within it, and a last run of `tail` ineffectual values."""
+        last = -(-tail // self.span) if self.stores_tail else 0
+        return (effectual_values + fillers + last) * (self.gap_bits + data_bits)
+
+    def bits_per_value(self, density: float, data_bits: int) -> float:
+        """Return the expected bits a value where values are effectual independently of each other."""
+        if density == 0:
+            return (self.gap_bits + data_bits) / self.span if self.stores_tail else 0.0
+        long = (1 - density) ** self.span
+        return (self.gap_bits + data_bits) * density * (1 + long / (1 - long))
+
+
+RUN_LENGTH = GapCodec("run_length", 5, stores_tail=True)
+RELATIVE_INDEX = GapCodec("relative_index", 4, stores_tail=False)
+GAP_CODECS = (RUN_LENGTH, RELATIVE_INDEX)
+ENTROPY = "entropy"
+REFERENCE_NAMES = (*(codec.name for codec in GAP_CODECS), ENTROPY)
+
+
+def entropy_bits(values: int, effectual_values: int, data_bits: int) -> int:
+    """Return the bound ``N H(density) + n b``, rounded up: the least for which values are effectual, and these in full."""
+    return math.ceil(values * binary_entropy(effectual_values / values)) + effectual_values * data_bits
+
+
+def binary_entropy(density: float) -> float:
+    """Return the bits of information in whether a value is effectual."""
+    if density in (0.0, 1.0):
+        return 0.0
+    return -density * math.log2(density) - (1 - density) * math.log2(1 - density)
+
+
+def reference_bits(
+    maps: NDArray[np.int16], threshold: int, groups: int, data_bits: int, kernels: Kernels | None = None
+) -> dict[str, int]:
+    """Return the bits of an array ``[C, H, W]`` under each reference codec and the bound, by name."""
+    count, fillers, tail = _gaps(maps, threshold, groups, kernels)
+    bits = {c.name: c.bits(count, int(f), tail, data_bits) for c, f in zip(GAP_CODECS, fillers, strict=True)}
+    return {**bits, ENTROPY: entropy_bits(maps.size, count, data_bits)}
+
+
+def _gaps(maps: NDArray[np.int16], threshold: int, groups: int, kernels: Kernels | None) -> tuple[int, NDArray[np.int64], int]:
+    """Return the effectual values, the fillers of each gap codec, and the length of the last run."""
+    spans = np.array([codec.span for codec in GAP_CODECS], np.int64)
+    channels, height, width = maps.shape
+    mask = effectual(maps, threshold)
+    count = int(np.count_nonzero(mask))
+    if not uses_numba(kernels):
+        ordered = mask.reshape(groups, channels // groups, height, width).transpose(0, 2, 3, 1).reshape(-1)
+        edges = np.concatenate([[-1], np.flatnonzero(ordered)])
+        lengths = np.diff(edges) - 1
+        fillers = np.array([(lengths // span).sum() for span in spans], np.int64)
+        return count, fillers, int(ordered.size - 1 - edges[-1])
+    from cnvlutin2.encodings._kernels import gaps, layout
+
+    inside = channels // groups
+    row, total, tail = inside * width, groups * height, 0
+    rows = max(1, CHUNK_VALUES // row)
+    fillers = np.zeros(spans.size, np.int64)
+    scratch, flat = np.empty(min(rows, total) * row, np.int16), np.ascontiguousarray(maps).reshape(-1)
+    for first in range(0, total, rows):
+        taken = min(rows, total - first)
+        values = scratch[: taken * row]
+        layout.block(flat, inside, height * width, width, first, taken, inside, row, values)
+        tail = int(gaps.add_gaps(values, *limits_of(threshold), spans, fillers, tail))
+    return count, fillers, tail
