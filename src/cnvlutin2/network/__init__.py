@@ -17,6 +17,7 @@ from cnvlutin2.network.base import (
 from cnvlutin2.network.inputs import InputSpec, default_inputs, load_inputs
 from cnvlutin2.network.layer import Layer
 from cnvlutin2.network.open import open_network
+from cnvlutin2.network.torch_capture import from_torch
 
 if TYPE_CHECKING:
     from cnvlutin2.network.onnx_network import OnnxNetwork
@@ -34,6 +35,7 @@ __all__ = [
     "Threshold",
     "Thresholds",
     "default_inputs",
+    "from_torch",
     "load_inputs",
     "open_network",
 ]
