@@ -411,3 +411,11 @@ def test_a_network_without_layers_is_refused(tmp_path: Path) -> None:
         NetworkError, match=r"no Conv, Gemm or MatMul with constant weights to simulate \(up: transposed convolution\)"
     ):
         OnnxNetwork(path)
+
+
+def test_a_network_whose_layers_cannot_be_told_apart_by_image_is_refused(tmp_path: Path) -> None:
+    nodes = [node("Reshape", "x shape", "parts"), node("Conv", "parts w", "y", "folded")]
+    constants = {"shape": np.array([-1, 1, 4, 4]), "w": integers(2, 1, 1, 1)}
+    network = OnnxNetwork(saved(tmp_path, model(nodes, {"x": ["N", 3, 4, 4]}, ["y"], constants)))
+    with pytest.raises(NetworkError, match=r"has no layer to simulate \(folded: it sees 3 maps for 1 image"):
+        list(network.layers(inputs(integers(2, 3, 4, 4)), Numeric()))

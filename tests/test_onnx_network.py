@@ -275,6 +275,14 @@ def test_inputs_that_do_not_fit_are_refused(values: NDArray[Any], words: str, tm
         run(network, Inputs(values, ["image0", "image1"]))
 
 
+def test_names_and_labels_are_one_an_input(tmp_path: Path) -> None:
+    network, values = OnnxNetwork(saved(tmp_path, small_cnn())), integers(2, 3, 8, 8)
+    with pytest.raises(NetworkError, match="is given 1 names for 2 inputs"):
+        run(network, Inputs(values, ["image0"]))
+    with pytest.raises(NetworkError, match="is given 3 labels for 2 inputs"):
+        run(network, inputs(values, [0, 1, 2]))
+
+
 def test_no_inputs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match=r"has no inputs of its own; give images or an .npy batch with --input"):
         list(OnnxNetwork(saved(tmp_path, small_cnn())).layers(None, Numeric()))

@@ -17,9 +17,10 @@ from cnvlutin2.errors import NetworkError, UnsupportedLayer
 from cnvlutin2.network.base import Inputs, LeftOut
 from cnvlutin2.network.onnx_geometry import arrange, layout
 from cnvlutin2.network.onnx_graph import LayerNode
-from cnvlutin2.network.onnx_model import OnnxModel, first_line
+from cnvlutin2.network.onnx_model import OnnxModel
 from cnvlutin2.network.onnx_quantised import Added
 from cnvlutin2.network.onnx_session import ORT_ERRORS, Session, open_session
+from cnvlutin2.network.onnx_tensors import first_line
 from cnvlutin2.numeric import quantise
 
 HOLD_BYTES = 256 << 20

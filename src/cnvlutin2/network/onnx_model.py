@@ -7,27 +7,23 @@ beyond protobuf's 2 GiB work and no serialised copy of the weights is ever made;
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import onnx
 import onnx.checker
 import onnx.inliner
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
 from cnvlutin2.errors import NetworkError
+from cnvlutin2.network.onnx_tensors import FLOATS, embedded, empty, external, first_line, placeholder, size_bytes, unfolded
 
 LARGE_BYTES = 1024
 """From this size on, a floating-point initialiser is kept apart from the graph."""
-SPARSE_LIMIT_BYTES = 1 << 31
-"""The most that a sparse initialiser may unfold to: its header alone says how much, its data may be tiny."""
-FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16)
 
 
 @dataclass(eq=False)
@@ -53,7 +49,7 @@ class OnnxModel:
     def set_weight(self, name: str, array: NDArray[np.generic]) -> None:
         """Add a large initialiser, or replace it."""
         if name not in self.weights:
-            self.proto.graph.initializer.append(_placeholder(name, array))
+            self.proto.graph.initializer.append(placeholder(name, array))
         self.weights[name] = array
 
     def drop_unused(self) -> None:
@@ -90,7 +86,7 @@ def read_model(path: Path | str) -> OnnxModel:
         raise NetworkError(f"{path}: is not an ONNX model: it holds no graph; export it again")
     for tensor in _tensors_inside(proto.graph.node, *(function.node for function in proto.functions)):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            tensor.raw_data = np.ascontiguousarray(_external(path, tensor, hashes)).tobytes()
+            tensor.raw_data = np.ascontiguousarray(external(path, tensor, hashes)).tobytes()
             tensor.data_location = onnx.TensorProto.DEFAULT
             del tensor.external_data[:]
     weights = _take_weights(path, proto.graph, hashes)
@@ -104,12 +100,6 @@ def read_model(path: Path | str) -> OnnxModel:
     _mark_external(proto.graph, weights)
     _make_initialisers_constant(proto)
     return OnnxModel(path, proto, weights, hashes)
-
-
-def first_line(error: BaseException) -> str:
-    """Return an exception's message as one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:400]
 
 
 def unique_names(graph: onnx.GraphProto) -> list[str]:
@@ -169,43 +159,25 @@ def _take_weights(path: Path, graph: onnx.GraphProto, hashes: dict[str, str]) ->
     """Move the large initialisers out of the graph; unfold sparse ones."""
     weights: dict[str, NDArray[np.generic]] = {}
     for tensor in graph.initializer:
-        external = tensor.data_location == onnx.TensorProto.EXTERNAL
-        if external or (tensor.data_type in FLOATS and _size_bytes(tensor) >= LARGE_BYTES):
-            array = _external(path, tensor, hashes) if external else _embedded(path, tensor)
-            small = numpy_helper.from_array(array, tensor.name) if tensor.data_type not in FLOATS else _empty(tensor)
+        outside = tensor.data_location == onnx.TensorProto.EXTERNAL
+        if outside or (tensor.data_type in FLOATS and size_bytes(tensor) >= LARGE_BYTES):
+            array = external(path, tensor, hashes) if outside else embedded(path, tensor)
+            small = numpy_helper.from_array(array, tensor.name) if tensor.data_type not in FLOATS else empty(tensor)
             if tensor.data_type in FLOATS:
                 weights[tensor.name] = array
             tensor.CopyFrom(small)
     for sparse in graph.sparse_initializer:
-        array = _unfolded(path, sparse, hashes)
+        array = unfolded(path, sparse, hashes)
         weights[sparse.values.name] = array
-        graph.initializer.append(_empty(onnx.TensorProto(name=sparse.values.name, data_type=sparse.values.data_type)))
+        graph.initializer.append(empty(onnx.TensorProto(name=sparse.values.name, data_type=sparse.values.data_type)))
     del graph.sparse_initializer[:]
     return weights
-
-
-def _size_bytes(tensor: onnx.TensorProto) -> int:
-    return int(math.prod(tensor.dims) * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
-
-
-def _empty(tensor: onnx.TensorProto) -> onnx.TensorProto:
-    """Return a valid initialiser without data, for the checker."""
-    return onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=[0])
-
-
-def _placeholder(name: str, array: NDArray[np.generic]) -> onnx.TensorProto:
-    """Return an initialiser whose data onnxruntime is given apart."""
-    tensor = onnx.TensorProto(name=name, data_type=helper.np_dtype_to_tensor_dtype(array.dtype), dims=array.shape)
-    tensor.data_location = onnx.TensorProto.EXTERNAL
-    for key, value in (("location", "memory"), ("offset", "0"), ("length", str(array.nbytes))):
-        tensor.external_data.add(key=key, value=value)
-    return tensor
 
 
 def _mark_external(graph: onnx.GraphProto, weights: Mapping[str, NDArray[np.generic]]) -> None:
     for tensor in graph.initializer:
         if tensor.name in weights:
-            tensor.CopyFrom(_placeholder(tensor.name, weights[tensor.name]))
+            tensor.CopyFrom(placeholder(tensor.name, weights[tensor.name]))
 
 
 def _make_initialisers_constant(proto: onnx.ModelProto) -> None:
@@ -215,79 +187,3 @@ def _make_initialisers_constant(proto: onnx.ModelProto) -> None:
     del proto.graph.input[:]
     proto.graph.input.extend(inputs)
     proto.ir_version = max(proto.ir_version, 4)  # the first in which initialisers need not be inputs
-
-
-def _embedded(path: Path, tensor: onnx.TensorProto) -> NDArray[np.generic]:
-    try:
-        array: NDArray[np.generic] = np.asarray(numpy_helper.to_array(tensor))
-    except (ValueError, TypeError) as error:
-        raise NetworkError(
-            f"{path}: tensor {tensor.name!r} does not fit its header: {first_line(error)}; export it again"
-        ) from None
-    return array
-
-
-def _unfolded(path: Path, sparse: onnx.SparseTensorProto, hashes: dict[str, str]) -> NDArray[np.generic]:
-    """Return a sparse initialiser as a dense array."""
-    name = sparse.values.name
-    values, indices = (
-        _external(path, part, hashes) if part.data_location == onnx.TensorProto.EXTERNAL else _embedded(path, part)
-        for part in (sparse.values, sparse.indices)
-    )
-    shape = tuple(sparse.dims)
-    if sparse.values.data_type not in FLOATS or any(d < 1 for d in shape):
-        raise NetworkError(f"{path}: sparse tensor {name!r} is not of floating point, or is empty; store it densely")
-    if math.prod(shape) * values.dtype.itemsize > SPARSE_LIMIT_BYTES:
-        raise NetworkError(f"{path}: sparse tensor {name!r} unfolds to {list(shape)}, more than 2 GiB; store it densely")
-    dense = np.zeros(shape, values.dtype)
-    places = cast(NDArray[np.int64], indices if indices.ndim == 1 else indices.T)
-    try:
-        flat = places if places.ndim == 1 else np.ravel_multi_index(tuple(places), shape)  # refuses what lies outside
-        np.put(dense, np.where(flat < 0, dense.size, flat), values, mode="raise")  # which takes negative ones from the end
-    except (IndexError, ValueError, TypeError) as error:
-        raise NetworkError(f"{path}: sparse tensor {name!r}: {first_line(error)}; export it again") from None
-    return dense
-
-
-def _external(path: Path, tensor: onnx.TensorProto, hashes: dict[str, str]) -> NDArray[np.generic]:
-    """Map a tensor that is kept in another file; that file must lie in the model's own folder or below it."""
-    info = {entry.key: entry.value for entry in tensor.external_data}
-    try:
-        offset = int(info.get("offset") or 0)
-        dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
-    except (ValueError, KeyError) as error:
-        raise NetworkError(f"{path}: external data of tensor {tensor.name!r}: {first_line(error)}; export it again") from None
-    file = _external_file(path, tensor.name, info.get("location", ""))
-    if dtype.kind not in "fiub":
-        raise NetworkError(f"{path}: external data of tensor {tensor.name!r} is of type {dtype}; keep it in the model's file")
-    shape = tuple(tensor.dims)
-    needed_bytes = math.prod(shape) * dtype.itemsize
-    length = file.stat().st_size
-    if any(d < 0 for d in shape) or offset < 0 or offset + needed_bytes > length:
-        raise NetworkError(
-            f"{file}: is truncated: {tensor.name!r} of {path.name} ends at byte {offset + needed_bytes} of {length}"
-        )
-    if file.name not in hashes:
-        with file.open("rb") as stream:
-            hashes[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
-    if needed_bytes == 0:
-        return np.zeros(shape, dtype)
-    array = np.memmap(file, dtype, "r", offset, shape)
-    return array if array.flags.aligned else np.array(array)
-
-
-def _external_file(path: Path, name: str, location: str) -> Path:
-    folder = path.parent.resolve()
-    place = Path(location)
-    refused = f"{path}: tensor {name!r} keeps its data in {location!r}, outside the model's folder; move it beside the model"
-    if not location or place.is_absolute() or place.drive or ".." in place.parts or "\\" in location or "\0" in location:
-        raise NetworkError(refused)
-    try:
-        file = (folder / place).resolve(strict=True)
-    except (OSError, RuntimeError):
-        raise NetworkError(f"{folder / place}: is missing: {path.name} keeps tensor {name!r} in it") from None
-    if not file.is_relative_to(folder):
-        raise NetworkError(refused)
-    if not file.is_file():
-        raise NetworkError(f"{file}: is not a file: {path.name} keeps tensor {name!r} in it")
-    return file

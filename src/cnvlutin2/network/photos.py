@@ -195,8 +195,7 @@ def read_photo(path: Path, size: tuple[int, int], resize: int | None, recipe: Re
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             if isinstance(error, (NetworkError, ConfigError)):
                 raise
-            reason = "cannot be read" if path.is_file() else "is not a file"
-            raise NetworkError(f"{path}: {reason} as a photo or .npy batch; give one ({', '.join(FORMATS)})") from None
+            raise NetworkError(f"{path}: cannot be read as a photo or .npy batch; give one ({', '.join(FORMATS)})") from None
     height, width = size
     top, left = (scaled.height - height + 1) // 2, (scaled.width - width + 1) // 2
     pixels = np.asarray(scaled, np.float64)[top : top + height, left : left + width]
