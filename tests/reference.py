@@ -67,6 +67,7 @@ class Options:
         unrelated = {
             *("name", "description", "pointer_group", "nm_bytes", "sb_bytes_per_tile"),
             *("nbin_entries", "nbout_entries", "clock_ghz"),
+            *("encoder_buffer_entries", "weight_format", "dram", "prefetch_weights", "batch"),
         }
         known = {f.name for f in fields(cls)}
         unknown = set(options) - known - unrelated

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import reprlib
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -21,10 +21,13 @@ Two keys of the map are not layer names: ``default`` (every layer not named) and
 """
 
 FormatName = Literal["dense", "zfnaf", "roe", "viai", "packed_viai"]
+WeightFormat = Literal["dense", "bit_vector", "packed"]
+DramName = Literal["unlimited", "lpddr4", "ddr4-3200", "hbm2"]
 
 Count = Annotated[int, Field(ge=1, le=4096)]
 Cycles = Annotated[int, Field(ge=0, le=1_000_000)]
 Bytes = Annotated[int, Field(ge=1, le=1 << 50)]
+MIN_GB_PER_S, MAX_GB_PER_S = 0.001, 1_000_000
 
 
 class Organisation(BaseModel):
@@ -76,6 +79,11 @@ class Organisation(BaseModel):
     nbin_entries: Count = Field(default=64, description="input buffer entries")
     nbout_entries: Count = Field(default=64, description="partial-sum buffer entries")
     clock_ghz: Annotated[float, Field(gt=0, le=100)] = Field(default=1.0, description="clock frequency")
+    encoder_buffer_entries: Count = Field(default=64, description="values that a tile's encoder may lag behind")
+    weight_format: WeightFormat = Field(default="dense", description="how weights are stored, off chip and in SB")
+    dram: DramName | float = Field(default="unlimited", description="off-chip memory: a preset's name or GB/s")
+    prefetch_weights: bool = Field(default=False, description="load the next layer's weights while a layer runs")
+    batch: Count = Field(default=1, description="images that go through a layer together and share its weights' load")
 
     @field_validator("name")
     @classmethod
@@ -83,6 +91,17 @@ class Organisation(BaseModel):
         if not name or not name.isprintable():
             raise ValueError(f"{short(name)} is no name; give printable text on one line")
         return name
+
+    @field_validator("dram", mode="before")
+    @classmethod
+    def _dram_is_known(cls, value: object) -> object:
+        known = get_args(DramName)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and MIN_GB_PER_S <= value <= MAX_GB_PER_S:
+            return float(value)
+        if isinstance(value, str) and value in known:
+            return value
+        allowed = f"{', '.join(known)}, or GB/s from {MIN_GB_PER_S} to {MAX_GB_PER_S}"
+        raise ValueError(f"{short(value)} is not allowed: should be {allowed}")
 
     @model_validator(mode="after")
     def _stored_bits_reach_the_lanes(self) -> Self:
