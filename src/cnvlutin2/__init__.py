@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cnvlutin2.encodings import encode
     from cnvlutin2.errors import Cnvlutin2Error
-    from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Network, Threshold, Thresholds, load_inputs, open_network
+    from cnvlutin2.network import (
+        ArrayNetwork,
+        Inputs,
+        Layer,
+        Network,
+        Threshold,
+        Thresholds,
+        from_torch,
+        load_inputs,
+        open_network,
+    )
     from cnvlutin2.organisation import Organisation, load_organisations, preset, preset_names
     from cnvlutin2.results import Results
     from cnvlutin2.simulation import simulate
@@ -27,6 +37,7 @@ _HOMES = {
     "Threshold": "network",
     "Thresholds": "network",
     "encode": "encodings",
+    "from_torch": "network",
     "load_inputs": "network",
     "load_organisations": "organisation",
     "open_network": "network",
@@ -39,6 +50,7 @@ __all__ = [  # noqa: RUF022 - by what a reader wants first
     "simulate",
     "open_network",
     "load_inputs",
+    "from_torch",
     "preset",
     "preset_names",
     "load_organisations",

@@ -1,0 +1,215 @@
+"""The command line as a user meets it: what it prints, writes, refuses, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from cnvlutin2.cli.main import group
+from cnvlutin2.network import Layer
+from cnvlutin2.network.traces import save_traces
+from cnvlutin2.organisation import preset_names
+
+REQUIRED = {
+    *("layer", "arch", "image", "cycles", "dense_cycles", "macs", "effectual_macs"),
+    *("activation_density", "weight_density", "footprint_bits"),
+}
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(group, [str(a) for a in arguments])
+
+
+def refused(*arguments: object) -> str:
+    """Run a command that must fail as bad input does; return its one line."""
+    result = call(*arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    lines = [line for line in result.stderr.splitlines() if not line.startswith(("Usage:", "Try ")) and line]
+    assert len(lines) == 1, result.stderr
+    return lines[0]
+
+
+@pytest.fixture
+def traces(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(3)
+    layers = [
+        Layer(f"conv{i}", np.maximum(rng.integers(-9, 9, (2, 16, 5, 5)), 0).astype(np.int16), _weights(rng), first=i == 0)
+        for i in range(2)
+    ]
+    save_traces(layers, tmp_path / "traces")
+    return tmp_path / "traces"
+
+
+def _weights(rng: np.random.Generator) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
+    return rng.integers(-1, 2, (8, 16, 3, 3)).astype(np.int16)
+
+
+class TestRun:
+    def test_the_bundled_networks(self) -> None:
+        result = call("run", "--limit", 4, "--verify")
+        assert result.exit_code == 0, result.output
+        for text in ("digits: 4 images", "digits-pruned: 4 images", "conv3_1", "total", "effectual", "geometric mean"):
+            assert text in result.stdout
+
+    def test_json_on_stdout_is_all_there_is(self) -> None:
+        result = call("run", "digits", "--limit", 2, "--arch", "all", "--json", "-")
+        found = json.loads(result.stdout)
+        assert found["schema"] == "cnvlutin2/results/1"
+        assert len(found["runs"]) == 7 * len(preset_names()) * 2
+        for run in found["runs"]:
+            assert run.keys() >= REQUIRED
+            organisation = found["organisations"][run["arch"]]
+            slots = run["cycles"] * organisation["tiles"] * organisation["filters_per_tile"] * organisation["lanes"]
+            assert sum(run["slots"].values()) == slots
+            assert run["slots"]["effectual"] == run["effectual_macs"] <= run["macs"]
+        cnv = {run["layer"]: run["mode"] for run in found["runs"] if run["arch"] == "cnv"}
+        assert cnv["conv1_1"] == "dense"
+        assert set(cnv.values()) == {"dense", "skip"}
+
+    def test_files_agree(self, traces: Path, tmp_path: Path) -> None:
+        files = {kind: tmp_path / f"results.{kind}" for kind in ("json", "csv", "parquet")}
+        options = [part for kind, file in files.items() for part in (f"--{kind}", file)]
+        assert call("run", traces, *options).exit_code == 0
+        runs = json.loads(files["json"].read_text())["runs"]
+        for frame in (pd.read_csv(files["csv"]), pd.read_parquet(files["parquet"])):
+            assert frame["cycles"].tolist() == [run["cycles"] for run in runs]
+            assert frame["slots_lane_sync"].tolist() == [run["slots"]["lane_sync"] for run in runs]
+            assert frame["footprint_viai_bits"].tolist() == [run["footprint_bits"]["viai"] for run in runs]
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["results.csv", "results.json", "results.parquet", "traces"]
+
+    def test_overrides_keep_the_preset_s_name(self, traces: Path) -> None:
+        result = call("run", traces, "-a", "cnv2-dispatch", "-s", "tiles=2", "-s", "skip_weights=per_filter", "--json", "-")
+        found = json.loads(result.stdout)
+        assert {run["arch"] for run in found["runs"]} == {"cnv2-dispatch"}
+        assert found["organisations"]["cnv2-dispatch"]["tiles"] == 2
+
+    def test_traces_of_a_run_give_the_same_cycles(self, tmp_path: Path) -> None:
+        options = ("--arch", "all", "--json", "-")
+        first = json.loads(call("run", "digits-pruned", "--limit", 3, "--save-traces", tmp_path / "t", *options).stdout)
+        second = json.loads(call("run", tmp_path / "t", *options).stdout)
+        strip = ("network", "image_name")
+        assert [{k: v for k, v in run.items() if k not in strip} for run in first["runs"]] == [
+            {k: v for k, v in run.items() if k not in strip} for run in second["runs"]
+        ]
+
+    def test_a_single_trace_is_not_a_first_layer(self, traces: Path) -> None:
+        (first, _) = sorted(traces.iterdir())
+        alone = json.loads(call("run", first, "--arch", "cnv", "--json", "-").stdout)
+        assert {run["mode"] for run in alone["runs"]} == {"skip"}
+
+    def test_thresholds_reach_the_layers(self, traces: Path, tmp_path: Path) -> None:
+        limits = tmp_path / "limits.yaml"
+        limits.write_text("default: 2\nconv1: 5\n")
+        result = json.loads(call("run", traces, "--threshold", limits, "--json", "-").stdout)
+        assert {entry["name"]: entry["threshold"] for entry in result["networks"][0]["layers"]} == {"conv0": 2, "conv1": 5}
+
+    def test_pruned_activations_change_what_follows(self) -> None:
+        plain = json.loads(call("run", "digits", "--limit", 8, "--json", "-").stdout)
+        pruned = json.loads(call("run", "digits", "--limit", 8, "--threshold", "real:0.5", "--json", "-").stdout)
+        assert pruned["networks"][0]["accuracy"]["agree"] is not None
+        density = [sum(run["activation_density"] for run in found["runs"]) for found in (plain, pruned)]
+        assert density[1] < density[0]
+
+    def test_topologies(self) -> None:
+        result = call("run", "alexnet", "--conv-only", "--weight-density", 0.35, "--arch", "cnv", "--json", "-")
+        found = json.loads(result.stdout)
+        assert [run["layer"] for run in found["runs"]] == [f"conv{i}" for i in range(1, 6)]
+        assert [entry["name"] for entry in found["networks"][0]["left_out"]] == ["fc6", "fc7", "fc8"]
+
+    def test_jobs_do_not_matter(self, traces: Path) -> None:
+        one, many = (call("run", traces, "--arch", "all", "--jobs", jobs, "--json", "-").stdout for jobs in (1, 5))
+        assert json.loads(one)["runs"] == json.loads(many)["runs"]
+
+
+class TestArchs:
+    def test_all_are_listed(self) -> None:
+        result = call("archs")
+        assert [line.split()[0] for line in result.stdout.splitlines()] == list(preset_names())
+
+    @pytest.mark.parametrize("name", preset_names())
+    def test_what_is_printed_can_be_given_back(self, name: str, traces: Path, tmp_path: Path) -> None:
+        file = tmp_path / "mine.yaml"
+        file.write_text(call("archs", name).stdout)
+        mine, theirs = (json.loads(call("run", traces, "--arch", arch, "--json", "-").stdout) for arch in (file, name))
+        assert mine["runs"] == theirs["runs"]
+
+
+class TestBadInput:
+    def test_unknown_names(self, traces: Path) -> None:
+        assert "unknown organisation 'cvn'" in refused("run", traces, "--arch", "cvn")
+        assert "unknown key 'tile'" in refused("run", traces, "--set", "tile=2")
+        assert "greater than or equal to 1 at tiles" in refused("run", traces, "--set", "tiles=0")
+        assert "no network 'nowhere'" in refused("run", "nowhere")
+        assert "no layer is called 'conv9'" in refused("run", traces, "--set", "layer_mode.conv9=dense")
+
+    def test_thresholds(self, traces: Path, tmp_path: Path) -> None:
+        assert "cannot read the threshold 'much'" in refused("run", traces, "--threshold", "much")
+        assert "out of range" in refused("run", traces, "--threshold", "0")
+        limits = tmp_path / "limits.yaml"
+        limits.write_text("conv7: 3\n")
+        assert "no layer is called 'conv7'" in refused("run", traces, "--threshold", limits)
+        assert "no known scale" in refused("run", traces, "--threshold", "real:0.5")
+
+    @pytest.mark.parametrize("option", ["--json", "--csv", "--parquet"])
+    def test_what_cannot_be_written_is_refused_first(self, option: str, traces: Path, tmp_path: Path) -> None:
+        assert "make it first" in refused("run", traces, option, tmp_path / "none" / "r")
+        assert "is a folder" in refused("run", traces, option, tmp_path)
+
+    def test_a_pickle_is_not_opened(self, tmp_path: Path) -> None:
+        class Trap:
+            def __reduce__(self) -> tuple[object, tuple[str, ...]]:
+                return os.mkdir, (str(tmp_path / "sprung"),)
+
+        file = tmp_path / "bad.npz"
+        np.savez(file, activations=np.array([Trap()], object), weights=np.ones((1, 1, 1, 1), np.int16))
+        assert str(file) in refused("run", file)
+        file.write_bytes(pickle.dumps(Trap()))
+        assert str(file) in refused("run", file)
+        assert not (tmp_path / "sprung").exists()
+
+    def test_damaged_files(self, tmp_path: Path, traces: Path) -> None:
+        trace = min(traces.iterdir())
+        trace.write_bytes(trace.read_bytes()[:-90])
+        assert str(trace) in refused("run", trace)
+        model = tmp_path / "model.onnx"
+        model.write_bytes(b"\x08\x07nonsense")
+        assert str(model) in refused("run", model, "--input", trace)
+
+    def test_options_that_do_not_fit(self, traces: Path) -> None:
+        assert "takes no inputs" in refused("run", traces, "--input", traces)
+        assert "for topologies" in refused("run", "digits", "--seed", 3)
+        assert "name a file" in refused("run", traces, "--parquet", "-")
+
+    def test_debug_shows_where(self, traces: Path) -> None:
+        result = call("--debug", "run", traces, "--arch", "cvn")
+        assert result.exit_code == 1
+        assert result.exception is not None
+        assert "unknown organisation" in str(result.exception)
+
+
+def test_help_is_quick_and_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['cnvlutin2', '--help']\n"
+        "from cnvlutin2.cli import main\n"
+        "try: main()\n"
+        "finally: print(sorted(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for heavy in ("numpy", "numba", "onnx", "pandas", "pydantic"):
+        assert f"'{heavy}'" not in done.stdout
+    assert "run" in done.stdout
+
+
+def test_module_runs_too() -> None:
+    done = subprocess.run([sys.executable, "-m", "cnvlutin2", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("cnvlutin2, version")
