@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,10 @@ from cnvlutin2.encodings.codec import Kernels
 from cnvlutin2.encodings.references import reference_bits
 from cnvlutin2.encodings.registry import all_formats
 from cnvlutin2.encodings.storage import Packing, brick_counts
-from cnvlutin2.network.layer import Layer
 from cnvlutin2.numeric import effectual
+
+if TYPE_CHECKING:
+    from cnvlutin2.network.layer import Layer
 
 POINTERS = "pointers"
 

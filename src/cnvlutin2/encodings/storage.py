@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cnvlutin2.errors import ConfigError
 
 Packing = Literal["brick", "row"]
+Scalar = TypeVar("Scalar", bound=np.generic)
 MIN_BRICK, MAX_BRICK = 2, 64
 
 
@@ -123,7 +124,7 @@ class Storage:
         return f"brick {number} ({', '.join(f'{key} {place}' for key, place in places)})"
 
 
-def to_bricks(values: NDArray[np.generic], brick: int = 16, groups: int = 1, packing: Packing = "brick") -> NDArray[np.generic]:
+def to_bricks(values: NDArray[Scalar], brick: int = 16, groups: int = 1, packing: Packing = "brick") -> NDArray[Scalar]:
     """Block an array into bricks in storage order.
 
     Parameters
@@ -176,7 +177,7 @@ def brick_counts(effectual: NDArray[np.bool_], brick: int = 16, groups: int = 1,
     return stored
 
 
-def storage_of(values: NDArray[np.generic], brick: int, groups: int, packing: Packing) -> Storage:
+def storage_of(values: NDArray[Any], brick: int, groups: int, packing: Packing) -> Storage:
     """Return the storage of an array ``[C, H, W]`` or ``[N, C, H, W]``."""
     if values.ndim not in (3, 4):
         raise ConfigError(f"expected an array [C, H, W] or [N, C, H, W], got {list(values.shape)}")
