@@ -1,0 +1,137 @@
+"""`simulate` from Python: arrays, several widths, modes settled over all images, frames."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+
+import cnvlutin2
+from cnvlutin2.errors import ConfigError, NetworkError
+from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Network, Numeric
+from cnvlutin2.organisation import Organisation, preset, with_overrides
+
+
+def layer(name: str = "conv", seed: int = 1, images: int = 3, most: int = 99, **changes: object) -> Layer:
+    rng = np.random.default_rng(seed)
+    return Layer(
+        name,
+        np.maximum(rng.integers(-most, most + 1, (images, 32, 7, 6)), 0).astype(np.int16),
+        np.where(rng.random((20, 32, 3, 3)) < 0.3, rng.integers(-most, most + 1, (20, 32, 3, 3)), 0).astype(np.int16),
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+class InBatches(Network):
+    """A network that streams its layers image by image."""
+
+    name = "streamed"
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self._layers = layers
+
+    def layer_names(self) -> Sequence[str]:
+        return [each.name for each in self._layers]
+
+    def layers(self, inputs: Inputs | None, numeric: Numeric) -> Iterator[Layer]:
+        for image in range(self._layers[0].images):
+            for each in self._layers:
+                yield each.image(image)
+
+
+def test_arrays_need_no_file() -> None:
+    results = cnvlutin2.simulate([layer("a", first=True), layer("b", seed=2)], organisations="all")
+    frame = results.to_frame()
+    assert len(frame) == 2 * 8 * 3
+    assert frame.query("arch == 'dadiannao'")["speedup"].eq(1).all()
+    assert frame.query("arch == 'cnv' and layer == 'a'")["mode"].eq("dense").all()
+    assert frame.query("arch == 'cnv2-weights'")["cycles"].le(frame.query("arch == 'cnv'")["cycles"].to_numpy()).all()
+    slots = frame.filter(like="slots_").sum(axis=1)
+    assert (slots == frame["cycles"] * 4096).all()
+
+
+def test_batches_and_order_do_not_matter() -> None:
+    layers = [layer("a"), layer("b", seed=2)]
+    whole = cnvlutin2.simulate(ArrayNetwork(layers, "streamed"), organisations="all")
+    streamed = cnvlutin2.simulate(InBatches(layers), organisations="all", jobs=1)
+    assert list(whole.runs()) == list(streamed.runs())
+
+
+def test_auto_is_one_flag_a_layer_over_all_images() -> None:
+    # 18 of 32 channels are busy in image 0 and none in image 1; two lanes of 16 values: 18 busy values in lane 0 or spread.
+    activations = np.zeros((2, 32, 1, 1), np.int16)
+    activations[0, :16] = 1
+    each = Layer("fc", activations, np.ones((1, 32, 1, 1), np.int16))
+    # Lane 0 has 16 products in image 0 and fetches a cycle in image 1: with 9 cycles an overhead a window, 25 and 10.
+    options = {"lanes": 2, "window_overhead": 9}
+    cycles = {}
+    for mode in ("skip", "dense", "auto"):
+        organisation = Organisation.parse({"name": mode, "layer_mode": mode, **options})
+        (found,) = cnvlutin2.simulate(each, organisations=organisation).networks[0].layers
+        cycles[mode] = found.cycles.tolist()
+        assert found.mode == ("skip" if mode == "auto" else mode)
+    assert cycles == {"skip": [16 + 9, 1 + 9], "dense": [16 + 9, 16 + 9], "auto": [25, 10]}
+
+
+def test_auto_is_dense_on_a_tie() -> None:
+    each = Layer("fc", np.ones((1, 32, 1, 1), np.int16), np.ones((1, 32, 1, 1), np.int16))
+    (found,) = cnvlutin2.simulate(each, organisations=Organisation(name="x", layer_mode="auto")).networks[0].layers
+    assert found.mode == "dense"
+
+
+def test_organisations_of_several_widths() -> None:
+    narrow = with_overrides(preset("cnv"), {"data_bits": 8, "name": "cnv-8"})
+    results = cnvlutin2.simulate(layer(), organisations=[preset("cnv"), narrow])
+    wide, eight = results.networks[0].layers
+    assert wide.cycles.tolist() == eight.cycles.tolist()
+    assert (wide.footprint_bits["dense"] == 2 * eight.footprint_bits["dense"]).all()
+    with pytest.raises(NetworkError, match="does not fit data_bits=4"):
+        cnvlutin2.simulate(layer(), organisations=with_overrides(narrow, {"data_bits": 4}))
+
+
+def test_thresholds_by_number() -> None:
+    (plain,) = cnvlutin2.simulate(layer(), organisations="cnv").networks[0].layers
+    (pruned,) = cnvlutin2.simulate(layer(), organisations="cnv", thresholds=50, weight_thresholds=30).networks[0].layers
+    assert (pruned.cycles < plain.cycles).all()
+    assert pruned.layer.weight_density < plain.layer.weight_density
+    assert (pruned.layer.threshold, pruned.layer.weight_threshold) == (50, 30)
+
+
+def test_the_json_is_plain_and_complete() -> None:
+    results = cnvlutin2.simulate(layer(), organisations="cnv,cnv2-weights", verify=True)
+    found = json.loads(json.dumps(results.to_dict()))
+    (summary,) = found["networks"]
+    for total in summary["totals"]:
+        runs = [run for run in found["runs"] if run["arch"] == total["arch"]]
+        assert total["cycles"] == [run["cycles"] for run in runs]
+        assert sum(total["slots"].values()) == sum(run["cycles"] for run in runs) * 4096
+    assert found["provenance"]["verified"] is True
+    assert found["provenance"]["cnvlutin2"] == "0.1.0"
+
+
+def test_what_is_asked_of_results_must_be_there() -> None:
+    results = cnvlutin2.simulate(layer(), organisations="cnv")
+    with pytest.raises(ConfigError, match="there are cnv"):
+        results.networks[0].of("dadiannao")
+
+
+def test_inputs_for_what_takes_none() -> None:
+    with pytest.raises(NetworkError, match="takes no inputs"):
+        cnvlutin2.simulate(layer(), inputs=np.zeros((1, 3, 8, 8), np.float32))
+
+
+@pytest.mark.parametrize("name", ["digits", "digits-pruned"])
+def test_quantised_digits_are_still_read(name: str) -> None:
+    network = cnvlutin2.open_network(name)
+    inputs = cnvlutin2.load_inputs(network, limit=60)
+    accuracy = cnvlutin2.simulate(network, inputs, "cnv", quantised=True).networks[0].accuracy
+    assert accuracy is not None
+    assert accuracy.agree == accuracy.images == 60
+
+
+def test_progress_is_told() -> None:
+    seen: list[tuple[str, int, int]] = []
+    cnvlutin2.simulate([layer("a"), layer("b")], organisations="cnv", progress=lambda *told: seen.append(told))
+    assert seen == [("a", 1, 2), ("b", 2, 2)]
