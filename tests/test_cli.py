@@ -26,7 +26,7 @@ REQUIRED = {
 
 
 def call(*arguments: object) -> Result:
-    return CliRunner().invoke(group, [str(a) for a in arguments])
+    return CliRunner().invoke(group, [str(a) for a in arguments], prog_name="cnvlutin2")
 
 
 def refused(*arguments: object) -> str:
@@ -34,9 +34,8 @@ def refused(*arguments: object) -> str:
     result = call(*arguments)
     assert result.exit_code == 2, result.output
     assert result.stdout == ""
-    lines = [line for line in result.stderr.splitlines() if not line.startswith(("Usage:", "Try ")) and line]
-    assert len(lines) == 1, result.stderr
-    return lines[0]
+    (line,) = result.stderr.splitlines()
+    return line
 
 
 @pytest.fixture
@@ -189,6 +188,10 @@ class TestBadInput:
         assert "takes no inputs" in refused("run", traces, "--input", traces)
         assert "for topologies" in refused("run", "digits", "--seed", 3)
         assert "name a file" in refused("run", traces, "--parquet", "-")
+
+    def test_usage(self) -> None:
+        assert refused("run", "--jobs", 0).endswith("See 'cnvlutin2 run --help'.")
+        assert "No such command" in refused("frobnicate")
 
     def test_debug_shows_where(self, traces: Path) -> None:
         result = call("--debug", "run", traces, "--arch", "cvn")

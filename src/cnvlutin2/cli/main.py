@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -23,6 +24,8 @@ COMMANDS = {
 
 EXIT_BAD_INPUT = 2
 EXIT_VERIFICATION = 3
+EXIT_BROKEN_PIPE = 1
+EXIT_INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
@@ -45,29 +48,46 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; an error of the user's is one line on stderr and exit code 2."""
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Run the command line; an error of the user's is one line on stderr and exit code 2."""
         warnings.showwarning = _show_warning
+        debug = "--debug" in (kwargs.get("args") or (args[0] if args else None) or sys.argv[1:])
+        kwargs["standalone_mode"] = False
         try:
-            return super().invoke(ctx)
+            sys.exit(super().main(*args, **kwargs) or 0)
+        except click.Abort:
+            _fail("interrupted", EXIT_INTERRUPTED)
+        except click.UsageError as error:
+            where = error.ctx.command_path if error.ctx else "cnvlutin2"
+            _fail(f"{error.format_message()} See '{where} --help'.", EXIT_BAD_INPUT)
         except Cnvlutin2Error as error:
-            if ctx.params.get("debug"):
+            if debug:
                 raise
-            click.echo(f"cnvlutin2: error: {' '.join(str(error).split())}", err=True)
-            ctx.exit(EXIT_VERIFICATION if isinstance(error, VerificationError) else EXIT_BAD_INPUT)
+            _fail(str(error), EXIT_VERIFICATION if isinstance(error, VerificationError) else EXIT_BAD_INPUT)
         except MemoryError:
-            click.echo("cnvlutin2: error: not enough memory; use fewer images (--limit) or a smaller network", err=True)
-            ctx.exit(EXIT_BAD_INPUT)
+            _fail("not enough memory; use fewer images (--limit) or a smaller network", EXIT_BAD_INPUT)
+        except BrokenPipeError:
+            # Who read the output has enough of it; nothing more can be written, not even on the way out.
+            sys.stdout = sys.stderr = io.StringIO()
+            sys.exit(EXIT_BROKEN_PIPE)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.echo(f"cnvlutin2: error: {' '.join(message.split())}", err=True)
+    sys.exit(code)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     click.echo(f"cnvlutin2: warning: {message}", err=True)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, no_args_is_help=False, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(version("cnvlutin2"), prog_name="cnvlutin2")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def group(debug: bool) -> None:
+@click.pass_context
+def group(ctx: click.Context, debug: bool) -> None:
     """Exact cycles, encodings, traffic and energy of the Cnvlutin2 zero-skipping accelerators, from real networks.
 
     \b
@@ -80,8 +100,10 @@ def group(debug: bool) -> None:
 
     Results go to stdout, all else to stderr. Exit codes: 0 done, 2 the command or its input is wrong, 3 --verify failed.
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def main() -> None:
     """Run the command line."""
-    sys.exit(group(prog_name="cnvlutin2"))
+    group.main(prog_name="cnvlutin2")

@@ -164,7 +164,9 @@ def _shape(layer: LayerInfo) -> str:
     kernel = "x".join(map(str, layer.weight_shape[2:]))
     if (height, width) == (1, 1) and kernel == "1x1":
         return f"{channels} > {layer.weight_shape[0]}"
-    extra = (f" /{layer.strides[0]}" if max(layer.strides) > 1 else "") + (f" g{layer.groups}" if layer.groups > 1 else "")
+    down, across = layer.strides
+    extra = "" if max(layer.strides) == 1 else f" /{down}" if down == across else f" /{down}x{across}"
+    extra += f" g{layer.groups}" if layer.groups > 1 else ""
     return f"{channels}x{height}x{width} > {layer.weight_shape[0]} {kernel}{extra}"
 
 
