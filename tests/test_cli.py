@@ -192,6 +192,7 @@ class TestBadInput:
     def test_usage(self) -> None:
         assert refused("run", "--jobs", 0).endswith("See 'cnvlutin2 run --help'.")
         assert "No such command" in refused("frobnicate")
+        assert "'much' is not a number" in refused("run", "digits", "--mean", "1,much")
 
     def test_debug_shows_where(self, traces: Path) -> None:
         result = call("--debug", "run", traces, "--arch", "cvn")

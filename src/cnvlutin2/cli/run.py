@@ -24,18 +24,15 @@ from cnvlutin2.results import Results, check_writable, write_csv, write_json, wr
 from cnvlutin2.simulation import DEFAULT_ORGANISATIONS, Observer, simulate
 
 
-class Numbers(click.ParamType[object]):
-    """A number or a comma list of numbers."""
-
-    name = "numbers"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the numbers, as `load_inputs` takes them."""
-        try:
-            found = [float(part) for part in str(value).split(",")]
-        except ValueError:
-            self.fail(f"{value!r} is not a number or a comma list of numbers", param, ctx)
-        return found if len(found) > 1 else found[0]
+def _numbers(_context: click.Context, _option: click.Parameter, text: str | None) -> float | list[float] | None:
+    """Read a number or a comma list of numbers, as `load_inputs` takes them."""
+    if text is None:
+        return None
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a number or a comma list of numbers") from None
+    return found if len(found) > 1 else found[0]
 
 
 Option = Callable[[Any], Any]
@@ -46,8 +43,8 @@ NETWORK_OPTIONS: tuple[Option, ...] = (
     click.option("--input", "-i", "inputs", multiple=True, metavar="PATH", help="Photo, BATCH.npy or folder; may be repeated."),
     click.option("--limit", type=click.IntRange(1), help="Use the first so many inputs only."),
     click.option("--preprocess", metavar="RECIPE", help="Photos: imagenet-torch, imagenet-caffe, cifar10, unit, none."),
-    click.option("--mean", type=Numbers(), help="Photos: subtracted from the channels; a number or a comma list."),
-    click.option("--std", type=Numbers(), help="Photos: divides the channels after --mean."),
+    click.option("--mean", callback=_numbers, help="Photos: subtracted from the channels; a number or a comma list."),
+    click.option("--std", callback=_numbers, help="Photos: divides the channels after --mean."),
     click.option("--scale", type=float, help="Photos: multiplies pixels (0 to 255) before --mean."),
     click.option("--layout", type=click.Choice(["NCHW", "NHWC"]), help="Photos: order of the model's input."),
     click.option("--channels", type=click.Choice(["RGB", "BGR", "L"]), help="Photos: order of the model's channels."),
