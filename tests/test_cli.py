@@ -190,9 +190,9 @@ class TestBadInput:
         assert "name a file" in refused("run", traces, "--parquet", "-")
 
     def test_usage(self) -> None:
-        assert refused("run", "--jobs", 0).endswith("See 'cnvlutin2 run --help'.")
+        assert refused("run", "--jobs", 0).endswith("; see 'cnvlutin2 run --help'")
         assert "No such command" in refused("frobnicate")
-        assert "'much' is not a number" in refused("run", "digits", "--mean", "1,much")
+        assert "'1,much' is not a number" in refused("run", "digits", "--mean", "1,much")
 
     def test_debug_shows_where(self, traces: Path) -> None:
         result = call("--debug", "run", traces, "--arch", "cvn")

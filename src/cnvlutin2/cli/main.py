@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
             _fail("interrupted", EXIT_INTERRUPTED)
         except click.UsageError as error:
             where = error.ctx.command_path if error.ctx else "cnvlutin2"
-            _fail(f"{error.format_message()} See '{where} --help'.", EXIT_BAD_INPUT)
+            _fail(f"{error.format_message().rstrip('.')}; see '{where} --help'", EXIT_BAD_INPUT)
         except Cnvlutin2Error as error:
             if debug:
                 raise
