@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ import click
 from cnvlutin2.cli.options import FORMS, read_thresholds
 from cnvlutin2.cli.progress import progress_bar
 from cnvlutin2.cli.tables import print_results
+from cnvlutin2.cost.tables import DEFAULT_TABLE, load_table
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.network import Inputs, Network
 from cnvlutin2.network.bundled import bundled_names
@@ -20,6 +23,8 @@ from cnvlutin2.network.open import open_network
 from cnvlutin2.network.topologies import Topology, is_topology
 from cnvlutin2.network.traces import TraceWriter
 from cnvlutin2.organisation import Organisation, load_organisations, with_overrides
+from cnvlutin2.report import write_figures, write_report
+from cnvlutin2.report.viewer import TraceCollector
 from cnvlutin2.results import Results, check_writable, write_csv, write_json, write_parquet
 from cnvlutin2.simulation import DEFAULT_ORGANISATIONS, Observer, simulate
 
@@ -60,6 +65,7 @@ NETWORK_OPTIONS: tuple[Option, ...] = (
 ORGANISATION_OPTIONS: tuple[Option, ...] = (
     click.option("--arch", "-a", "archs", multiple=True, metavar="NAMES", help="Presets (comma list), YAML files, or all."),
     click.option("--set", "-s", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a parameter of every --arch."),
+    click.option("--dram", metavar="NAME", help="Off-chip memory: lpddr4, ddr4-3200, hbm2, unlimited (default), or GB/s."),
 )
 
 
@@ -81,10 +87,13 @@ def with_options(*options: Option) -> Option:
 @click.option("--weight-threshold", metavar="T", help="The same for weights.")
 @click.option("--quantised", is_flag=True, help="Execute the network on quantised values, and compare its top-1 class.")
 @click.option("--verify", is_flag=True, help="Check that what each organisation multiplies adds up to the convolution.")
+@click.option("--energy", metavar="TABLE", help="What events cost: 65nm (default), 45nm, 32nm, or a YAML file.")
 @click.option("--slots", "slots_by_layer", is_flag=True, help="Show where the cycles go for every layer.")
 @click.option("--json", "json_file", metavar="FILE", help="Write JSON (- for stdout, without tables).")
 @click.option("--csv", "csv_file", metavar="FILE", help="Write CSV (- for stdout, without tables).")
 @click.option("--parquet", "parquet_file", metavar="FILE", help="Write Parquet.")
+@click.option("--report", "report_file", metavar="FILE", help="Write an interactive page (one HTML file).")
+@click.option("--figures", metavar="DIR", help="Write figures for papers (PDF, SVG, PNG).")
 @click.option("--save-traces", metavar="DIR", help="Write the layers as traces, one .npz each.")
 @click.option("--jobs", "-j", type=click.IntRange(1), help="Threads; by default all processors.")
 def run_command(networks: tuple[str, ...], archs: tuple[str, ...], overrides: tuple[str, ...], **options: Any) -> None:
@@ -98,21 +107,23 @@ def run_command(networks: tuple[str, ...], archs: tuple[str, ...], overrides: tu
       cnvlutin2 run
       cnvlutin2 run model.onnx --input photo.jpg --preprocess imagenet-torch
       cnvlutin2 run digits-pruned --arch all --json results.json
+      cnvlutin2 run digits --report report.html
       cnvlutin2 run traces/ --arch cnv --set lanes=8 --set brick=8
       cnvlutin2 run alexnet vgg19 --weight-density 0.35 --arch cnv,cnv2-weights
     """
-    organisations = _organisations(archs, overrides)
-    for target in (options["json_file"], options["csv_file"], options["parquet_file"]):
+    dram = () if options["dram"] is None else (f"dram={options['dram']}",)
+    organisations = _organisations(archs, (*dram, *overrides))
+    table = load_table(options["energy"] or DEFAULT_TABLE)
+    for target in (options["json_file"], options["csv_file"], options["parquet_file"], options["report_file"]):
         if target not in (None, "-"):
             check_writable(Path(target))
     if options["parquet_file"] == "-":
         raise ConfigError("Parquet is not text; name a file", source="--parquet")
-    limits = {
-        "thresholds": read_thresholds(options["threshold"], "--threshold"),
-        "weight_thresholds": read_thresholds(options["weight_threshold"], "--weight-threshold"),
-    }
+    thresholds = read_thresholds(options["threshold"], "--threshold")
+    weight_thresholds = read_thresholds(options["weight_threshold"], "--weight-threshold")
     if options["save_traces"] and (len(networks) != 1 or len({o.data_bits for o in organisations}) > 1):
         raise ConfigError("writes the traces of one network with one data_bits; run them one by one", source="--save-traces")
+    collector = TraceCollector() if options["report_file"] else None
     found = []
     for network in _networks(networks or bundled_names(), options):
         inputs = _inputs(network, options)
@@ -122,15 +133,24 @@ def run_command(networks: tuple[str, ...], archs: tuple[str, ...], overrides: tu
                     network,
                     inputs,
                     organisations,
+                    thresholds=thresholds,
+                    weight_thresholds=weight_thresholds,
                     quantised=options["quantised"],
                     verify=options["verify"],
                     jobs=options["jobs"],
-                    observers=observers,
+                    observers=[*observers, *([collector.network(network.name)] if collector else [])],
                     progress=progress,
-                    **limits,
+                    thresholds=thresholds,
+                    weight_thresholds=weight_thresholds,
+                    energy=table,
                 )
             )
-    _write(_joined(found), options)
+    results = _joined(found)
+    _write(results, options)
+    if collector:
+        write_report(results, options["report_file"], trace=collector.data(), command=shlex.join(["cnvlutin2", *sys.argv[1:]]))
+    if options["figures"]:
+        write_figures(results, options["figures"])
 
 
 def _organisations(archs: Sequence[str], overrides: Sequence[str]) -> list[Organisation]:
@@ -184,3 +204,5 @@ def _write(results: Results, options: dict[str, Any]) -> None:
             write(results, options[key])
     if "-" not in (options["json_file"], options["csv_file"]):
         print_results(results, slots_by_layer=options["slots_by_layer"])
+        if not options["report_file"]:
+            click.echo("The same as an interactive page: add --report report.html", err=True)
