@@ -133,8 +133,6 @@ def run_command(networks: tuple[str, ...], archs: tuple[str, ...], overrides: tu
                     network,
                     inputs,
                     organisations,
-                    thresholds=thresholds,
-                    weight_thresholds=weight_thresholds,
                     quantised=options["quantised"],
                     verify=options["verify"],
                     jobs=options["jobs"],
