@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +21,7 @@ from cnvlutin2.encodings.parameters import DTYPES
 from cnvlutin2.errors import ConfigError, FormatError
 from cnvlutin2.numeric import effectual, limits
 
+NO_COMPILER = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 KERNELS: tuple[Kernels, ...] = ("numba", "numpy")
 
 
@@ -154,6 +156,7 @@ def test_published_examples(shared: Path, kernels: Kernels) -> None:
             assert encoded.total_bits == expected.get("total_bits", expected["bits"])
 
 
+@pytest.mark.skipif(NO_COMPILER, reason="takes minutes with Numba's compiler switched off")
 @pytest.mark.parametrize("name", format_names())
 def test_many_chunks_in_both_packings(name: str) -> None:
     """Arrays that take several chunks, whose edges fall within groups, rows and pointer groups."""

@@ -39,6 +39,11 @@ def limits_of(threshold: int) -> tuple[Any, Any]:
     return np.int16(min(threshold - 1, 0x7FFF)), np.int16(max(1 - threshold, -0x8000))
 
 
+def wrapping() -> np.errstate:
+    """Let 64-bit integers wrap around silently: with Numba's compiler switched off the kernels are NumPy scalars, which warn."""
+    return np.errstate(over="ignore")
+
+
 @dataclass(frozen=True)
 class Codec:
     """The functions of one format for one kind of brick, compiled or not (their contract: `cnvlutin2.encodings._kernels`)."""
@@ -58,9 +63,9 @@ class Codec:
     def encode(self, values: Maps, words: Words, bit: int, starts: NDArray[np.int64]) -> int:
         """Append the records of whole bricks (flat) and return the bit after them."""
         if self.compiled is not None:
-            return int(
-                self.function("encode")(values, self.brick, self.data_bits, *limits_of(self.threshold), words, bit, starts)
-            )
+            function = self.function("encode")
+            with wrapping():
+                return int(function(values, self.brick, self.data_bits, *limits_of(self.threshold), words, bit, starts))
         bricks = values.reshape(-1, self.brick)
         mask = effectual(bricks, self.threshold)
         records = self.format.to_records(bricks, mask, self.data_bits)
@@ -73,7 +78,8 @@ class Codec:
         """Fill whole bricks (flat) from the records at `bit`; return the bit after them, or a fault (negative)."""
         if self.compiled is not None:
             function = self.function("decode")
-            return int(function(words, bit, end, self.brick, self.data_bits, *limits_of(self.threshold), raw, values, starts))
+            with wrapping():
+                return int(function(words, bit, end, self.brick, self.data_bits, *limits_of(self.threshold), raw, values, starts))
         if bit >= end:
             return faults.result(0, faults.RAN_OUT)
         count, most = values.size // self.brick, self.format.most_bits(self.brick, self.data_bits)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.encodings.codec import CHUNK_VALUES, Kernels, limits_of, uses_numba
+from cnvlutin2.encodings.codec import CHUNK_VALUES, Kernels, limits_of, uses_numba, wrapping
 from cnvlutin2.numeric import effectual
 
 
@@ -96,5 +96,6 @@ def _gaps(maps: NDArray[np.int16], threshold: int, groups: int, kernels: Kernels
         taken = min(rows, total - first)
         values = scratch[: taken * row]
         layout.block(flat, inside, height * width, width, first, taken, inside, row, values)
-        tail = int(gaps.add_gaps(values, *limits_of(threshold), spans, fillers, tail))
+        with wrapping():
+            tail = int(gaps.add_gaps(values, *limits_of(threshold), spans, fillers, tail))
     return count, fillers, tail

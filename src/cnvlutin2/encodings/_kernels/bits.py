@@ -13,7 +13,7 @@ Words = NDArray[np.uint64]
 Values = NDArray[np.int16]
 Integer = int | np.int64
 
-KEEP = np.array([0, 0xFFFF_FFFF_FFFF_FFFF], np.uint64)
+KEEP = np.array([0, -1], np.int64)
 """A mask for each flag."""
 
 ZERO, ONE, TWO, THREE, FOUR, FIFTEEN, WORD_BITS = (Word(n) for n in (0, 1, 2, 3, 4, 15, 64))

@@ -8,9 +8,14 @@ from numba import njit
 
 from cnvlutin2.encodings._kernels.bits import FOUR, ONE, THREE, TWO, ZERO, Values, Word
 
-STRIP, TILE = Word(128), Word(8)
-"""Positions handled at a time: many to gather four channels from, so that their bricks stay in the first-level cache while all
-channels come by; few to scatter to four channels."""
+STRIP_VALUES = 12288
+"""Values of bricks in a strip of positions: they stay in the first-level cache while all channels come by."""
+
+
+@njit(nogil=True, cache=True)
+def _strip(step: int) -> Word:
+    """Return how many positions make a strip."""
+    return Word(max(8, STRIP_VALUES // step))
 
 
 @njit(nogil=True, cache=True)
@@ -30,15 +35,15 @@ def block(maps: Values, channels: int, plane: int, width: int, first: int, rows:
     """
     height = plane // width
     size, count, hop = Word(plane), Word(channels), Word(step)
-    whole = count - count % FOUR
+    whole, strip = count - count % FOUR, _strip(step)
     r = first
     while r < first + rows:
         y = r % height
         # Rows that follow each other on both sides are one long row.
         run = min(height - y, first + rows - r) if row == width * step else 1
         base, start, across = Word(r // height * channels * plane + y * width), Word((r - first) * row), Word(run * width)
-        for left in range(ZERO, across, STRIP):
-            right = min(left + STRIP, across)
+        for left in range(ZERO, across, strip):
+            right = min(left + strip, across)
             for c in range(ZERO, whole, FOUR):
                 one = base + c * size
                 two, three, four = one + size, one + TWO * size, one + THREE * size
@@ -62,22 +67,24 @@ def unblock(
     """Copy rows in storage order back to the map; parameters as of `block`."""
     height = plane // width
     size, count, hop = Word(plane), Word(channels), Word(step)
-    whole = count - count % FOUR
+    whole, strip = count - count % FOUR, _strip(step)
     r = first
     while r < first + rows:
         y = r % height
         run = min(height - y, first + rows - r) if row == width * step else 1
         base, start, across = Word(r // height * channels * plane + y * width), Word((r - first) * row), Word(run * width)
-        tiled = across - across % TILE
-        for left in range(ZERO, tiled, TILE):
+        for left in range(ZERO, across, strip):
+            right = min(left + strip, across)
+            tiled = right - (right - left) % FOUR
             for c in range(ZERO, whole, FOUR):
-                for k in range(FOUR):
-                    for x in range(TILE):
-                        maps[base + (c + k) * size + left + x] = bricks[start + (left + x) * hop + c + k]
+                for corner in range(left, tiled, FOUR):
+                    for k in range(FOUR):
+                        for x in range(FOUR):
+                            maps[base + (c + k) * size + corner + x] = bricks[start + (corner + x) * hop + c + k]
+                for x in range(tiled, right):
+                    for k in range(FOUR):
+                        maps[base + (c + k) * size + x] = bricks[start + x * hop + c + k]
             for c in range(whole, count):
-                for x in range(left, left + TILE):
+                for x in range(left, right):
                     maps[base + c * size + x] = bricks[start + x * hop + c]
-        for c in range(count):
-            for x in range(tiled, across):
-                maps[base + c * size + x] = bricks[start + x * hop + c]
         r += run

@@ -119,7 +119,7 @@ def _decode(
         rank = ZERO
         for j in range(size):
             flag = (vector >> j) & ONE
-            values[r * size + j] = Word(kept[rank]) & KEEP[flag]
+            values[r * size + j] = np.int64(kept[rank]) & KEEP[flag]
             rank += flag
         at += record
     return np.int64(at)
@@ -128,7 +128,7 @@ def _decode(
 @njit(nogil=True, forceinline=True)
 def _decode_units(
     words: Words,
-    units: NDArray[np.uint16],
+    units: Values,
     bit: int,
     end: int,
     brick: int,
@@ -152,7 +152,7 @@ def _decode_units(
             return fault(np.int64(r), RAN_OUT)
         for j in range(size):
             flag = (vector >> j) & ONE
-            values[r * size + j] = Word(units[rank]) & KEEP[flag]
+            values[r * size + j] = np.int64(units[rank]) & KEEP[flag]
             rank += flag
     return np.int64(at)
 
@@ -186,7 +186,7 @@ def decode(
     """Read the effectual values to their places, and hold the vectors against them."""
     vectors = np.empty(values.size // brick, np.uint64)
     if brick % 16 == 0 and data_bits == 16:
-        after = _decode_units(words, words.view(np.uint16), bit, end, brick, values, vectors, starts)
+        after = _decode_units(words, words.view(np.int16), bit, end, brick, values, vectors, starts)
     else:
         after = _decode(words, bit, end, brick, data_bits, values, vectors, starts)
     return _agree(values, brick, high, low, vectors, after)
@@ -207,5 +207,5 @@ def decode_16(
 ) -> Integer:
     """Read the effectual values to their places, and hold the vectors against them: 16 values of 16 bits."""
     vectors = np.empty(values.size // 16, np.uint64)
-    after = _decode_units(words, words.view(np.uint16), bit, end, 16, values, vectors, starts)
+    after = _decode_units(words, words.view(np.int16), bit, end, 16, values, vectors, starts)
     return _agree(values, 16, high, low, vectors, after)
