@@ -1,1 +1,28 @@
-"""cost."""
+"""Traffic, energy and area from event counts; what an event costs stands in tables with sources (docs/cost.md)."""
+
+from cnvlutin2.cost.area import area_mm2, static_mw
+from cnvlutin2.cost.book import CostBook, baseline_of
+from cnvlutin2.cost.energy import energy_pj, prices_pj
+from cnvlutin2.cost.events import COMPONENTS, EVENTS
+from cnvlutin2.cost.model import LayerCost, MachineCost, NetworkCost
+from cnvlutin2.cost.tables import DEFAULT_TABLE, CostTable, load_table, table_names
+from cnvlutin2.cost.traffic import account
+
+__all__ = [
+    "COMPONENTS",
+    "DEFAULT_TABLE",
+    "EVENTS",
+    "CostBook",
+    "CostTable",
+    "LayerCost",
+    "MachineCost",
+    "NetworkCost",
+    "account",
+    "area_mm2",
+    "baseline_of",
+    "energy_pj",
+    "load_table",
+    "prices_pj",
+    "static_mw",
+    "table_names",
+]

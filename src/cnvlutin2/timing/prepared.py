@@ -126,12 +126,17 @@ class PreparedLayer:
             return np.ones_like(self.bits)
         if not sees_raw_bricks(organisation):
             return self.bits
-        brick, packing, layer = organisation.brick, self.packing(organisation), self.layer
-        raw = get_format(organisation.format).raw_bricks(self.brick_counts(brick, packing), brick, organisation.data_bits)
-        inner = layer.input_size[1] * layer.group_channels if packing == "row" else layer.group_channels
-        spread = np.repeat(raw.view(np.uint8), brick, axis=-1)[..., :inner]
-        maps = spread.reshape(layer.images, layer.groups, *layer.input_size, layer.group_channels)
-        return self.bits | np.moveaxis(maps, -1, 2).reshape(self.bits.shape)
+        counts = self.brick_counts(organisation.brick, self.packing(organisation))
+        raw = get_format(organisation.format).raw_bricks(counts, organisation.brick, organisation.data_bits)
+        return self.bits | self.spread(raw, organisation)
+
+    def spread(self, bricks: NDArray[np.bool_], organisation: Organisation) -> Bytes:
+        """Return a flag of every storage brick (shaped as `brick_counts`) at each of its values, uint8 ``[N, C, H, W]``."""
+        layer = self.layer
+        inner = layer.input_size[1] * layer.group_channels if self.packing(organisation) == "row" else layer.group_channels
+        values = np.repeat(bricks.view(np.uint8), organisation.brick, axis=-1)[..., :inner]
+        maps = values.reshape(layer.images, layer.groups, *layer.input_size, layer.group_channels)
+        return np.moveaxis(maps, -1, 2).reshape(self.bits.shape)
 
     def run_counts(self, organisation: Organisation) -> Bytes:
         """Return the values that a lane takes for effectual in every run, ``[maps, runs, places]``."""

@@ -1,0 +1,149 @@
+"""`LayerCost` and `NetworkCost`: what the cost model found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.cost.energy import Energies, total_pj
+from cnvlutin2.cost.events import DRAM, Counts, Events
+
+
+@dataclass(frozen=True, eq=False)
+class LayerCost:
+    """A layer under one organisation, for all images.
+
+    Parameters
+    ----------
+    events : mapping of str to int64 ``[N]``
+        See `cnvlutin2.cost.events.EVENTS`.
+    encoder_stall_cycles, dram_cycles, total_cycles : int64 ``[N]``
+        As in `cnvlutin2.cost.memory.Placed`.
+    energy_pj : mapping of str to float64 ``[N]``
+        By component; ``dram`` is off chip, ``static`` leakage, the others are dynamic energy on chip.
+    """
+
+    events: Events
+    encoder_stall_cycles: Counts
+    dram_cycles: Counts
+    total_cycles: Counts
+    energy_pj: Energies
+
+    def record(self, image: int) -> dict[str, object]:
+        """Return an image's figures as plain values, as in the JSON."""
+        energies = {name: float(energy[image]) for name, energy in self.energy_pj.items()}
+        return {
+            "encoder_stall_cycles": int(self.encoder_stall_cycles[image]),
+            "dram_cycles": int(self.dram_cycles[image]),
+            "total_cycles": int(self.total_cycles[image]),
+            "events": {name: int(counts[image]) for name, counts in self.events.items()},
+            "energy_pj": {**energies, "total": sum(energies.values())},
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class MachineCost:
+    """A network on one machine: sums over its layers, by image.
+
+    Parameters
+    ----------
+    total_cycles : int64 ``[N]``
+    energy_pj : mapping of str to float64 ``[N]``
+    area_mm2 : mapping of str to float
+        By part.
+    """
+
+    total_cycles: Counts
+    energy_pj: Energies
+    area_mm2: Mapping[str, float]
+
+    @classmethod
+    def of(cls, layers: Sequence[LayerCost], area_mm2: Mapping[str, float]) -> MachineCost:
+        """Add up the layers."""
+        names = layers[0].energy_pj
+        energies = {name: np.sum([layer.energy_pj[name] for layer in layers], axis=0) for name in names}
+        return cls(np.sum([layer.total_cycles for layer in layers], axis=0), energies, area_mm2)
+
+    @property
+    def total_pj(self) -> NDArray[np.float64]:
+        """Energy of each image."""
+        return total_pj(self.energy_pj)
+
+    @property
+    def chip_pj(self) -> NDArray[np.float64]:
+        """Energy of each image without DRAM's."""
+        return total_pj(self.energy_pj, without=(DRAM,))
+
+    @property
+    def total_mm2(self) -> float:
+        """Area of all parts."""
+        return sum(self.area_mm2.values())
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkCost:
+    """A network under one organisation, beside the dense baseline of its size.
+
+    All gains are above 1 where the organisation is better. Products of energy and delay are those of the mean image: the mean
+    energy times the mean time.
+    """
+
+    machine: MachineCost
+    baseline: MachineCost
+
+    @property
+    def speedup(self) -> float:
+        """Total cycles of the baseline by the organisation's."""
+        return int(self.baseline.total_cycles.sum()) / int(self.machine.total_cycles.sum())
+
+    @property
+    def energy_gain(self) -> float:
+        """Energy of the baseline by the organisation's."""
+        return float(self.baseline.total_pj.sum() / self.machine.total_pj.sum())
+
+    @property
+    def chip_energy_gain(self) -> float:
+        """The same without DRAM."""
+        return float(self.baseline.chip_pj.sum() / self.machine.chip_pj.sum())
+
+    @property
+    def area_overhead(self) -> float:
+        """Area that the organisation takes more than the baseline, as a part of the baseline's."""
+        return self.machine.total_mm2 / self.baseline.total_mm2 - 1
+
+    def edp_gain(self, *, chip: bool = False) -> float:
+        """Return the gain in energy-delay product, on demand of the chip alone."""
+        return (self.chip_energy_gain if chip else self.energy_gain) * self.speedup
+
+    def ed2p_gain(self, *, chip: bool = False) -> float:
+        """Return the gain in energy-delay-squared product, on demand of the chip alone."""
+        return self.edp_gain(chip=chip) * self.speedup
+
+    def summary(self) -> dict[str, object]:
+        """Return the figures as plain values, as in the JSON."""
+        return {
+            "total_cycles": self.machine.total_cycles.tolist(),
+            "energy_pj": {name: float(energy.mean()) for name, energy in self.machine.energy_pj.items()},
+            "total_energy_pj": self.machine.total_pj.tolist(),
+            "area_mm2": dict(self.machine.area_mm2),
+            "total_area_mm2": self.machine.total_mm2,
+            "baseline": {
+                "total_cycles": self.baseline.total_cycles.tolist(),
+                "energy_pj": {name: float(energy.mean()) for name, energy in self.baseline.energy_pj.items()},
+                "total_energy_pj": self.baseline.total_pj.tolist(),
+                "total_area_mm2": self.baseline.total_mm2,
+            },
+            "relative": {
+                "speedup": self.speedup,
+                "energy_gain": self.energy_gain,
+                "edp_gain": self.edp_gain(),
+                "ed2p_gain": self.ed2p_gain(),
+                "chip_energy_gain": self.chip_energy_gain,
+                "chip_edp_gain": self.edp_gain(chip=True),
+                "chip_ed2p_gain": self.ed2p_gain(chip=True),
+                "area_overhead": self.area_overhead,
+            },
+        }

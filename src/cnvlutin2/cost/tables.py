@@ -1,0 +1,348 @@
+"""Cost tables: what an event costs, what area a part takes, each number with its node and source (docs/cost.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from cnvlutin2.cost.units import to_base
+from cnvlutin2.errors import ConfigError
+
+DEFAULT_TABLE = "65nm"
+_SECTIONS = ("memories", "operations", "cells", "static", "dram")
+_LARGEST_FILE = 1 << 20
+
+Number = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+Positive = Annotated[int, Field(ge=1, le=1 << 40)]
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+Note = Annotated[str, Field(max_length=2000)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Measure(_Part):
+    """A number and its unit."""
+
+    value: Number
+    unit: str
+
+    def to(self, unit: str) -> float:
+        """Return the value in another unit; `ConfigError` if it measures something else."""
+        return to_base(self.value, self.unit, unit)
+
+
+class Width(_Part):
+    """How a number goes with the width of the values: it holds for `bits`, and grows with that power of the width."""
+
+    bits: Positive
+    power: Annotated[int, Field(ge=0, le=3)]
+
+
+class Quantity(Measure):
+    """A number with its origin.
+
+    Parameters
+    ----------
+    value : float
+    unit : str
+        See `cnvlutin2.cost.units`.
+    node_nm : int or None
+        The technology that it holds for; None for what is off chip, which no rule scales.
+    width : Width or None
+    source, note : str
+    """
+
+    node_nm: Positive | None = None
+    width: Width | None = None
+    source: Text
+    note: Note = ""
+
+    def factor(self, data_bits: int) -> float:
+        """Return what `data_bits` makes of the number."""
+        return 1.0 if self.width is None else float((data_bits / self.width.bits) ** self.width.power)
+
+
+class Memory(_Part):
+    """One memory macro as CACTI gives it, from which the costs of a bit follow.
+
+    Parameters
+    ----------
+    capacity, read, write, area, static_per_bank : Measure
+        Of the whole macro, but for the last; energies are of an access of `width_bits`. Without `write`, it is as a read.
+    width_bits, banks, node_nm : int
+    source, note : str
+    """
+
+    capacity: Measure
+    width_bits: Positive
+    banks: Positive
+    read: Measure
+    write: Measure | None = None
+    area: Measure
+    static_per_bank: Measure
+    node_nm: Positive
+    source: Text
+    note: Note = ""
+
+    @property
+    def read_pj_per_bit(self) -> float:
+        """Energy of reading a bit."""
+        return self.read.to("pJ") / self.width_bits
+
+    @property
+    def write_pj_per_bit(self) -> float:
+        """Energy of writing a bit."""
+        return (self.write or self.read).to("pJ") / self.width_bits
+
+    @property
+    def mm2_per_bit(self) -> float:
+        """Area of a bit."""
+        return self.area.to("mm^2") / self.capacity.to("bit")
+
+    @property
+    def static_mw_per_mm2(self) -> float:
+        """Static power of an area."""
+        return self.static_per_bank.to("mW") * self.banks / self.area.to("mm^2")
+
+
+class Scale(_Part):
+    """What numbers of another node are multiplied by."""
+
+    from_nm: Positive
+    energy: Number
+    area: Number
+    static: Number
+    source: Text
+
+
+class Memories(_Part):
+    """The on-chip memories; `buffers` stands for NBin, NBout, the brick buffer and the encoders' buffers."""
+
+    nm: Memory
+    sb: Memory
+    buffers: Memory
+
+
+class Operations(_Part):
+    """Energies of events that are no access of a memory; pJ each, `broadcast` pJ a bit."""
+
+    multiplication: Quantity
+    addition: Quantity
+    detection: Quantity
+    encoding: Quantity
+    offset: Quantity
+    selection: Quantity
+    pointer: Quantity
+    broadcast: Quantity
+
+
+class Cells(_Part):
+    """Areas of logic; `comparator` and `multiplexer` by the bit."""
+
+    multiplier: Quantity
+    adder: Quantity
+    comparator: Quantity
+    multiplexer: Quantity
+
+
+class Static(_Part):
+    """Static power of an area of logic."""
+
+    logic: Quantity
+
+
+class CostTable(_Part):
+    """Costs at one technology node.
+
+    Raises
+    ------
+    ConfigError
+        From `parse`, for a missing or unknown key, a unit that measures something else, or a node without a scaling rule.
+    """
+
+    name: Text
+    node_nm: Positive
+    description: Note = ""
+    scaling: tuple[Scale, ...] = ()
+    memories: Memories
+    operations: Operations
+    cells: Cells
+    static: Static
+    dram: dict[str, Quantity]
+
+    @model_validator(mode="after")
+    def _everything_can_be_used(self) -> Self:
+        if "default" not in self.dram:
+            raise ValueError("dram needs the key 'default'")
+        checks: dict[str, Callable[[], object]] = {"static.logic": lambda: self.logic_mw_per_mm2}
+        checks |= {f"operations.{key}": partial(self.operation_pj, key, 16) for key in Operations.model_fields}
+        checks |= {f"cells.{key}": partial(self.cell_mm2, key, 16) for key in Cells.model_fields}
+        checks |= {f"memories.{key}": partial(self._check_memory, key) for key in Memories.model_fields}
+        checks |= {f"dram.{key}": partial(self.dram_pj_per_bit, key) for key in self.dram}
+        for where, check in checks.items():
+            try:
+                check()
+            except ConfigError as error:
+                raise ValueError(f"{error} at {where}") from None
+        return self
+
+    def _check_memory(self, key: str) -> None:
+        memory: Memory = getattr(self.memories, key)
+        if not memory.capacity.value or not memory.area.value:
+            raise ConfigError("a memory has a capacity and an area above 0")
+        for cost in (self.read_pj_per_bit, self.write_pj_per_bit, self.memory_mm2_per_bit, self.memory_mw_per_mm2):
+            cost(key)
+
+    def _scale(self, node_nm: int | None) -> Scale:
+        if node_nm in (None, self.node_nm):
+            return Scale(from_nm=self.node_nm, energy=1.0, area=1.0, static=1.0, source="no scaling")
+        for scale in self.scaling:
+            if scale.from_nm == node_nm:
+                return scale
+        raise ConfigError(f"holds for {node_nm} nm, and `scaling` has no rule from there to {self.node_nm} nm")
+
+    def operation_pj(self, key: str, data_bits: int) -> float:
+        """Return the energy of an event, of a broadcast that of a bit."""
+        found: Quantity = getattr(self.operations, key)
+        unit = "pJ/bit" if key == "broadcast" else "pJ"
+        scale = self._scale(found.node_nm)
+        return found.to(unit) * found.factor(data_bits) * scale.energy
+
+    def cell_mm2(self, key: str, data_bits: int) -> float:
+        """Return the area of a cell, of comparators and multiplexers that of a bit."""
+        found: Quantity = getattr(self.cells, key)
+        unit = "mm^2/bit" if key in ("comparator", "multiplexer") else "mm^2"
+        return found.to(unit) * found.factor(data_bits) * self._scale(found.node_nm).area
+
+    def read_pj_per_bit(self, key: str) -> float:
+        """Return the energy of reading a bit of a memory."""
+        memory: Memory = getattr(self.memories, key)
+        return memory.read_pj_per_bit * self._scale(memory.node_nm).energy
+
+    def write_pj_per_bit(self, key: str) -> float:
+        """Return the energy of writing a bit of a memory."""
+        memory: Memory = getattr(self.memories, key)
+        return memory.write_pj_per_bit * self._scale(memory.node_nm).energy
+
+    def memory_mm2_per_bit(self, key: str) -> float:
+        """Return the area of a bit of a memory."""
+        memory: Memory = getattr(self.memories, key)
+        return memory.mm2_per_bit * self._scale(memory.node_nm).area
+
+    def memory_mw_per_mm2(self, key: str) -> float:
+        """Return the static power of an area of a memory."""
+        memory: Memory = getattr(self.memories, key)
+        return memory.static_mw_per_mm2 * self._scale(memory.node_nm).static
+
+    @property
+    def logic_mw_per_mm2(self) -> float:
+        """Static power of an area of logic."""
+        logic = self.static.logic
+        return logic.to("mW/mm^2") * self._scale(logic.node_nm).static
+
+    def dram_pj_per_bit(self, dram: str | float) -> float:
+        """Return the energy of a bit of off-chip memory, by its preset's name; ``default`` for all others."""
+        found = self.dram.get(dram, self.dram["default"]) if isinstance(dram, str) else self.dram["default"]
+        return found.to("pJ/bit")
+
+    @classmethod
+    def parse(cls, values: Mapping[str, object], source: str = "") -> CostTable:
+        """Validate a mapping, as read from YAML.
+
+        Raises
+        ------
+        ConfigError
+            Names the key and what is wrong.
+        """
+        try:
+            return cls.model_validate({**values, "scaling": tuple(_list(values.get("scaling", ())))})
+        except ValidationError as error:
+            raise _as_config_error(error, source) from None
+
+
+def table_names() -> tuple[str, ...]:
+    """Return the names of the tables that come with the package."""
+    folder = resources.files(__package__).joinpath("tables")
+    return tuple(sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith("nm.yaml")))
+
+
+def load_table(spec: str | Path | CostTable = DEFAULT_TABLE) -> CostTable:
+    """Return a table by name, or from a YAML file (which may name one of them as its `base` and replace entries).
+
+    Raises
+    ------
+    ConfigError
+        Names the file, the key and what is allowed.
+    """
+    if isinstance(spec, CostTable):
+        return spec
+    if isinstance(spec, str) and not spec.endswith((".yaml", ".yml")):
+        return _shipped(spec)
+    path = Path(spec)
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise ConfigError(f"the cost table {path} is larger than 1 MiB; that is no table")
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError(f"cannot read the cost table {path}: {reason}") from None
+    return CostTable.parse(_resolved({"name": path.stem, **_mapping(text, str(path))}, str(path)), str(path))
+
+
+@cache
+def _shipped(name: str) -> CostTable:
+    return CostTable.parse(_shipped_values(name), f"table {name}")
+
+
+def _shipped_values(name: str) -> dict[str, object]:
+    if name not in table_names():
+        raise ConfigError(f"there is no cost table {name!r}; the tables are {', '.join(table_names())}, or give a YAML file")
+    text = resources.files(__package__).joinpath("tables", f"{name}.yaml").read_text("utf-8")
+    return _resolved(_mapping(text, f"table {name}"), f"table {name}")
+
+
+def _resolved(values: dict[str, object], source: str) -> dict[str, object]:
+    """Fill in from the base table; an entry is replaced as a whole, so that no number keeps another one's source."""
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    if not isinstance(base, str) or base not in table_names():
+        raise ConfigError(f"{base!r} is not a cost table; one of {', '.join(table_names())}", where="base", source=source)
+    merged = {**_shipped_values(base), **values}
+    for section in _SECTIONS:
+        ours, theirs = values.get(section), _shipped_values(base)[section]
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            merged[section] = {**theirs, **ours}
+    return merged
+
+
+def _mapping(text: str, source: str) -> dict[str, object]:
+    try:
+        values = YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, ValueError) as error:
+        raise ConfigError(f"not valid YAML: {' '.join(str(error).split())[:300]}", source=source) from None
+    if not isinstance(values, dict):
+        raise ConfigError("a cost table is a YAML mapping", source=source)
+    return {str(key): value for key, value in values.items()}
+
+
+def _list(value: object) -> list[object]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _as_config_error(error: ValidationError, source: str) -> ConfigError:
+    """Say what pydantic found first, on one line."""
+    first = error.errors()[0]
+    texts = {"extra_forbidden": "unknown key", "missing": "missing key"}
+    text = texts.get(first["type"], first["msg"]).removeprefix("Value error, ").replace("Input should", "should")
+    where = ".".join(str(part)[:40] for part in first["loc"])
+    return ConfigError(" ".join(text.split())[:300], where=where, source=source)

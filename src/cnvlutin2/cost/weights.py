@@ -1,0 +1,86 @@
+"""What weights take in SB and off chip (docs/cost.md, "Weights")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.cost.events import Counts
+from cnvlutin2.network.layer import Layer
+from cnvlutin2.numeric import effectual
+from cnvlutin2.organisation import Organisation
+from cnvlutin2.timing import PreparedLayer
+
+_CHUNK = 1 << 24  # weights looked at a time
+
+
+@dataclass(frozen=True)
+class WeightStorage:
+    """The weights of a layer as an organisation stores them.
+
+    Parameters
+    ----------
+    tile_bits : int64 ``[tiles]``
+        Stored bits of each tile's filters.
+    excess_bits : int
+        Bits of single passes that do not fit their tile's SB: they come from DRAM again for every window.
+    """
+
+    tile_bits: Counts
+    excess_bits: int
+
+    @property
+    def bits(self) -> int:
+        """Bits of all weights."""
+        return int(self.tile_bits.sum())
+
+
+def sb_capacity_bits(organisation: Organisation) -> int:
+    """Return the bits of a tile's SB; formats with a bit a weight have room for these bits besides."""
+    bits = 8 * organisation.sb_bytes_per_tile
+    return bits if organisation.weight_format == "dense" else bits + bits // organisation.data_bits
+
+
+def store_weights(layer: Layer, organisation: Organisation) -> WeightStorage:
+    """Count what a layer's weights take."""
+    o, places = organisation, layer.weights[0].size
+    if o.weight_format == "packed":
+        of_filters = places + o.data_bits * _effectual_by_filter(layer)
+    else:
+        of_filters = np.full(layer.filters, places * (o.data_bits + (o.weight_format == "bit_vector")), np.int64)
+    passes = -(-layer.group_filters // o.filters)
+    padded = np.zeros((layer.groups, passes * o.filters), np.int64)
+    padded[:, : layer.group_filters] = of_filters.reshape(layer.groups, layer.group_filters)
+    by_pass = padded.reshape(layer.groups, passes, o.tiles, o.filters_per_tile).sum(axis=3)
+    excess = np.maximum(0, by_pass - sb_capacity_bits(o)).sum()
+    return WeightStorage(by_pass.sum(axis=(0, 1)), int(excess))
+
+
+def _effectual_by_filter(layer: Layer) -> Counts:
+    """Return how many weights of each filter are effectual, ``[Co]``."""
+    weights = layer.weights.reshape(layer.filters, -1)
+    step = max(1, _CHUNK // weights.shape[1])
+    counts = [
+        np.count_nonzero(effectual(weights[start : start + step], layer.weight_threshold), axis=1)
+        for start in range(0, layer.filters, step)
+    ]
+    return np.concatenate(counts).astype(np.int64)
+
+
+def tile_counts(prepared: PreparedLayer, organisation: Organisation) -> NDArray[np.int32]:
+    """Return how many tiles (of all passes) have an effectual weight at each place, ``[C, Kh, Kw]``."""
+    layer, steps, runs = prepared.layer, prepared.steps(organisation), prepared.runs(organisation)
+    masks = prepared.weights.masks(organisation, steps, runs)
+    of_tiles = np.bitwise_or.reduce(masks, axis=4)  # [groups, passes, steps * runs, tiles, bytes]
+    bits = np.unpackbits(of_tiles, axis=-1, bitorder="little").sum(axis=(1, 3), dtype=np.int32)
+    bits = bits.reshape(layer.groups, steps.steps, runs.runs, -1)
+    inside = np.arange(bits.shape[-1]) < runs.lengths[:, None]
+    values = (runs.starts[:, None] + np.arange(bits.shape[-1]))[inside]
+    of_steps = np.zeros((layer.groups, steps.steps, steps.values), np.int32)
+    of_steps[:, :, values] = bits[:, :, inside]
+    # A step's values are channels, or, row-packed, places along the kernel and channels inside.
+    places = of_steps.reshape(layer.groups, *layer.kernel_size, layer.group_channels)
+    counts: NDArray[np.int32] = np.moveaxis(places, 3, 1).reshape(-1, *layer.kernel_size)
+    return counts
