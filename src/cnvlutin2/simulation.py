@@ -5,13 +5,14 @@ from __future__ import annotations
 import platform
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnvlutin2.cost import DEFAULT_TABLE, CostBook, CostTable, NetworkCost, load_table
 from cnvlutin2.encodings import footprints
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Network, Numeric, Threshold, Thresholds
@@ -54,8 +55,10 @@ def simulate(
     verify: bool = False,
     progress: Progress | None = None,
     observers: Iterable[Observer] = (),
+    cost: bool = True,
+    energy: str | Path | CostTable = DEFAULT_TABLE,
 ) -> Results:
-    """Count the cycles of a network on accelerators.
+    """Count the cycles of a network on accelerators, and what they move and consume.
 
     Parameters
     ----------
@@ -79,6 +82,10 @@ def simulate(
     observers : iterable of callable, optional
         See layers as they stream by (see `Observer`); what they keep of a `PreparedLayer` they keep in memory. Organisations of
         different widths are simulated in turn, so a layer comes once for each width.
+    cost : bool
+        Account for traffic, energy and area too.
+    energy : str, Path or CostTable
+        What events cost: a table's name (see `cnvlutin2.cost.table_names`) or a YAML file (docs/cost.md).
 
     Returns
     -------
@@ -102,7 +109,8 @@ def simulate(
     collected: dict[tuple[str, str], _Collected] = {}
     accuracy = None
     by_width = _by_width(chosen)
-    watching = tuple(observers)
+    book = CostBook(load_table(energy)) if cost else None
+    watching: tuple[Observer, ...] = (*observers, *([book] if book else []))
     for done, (data_bits, group) in enumerate(by_width.items()):
         numeric = Numeric(data_bits, *limits, quantised=quantised)
         seen: dict[str, None] = {}
@@ -118,12 +126,16 @@ def simulate(
         for organisation in chosen
     ]
     images = list(given.names) if given else [str(i) for i in range(layers[0].cycles.size)]
-    found = NetworkResult(source.name, images, layers, source.left_out, accuracy, given.hashes if given else {})
+    costs: dict[str, NetworkCost] = {}
+    if book is not None:
+        layers, costs = _with_costs(book, chosen, layers)
+    found = NetworkResult(source.name, images, layers, source.left_out, accuracy, given.hashes if given else {}, costs)
     settings = {
         "thresholds": _described(limits[0]),
         "weight_thresholds": _described(limits[1]),
         "quantised": quantised,
         "verified": verify,
+        "energy_table": book.table.name if book else None,
     }
     return Results([found], {o.name: o for o in chosen}, {**versions(), **settings})
 
@@ -261,6 +273,19 @@ def _finish(arch: str, entry: _Collected) -> LayerResult:
         activation_density=np.concatenate(entry.densities),
         footprint_bits={n: np.concatenate([f[n] for f in entry.footprints]) for n in entry.footprints[0]},
     )
+
+
+def _with_costs(
+    book: CostBook, organisations: Sequence[Organisation], layers: Sequence[LayerResult]
+) -> tuple[list[LayerResult], dict[str, NetworkCost]]:
+    """Return the layers with what they cost, in the same order, and the network's costs by organisation."""
+    by_arch = {o.name: [layer for layer in layers if layer.arch == o.name] for o in organisations}
+    settled = {o.name: book.settle(o, by_arch[o.name]) for o in organisations}
+    costs = {
+        (run.name, arch): cost for arch, (found, _) in settled.items() for run, cost in zip(by_arch[arch], found, strict=True)
+    }
+    with_costs = [replace(layer, cost=costs[layer.name, layer.arch]) for layer in layers]
+    return with_costs, {arch: network for arch, (_, network) in settled.items()}
 
 
 def _of(timings: Sequence[LayerTiming], mode: str) -> list[Timing]:

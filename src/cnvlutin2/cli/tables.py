@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cnvlutin2.cost.events import EVENTS
 from cnvlutin2.results import LayerInfo, NetworkResult, Results
 from cnvlutin2.timing.slots import SLOT_KINDS, Counts
 
@@ -47,6 +49,8 @@ def _print_network(out: Console, network: NetworkResult, archs: Sequence[str], *
     if slots_by_layer:
         for arch in archs:
             out.print(layer_slots_table(network, arch))
+    if network.costs:
+        _print_parts(out, lambda part: cost_table(network, part), archs)
     for item in network.left_out:
         out.print(Text(f"left out: {item.name} ({item.op}): {item.reason}"), soft_wrap=True)
     if network.accuracy is not None:
@@ -128,6 +132,47 @@ def layer_slots_table(network: NetworkResult, arch: str) -> Table:
     return table
 
 
+def cost_table(network: NetworkResult, archs: Sequence[str]) -> Table:
+    """Return what an image takes of time, energy and transfers, and the machine of area."""
+    table = Table(box=None, pad_edge=False, header_style="bold", title="memory, energy and area", title_justify="left")
+    table.add_column("of an image (mean)", no_wrap=True)
+    for arch in archs:
+        table.add_column(Text(arch), justify="right", overflow="fold")
+    costs = [network.costs[arch] for arch in archs]
+
+    def moved(arch: str, *names: str) -> str:
+        events = [layer.cost.events for layer in network.of(arch) if layer.cost]
+        return _si(float(sum(layer[name].mean() for layer in events for name in names)))
+
+    def waits(arch: str) -> tuple[str, str]:
+        layers = [(layer.cycles, layer.cost) for layer in network.of(arch) if layer.cost]
+        stalls = sum(cost.encoder_stall_cycles.mean() for _, cost in layers)
+        transfers = sum((cost.total_cycles - cost.encoder_stall_cycles - cycles).mean() for cycles, cost in layers)
+        return f"{stalls:,.0f}", f"{transfers:,.0f}"
+
+    waiting = [waits(arch) for arch in archs]
+    rows = {
+        "total cycles": [f"{cost.machine.total_cycles.mean():,.0f}" for cost in costs],
+        "  waiting for encoders": [stalls for stalls, _ in waiting],
+        "  waiting for DRAM": [transfers for _, transfers in waiting],
+        "  speed-up": [f"{cost.speedup:.2f}x" for cost in costs],
+        "energy, uJ": [_microjoules(cost.machine.total_pj) for cost in costs],
+        "  without DRAM": [_microjoules(cost.machine.chip_pj) for cost in costs],
+        "  EDP gain": [f"{cost.edp_gain():.2f}x" for cost in costs],
+        "  EDP gain without DRAM": [f"{cost.edp_gain(chip=True):.2f}x" for cost in costs],
+        "NM bits read": [moved(arch, "nm_bits_read", "nm_bits_spilled") for arch in archs],
+        "NM bits written": [moved(arch, "nm_bits_written", "nm_bits_filled") for arch in archs],
+        "DRAM bits": [moved(arch, *(name for name in EVENTS if name.startswith("dram_"))) for arch in archs],
+        "area, mm2": [f"{cost.machine.total_mm2:.1f}" for cost in costs],
+        "  over dense": [f"{cost.area_overhead:+.1%}" for cost in costs],
+    }
+    for name, cells in rows.items():
+        table.add_row(name, *cells)
+    table.caption = "speed-up and gains over the dense baseline"
+    table.caption_justify = "left"
+    return table
+
+
 def networks_table(results: Results, archs: Sequence[str]) -> Table:
     """Return the speed-up of each network and the geometric mean."""
     table = _table("speed-up", archs)
@@ -172,6 +217,10 @@ def _shape(layer: LayerInfo) -> str:
 
 def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f}" if part else "-"
+
+
+def _microjoules(energy_pj: NDArray[np.float64]) -> str:
+    return f"{energy_pj.mean() / 1e6:,.1f}"
 
 
 def _si(count: float) -> str:

@@ -18,6 +18,8 @@ from cnvlutin2.timing.slots import SLOT_KINDS
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cnvlutin2.cost import LayerCost, NetworkCost
+
 Counts = NDArray[np.int64]
 SCHEMA = "cnvlutin2/results/1"
 
@@ -84,6 +86,8 @@ class LayerResult:
         Effectual part of the stored activations.
     footprint_bits : mapping of str to int64 ``[N]``
         The layer's input under each format, pointers included.
+    cost : LayerCost or None
+        Traffic and energy, where they were accounted for.
     """
 
     layer: LayerInfo
@@ -95,6 +99,12 @@ class LayerResult:
     slots: Counts
     activation_density: NDArray[np.float64]
     footprint_bits: Mapping[str, Counts]
+    cost: LayerCost | None = None
+
+    @property
+    def name(self) -> str:
+        """The layer's name."""
+        return self.layer.name
 
     @property
     def speedup(self) -> float:
@@ -118,6 +128,7 @@ class LayerResult:
                 "weight_density": layer.weight_density,
                 "footprint_bits": {name: int(bits[image]) for name, bits in self.footprint_bits.items()},
                 "slots": dict(zip(SLOT_KINDS, self.slots[image].tolist(), strict=True)),
+                **(self.cost.record(image) if self.cost else {}),
             }
 
 
@@ -137,6 +148,8 @@ class NetworkResult:
     accuracy : Accuracy or None
     hashes : mapping of str to str
         SHA-256 of the files that went in.
+    costs : mapping of str to NetworkCost
+        Energy, area and total cycles by organisation, where they were accounted for.
     """
 
     network: str
@@ -145,6 +158,7 @@ class NetworkResult:
     left_out: Sequence[LeftOut] = ()
     accuracy: Accuracy | None = None
     hashes: Mapping[str, str] = field(default_factory=dict)
+    costs: Mapping[str, NetworkCost] = field(default_factory=dict)
 
     def of(self, arch: str) -> list[LayerResult]:
         """Return the layers under one organisation, in order."""
@@ -208,20 +222,24 @@ class Results:
         return math.exp(sum(math.log(n.speedup(arch)) for n in self.networks) / len(self.networks))
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the runs as a pandas frame: a row a run; slots and footprints have a column each.
+        """Return the runs as a pandas frame: a row a run; slots, footprints, events and energies have a column each.
 
-        Columns ``slots_*`` count multiplier slots, ``footprint_*_bits`` bits; the others are named as in the JSON.
+        Columns ``slots_*`` count multiplier slots, ``footprint_*_bits`` bits, ``events_*`` events (bits, where they are called
+        so), ``energy_*_pj`` picojoules; the others are named as in the JSON.
         """
         import pandas as pd
 
         rows = []
         for run in self.runs():
             slots, footprint = run.pop("slots"), run.pop("footprint_bits")
+            events, energies = run.pop("events", {}), run.pop("energy_pj", {})
             run["speedup"] = run["dense_cycles"] / run["cycles"]
             rows.append(
                 run
                 | {f"slots_{kind}": count for kind, count in slots.items()}
                 | {f"footprint_{name}_bits": bits for name, bits in footprint.items()}
+                | {f"events_{name}": count for name, count in events.items()}
+                | {f"energy_{name}_pj": energy for name, energy in energies.items()}
             )
         return pd.DataFrame(rows)
 
@@ -254,6 +272,7 @@ def _summary(network: NetworkResult, organisations: Mapping[str, Organisation]) 
                 "dense_cycles": network.dense_cycles(name),
                 "speedup": network.speedup(name),
                 "slots": network.slots(name),
+                **({"cost": network.costs[name].summary()} if network.costs else {}),
             }
             for name in organisations
         ],
