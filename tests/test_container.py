@@ -328,3 +328,12 @@ def test_mutations() -> None:
     done = subprocess.run([sys.executable, str(FUZZ), "--count", "1500"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1500 mutations" in done.stdout
+
+
+def test_a_type_that_does_not_hold_the_values(tmp_path: Path) -> None:
+    data = written(tmp_path / "x.cnv2", "roe")
+    struct.pack_into("8s", data, FIELDS["dtype"][0], b"uint16")
+    sign_header(data)
+    (tmp_path / "x.cnv2").write_bytes(data)
+    with pytest.raises(FormatError, match=r"x\.cnv2: dtype: uint16 does not hold"):
+        load(tmp_path / "x.cnv2").decode()

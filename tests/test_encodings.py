@@ -221,6 +221,23 @@ def test_there_are_no_bricks_beyond_the_map(place: tuple[int, int, int]) -> None
         encode(np.ones((4, 2, 2), np.int16), "dense").brick(*place)
 
 
+def test_windows_that_cannot_be() -> None:
+    encoded = encode(np.ones((4, 2, 2), np.int16), "dense", groups=2)
+    for place, group in (((0, 0, 0, 1), 0), ((0, 0, 1, -1), 0), ((0, 0, 1, 1), 2)):
+        with pytest.raises(ConfigError, match="window"):
+            encoded.window(*place, group=group)
+    assert not encoded.window(0, 5, 2, 2).any()
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
+@pytest.mark.parametrize("name", format_names())
+def test_beyond_the_largest_magnitude_nothing_is_effectual(name: str, kernels: Kernels) -> None:
+    array = np.full((20, 1, 2), -0x8000, np.int16)
+    for threshold, kept in ((0x7FFF, True), (0x8000, True), (0x8001, False), ((1 << 31) - 1, False)):
+        decoded = encode(array, name, threshold=threshold, kernels=kernels).decode(kernels=kernels)
+        assert (decoded == array).all() if kept else not decoded.any()
+
+
 def test_formats_in_their_usual_order() -> None:
     assert format_names() == ["dense", "zfnaf", "roe", "viai", "packed_viai"]
     assert [get_format(name).name for name in format_names()] == format_names()

@@ -14,13 +14,17 @@ Bits = NDArray[np.uint8]
 
 
 def to_bits(values: NDArray[np.integer[Any]], width: int) -> Bits:
-    """Return the `width` lowest bits of each value, along a new last axis."""
-    return ((values[..., None].astype(np.int64) >> np.arange(width)) & 1).astype(np.uint8)
+    """Return the `width` lowest bits of each value (at most 64), along a new last axis."""
+    stored = values.astype("<u2" if width <= 16 else "<u8")[..., None].view(np.uint8)
+    return np.unpackbits(stored, axis=-1, count=width, bitorder="little")
 
 
 def to_unsigned(bits: Bits) -> NDArray[np.int64]:
     """Return the integers whose bits lie along the last axis (at most 62)."""
-    return np.asarray(bits.astype(np.int64) @ (np.int64(1) << np.arange(bits.shape[-1], dtype=np.int64)))
+    packed = np.packbits(bits, axis=-1, bitorder="little")
+    stored = np.zeros((*bits.shape[:-1], 8), np.uint8)
+    stored[..., : packed.shape[-1]] = packed
+    return stored.view("<i8")[..., 0].astype(np.int64, copy=False)
 
 
 def to_signed(bits: Bits) -> NDArray[np.int16]:

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, Literal
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings import faults
@@ -87,7 +88,7 @@ class Codec:
         places = self.format.starts(stream, count, self.brick, self.data_bits)
         whole = int(np.count_nonzero(places[1:] <= stream.size))
         stream = np.concatenate([stream, np.zeros(most, np.uint8)])
-        records = stream[places[:whole, None] + np.arange(most)]
+        records = sliding_window_view(stream, most)[places[:whole]]
         bricks, wrong = self.format.from_records(records, self.brick, self.data_bits, self.threshold)
         if wrong.any():
             first = int(np.argmax(wrong != 0))

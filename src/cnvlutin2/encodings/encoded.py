@@ -100,8 +100,7 @@ class Encoded:
         with self._named():
             words, bit = self.source.window(0, self.stream_bits)
             maps = decode_maps(words, bit, self.stream_bits, self.pointers, self.storage, coder, group, raw, kernels)
-        decoded: NDArray[Any] = maps.astype(self.parameters.dtype, copy=False)
-        return decoded
+            return self._typed(maps)
 
     def brick(self, y: int, x: int, cb: int = 0, *, group: int = 0, raw: bool = False) -> NDArray[Any]:
         """Decode one brick, reading only its bits and its pointer (with `pointer_group`, those of its group of bricks).
@@ -150,6 +149,8 @@ class Encoded:
         channels = storage.group_channels
         if not 0 <= group < storage.groups:
             raise ConfigError(f"there is no group {group} among {storage.groups}", where="window")
+        if height < 1 or width < 1:
+            raise ConfigError(f"must be at least 1x1, got {height}x{width}", where="window")
         gathered = np.zeros((channels, height, width), self.parameters.dtype)
         left, right = max(x, 0), min(x + width, storage.width)
         if left >= right:
@@ -187,6 +188,15 @@ class Encoded:
                 raise
             raise FormatError(f"{self.source.name}: {error}") from None
 
+    def _typed(self, values: NDArray[np.int16]) -> NDArray[Any]:
+        """Return values in the array's own type, which an encoder has found them to fit."""
+        dtype = np.dtype(self.parameters.dtype)
+        if dtype != np.int16:
+            low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+            if values.min() < low or values.max() > high:
+                raise FormatError(f"dtype: {dtype} does not hold what is stored; the data are damaged")
+        return values.astype(dtype, copy=False)
+
     def _codec(self, kernels: Kernels | None = None) -> Codec:
         return codec(self.scheme, self.storage.brick, self.parameters.data_bits, self.parameters.threshold, kernels)
 
@@ -217,7 +227,7 @@ class Encoded:
         check(bit, first, self.storage)
         if closed and bit != end:
             raise FormatError(f"pointers: the records up to {self.storage.name_of(first + count - 1)} end {end - bit} bits early")
-        return values.reshape(count, brick).astype(self.parameters.dtype, copy=False)
+        return self._typed(values.reshape(count, brick))
 
     def _span(self, first: int, count: int) -> tuple[int, int, int, bool]:
         """Bits that the pointers bound around bricks, records before the first of these, and whether the last one ends there."""

@@ -10,8 +10,8 @@ from cnvlutin2.errors import ConfigError
 from cnvlutin2.numeric import MAX_BITS, MIN_BITS
 
 MAX_POINTER_GROUP = 4096
-MAX_THRESHOLD = 1 << 15
-"""No 16-bit value is larger; a threshold one above it leaves nothing effectual."""
+MAX_THRESHOLD = (1 << 31) - 1
+"""As of a layer; from 32769 on nothing is effectual."""
 DTYPES = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 
 
@@ -45,7 +45,7 @@ class Parameters:
         get_format(self.format)
         for key, least, most in (
             ("data_bits", MIN_BITS, MAX_BITS),
-            ("threshold", 1, MAX_THRESHOLD + 1),
+            ("threshold", 1, MAX_THRESHOLD),
             ("pointer_group", 1, MAX_POINTER_GROUP),
         ):
             if not least <= getattr(self, key) <= most:
