@@ -1,0 +1,292 @@
+"""Vega-Lite specifications of the figures for papers: one column wide, the page's names and colours.
+
+They are plain values: anything that speaks Vega-Lite draws them, and changing one takes no library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cnvlutin2.report.palette import COMPONENTS, SLOTS, Kind, component_kind, format_kind, organisation_styles
+from cnvlutin2.results import NetworkResult, Results
+from cnvlutin2.timing import SLOT_KINDS
+
+Spec = dict[str, Any]
+Rows = list[dict[str, Any]]
+
+WIDTH_PT = 252
+"""Width of a figure, 3.5 inches: a column of a two-column paper. A pixel of Vega-Lite is a point."""
+MOST_BARS = 60
+"""Bars of a figure; more of them become a table of numbers on coloured ground."""
+
+ALL_LAYERS = "all layers"
+GEOMETRIC_MEAN = "geometric mean"
+BASELINE = "dense baseline"
+
+_TEXT_PT = 8
+_CONFIG: Spec = {
+    "background": "white",
+    "font": "Arial, Helvetica, Liberation Sans, sans-serif",
+    "axis": {
+        "labelFontSize": _TEXT_PT,
+        "titleFontSize": _TEXT_PT,
+        "titleFontWeight": "normal",
+        "labelLimit": 96,
+        "gridColor": "#e3e3e3",
+    },
+    "legend": {
+        "labelFontSize": _TEXT_PT,
+        "title": None,
+        "orient": "bottom",
+        "columns": 2,
+        "symbolSize": 50,
+        "symbolStrokeWidth": 0.4,
+        "labelLimit": 116,
+        "rowPadding": 1,
+        "columnPadding": 6,
+        "offset": 6,
+    },
+    "header": {
+        "labelFontSize": _TEXT_PT,
+        "title": None,
+        "labelFontWeight": "bold",
+        "labelOrient": "top",
+        "labelAnchor": "start",
+        "labelPadding": 2,
+    },
+    "view": {"stroke": None},
+}
+
+
+def all_specs(results: Results) -> dict[str, Spec]:
+    """Return the specifications by file name (without ending); energy only where it was accounted for."""
+    networks = _labelled(results)
+    specs = {"speedup": speedup(results), "cycles": cycles(results), "footprint": footprint(results)}
+    for label, network in networks.items():
+        name = "speedup-layers" if len(networks) == 1 else f"speedup-layers-{list(networks).index(label) + 1}-{_slug(label)}"
+        specs[name] = speedup_layers(network, results)
+    if any(network.costs for network in results.networks):
+        specs["energy"] = energy(results)
+    return specs
+
+
+def speedup(results: Results) -> Spec:
+    """Speed-up of every network and their geometric mean, by organisation."""
+    rows = [
+        {"row": label, "arch": arch, "value": network.speedup(arch)}
+        for label, network in _labelled(results).items()
+        for arch in results.organisations
+    ]
+    if len(results.networks) > 1:
+        rows += [{"row": GEOMETRIC_MEAN, "arch": arch, "value": results.speedup(arch)} for arch in results.organisations]
+    return _by_organisation(rows, results, "speed-up over the dense baseline, times")
+
+
+def speedup_layers(network: NetworkResult, results: Results) -> Spec:
+    """Speed-up of every layer of a network, and of all together, by organisation."""
+    rows = [
+        {"row": layer.name, "arch": arch, "value": layer.speedup} for arch in results.organisations for layer in network.of(arch)
+    ]
+    rows += [{"row": ALL_LAYERS, "arch": arch, "value": network.speedup(arch)} for arch in results.organisations]
+    return _by_organisation(rows, results, "speed-up over the dense baseline, times")
+
+
+def cycles(results: Results) -> Spec:
+    """Where the cycles go, against the dense baseline's cycles, by organisation and network."""
+    rows: Rows = []
+    for label, network in _labelled(results).items():
+        for arch in results.organisations:
+            slots = network.slots(arch)
+            length = int(network.image_cycles(arch).sum()) / (network.dense_cycles(arch) * len(network.images))
+            rows += [
+                {
+                    "network": label,
+                    "row": arch,
+                    "part": kind.label,
+                    "order": order,
+                    "value": slots[name] / sum(slots.values()) * length,
+                }
+                for order, (name, kind) in enumerate(SLOTS.items())
+                if slots[name]
+            ]
+    kinds = [kind for name, kind in SLOTS.items() if name in SLOT_KINDS]
+    return _stacked(rows, kinds, list(results.organisations), "cycles, as a share of the dense baseline's", "%")
+
+
+def footprint(results: Results) -> Spec:
+    """Activation memory by format against dense, all layers' inputs together, as the first organisation packs them."""
+    arch = next(iter(results.organisations))
+    rows: Rows = []
+    for label, network in _labelled(results).items():
+        layers = network.of(arch)
+        bits = {name: sum(int(layer.footprint_bits[name].sum()) for layer in layers) for name in layers[0].footprint_bits}
+        rows += [{"row": label, "part": format_kind(n).label, "value": b / bits["dense"]} for n, b in bits.items()]
+    kinds = [format_kind(name) for name in results.networks[0].of(arch)[0].footprint_bits]
+    return _bars(rows, {kind.label: kind.colour for kind in kinds}, "activation memory, as a share of dense", "%")
+
+
+def energy(results: Results) -> Spec:
+    """Energy by component against the dense baseline's, by organisation and network."""
+    rows: Rows = []
+    has_dense = not all(organisation.skips for organisation in results.organisations.values())
+    for label, network in _labelled(results).items():
+        found = {arch: network.costs[arch].machine for arch in results.organisations if arch in network.costs}
+        base = next(iter(network.costs.values())).baseline
+        whole = float(base.total_pj.sum())
+        if not has_dense:
+            found = {BASELINE: base, **found}
+        for arch, machine in found.items():
+            rows += [
+                {
+                    "network": label,
+                    "row": arch,
+                    "part": component_kind(name).label,
+                    "order": order,
+                    "value": float(pj.sum()) / whole,
+                }
+                for order, (name, pj) in enumerate(sorted(machine.energy_pj.items(), key=_component_order))
+                if pj.any()
+            ]
+    kinds = [component_kind(name) for name in COMPONENTS]
+    return _stacked(rows, kinds, [BASELINE, *results.organisations], "energy, as a share of the dense baseline's", "%")
+
+
+def _component_order(item: tuple[str, object]) -> int:
+    return list(COMPONENTS).index(item[0]) if item[0] in COMPONENTS else len(COMPONENTS)
+
+
+def _by_organisation(rows: Rows, results: Results, title: str) -> Spec:
+    styles = organisation_styles(results.organisations)
+    if len(rows) > MOST_BARS:
+        return _numbers(rows, list(results.organisations), title)
+    parts = [{"row": r["row"], "part": r["arch"], "value": r["value"]} for r in rows]
+    return _bars(parts, {name: style.colour for name, style in styles.items()}, title, "")
+
+
+def _bars(rows: Rows, colours: Mapping[str, str], title: str, number: str) -> Spec:
+    """Bars in groups: a group a row, a bar a part; the parts have names of their own where there is one group."""
+    names = list(dict.fromkeys(r["row"] for r in rows))
+    axis = {"title": None, "axis": {"ticks": False, "domain": False}}
+    part = {"field": "part", "type": "nominal", "sort": list(colours)}
+    if len(names) == 1:
+        place: Spec = {"y": {**part, **axis}}
+        height: Spec = {"step": 13}
+        colour = {**_colour(colours, rows), "legend": None}
+    else:
+        scale = {"paddingInner": 0.12, "paddingOuter": 0.04}
+        place = {"y": {"field": "row", "type": "nominal", "sort": names, "scale": scale, **axis}, "yOffset": part}
+        height = {"step": 9, "for": "offset"}
+        colour = _colour(colours, rows)
+    value = {"field": "value", "type": "quantitative", "title": title, "axis": _axis(number)}
+    bars = {
+        "mark": {"type": "bar", "stroke": "#333333", "strokeWidth": 0.4},
+        "encoding": {**place, "x": value, "color": colour},
+    }
+    text = {"field": "value", "type": "quantitative", "format": ".0%" if number else ".2f"}
+    values = {
+        "mark": {"type": "text", "align": "left", "dx": 2, "fontSize": 7},
+        "encoding": {**place, "x": value, "text": text},
+    }
+    line = {"mark": {"type": "rule", "strokeWidth": 0.8}, "encoding": {"x": {"datum": 1}}}
+    return _figure(rows, {"height": height, "layer": [bars, line, values]})
+
+
+def _stacked(rows: Rows, kinds: Sequence[Kind], order: Sequence[str], title: str, number: str) -> Spec:
+    """Stacked bars, a block of them for each network."""
+    present = {r["part"] for r in rows}
+    colours = {kind.label: kind.colour for kind in kinds if kind.label in present}
+    chart = {
+        "mark": {"type": "bar", "stroke": "white", "strokeWidth": 0.4},
+        "encoding": {
+            "y": {
+                "field": "row",
+                "type": "nominal",
+                "sort": list(order),
+                "title": None,
+                "axis": {"ticks": False, "domain": False},
+            },
+            "x": {"field": "value", "type": "quantitative", "title": title, "axis": _axis(number)},
+            "color": _colour(colours, rows),
+            "order": {"field": "order", "type": "quantitative"},
+        },
+    }
+    networks = list(dict.fromkeys(r["network"] for r in rows))
+    if len(networks) == 1:
+        return _figure(rows, {"height": {"step": 13}, **chart})
+    # A facet cannot fit its container: its axis takes what the longest label leaves.
+    label_pt = min(96.0, 4.2 * max(len(name) for name in order))
+    inner = {"width": WIDTH_PT - label_pt - 14, "height": {"step": 12}, **chart}
+    facet = {"field": "network", "type": "nominal", "sort": networks}
+    figure = _figure(rows, {"facet": {"row": facet}, "spec": inner, "spacing": 6})
+    del figure["width"], figure["autosize"]
+    return figure
+
+
+def _numbers(rows: Rows, order: Sequence[str], title: str) -> Spec:
+    """Numbers on coloured ground: a line a row, a column an organisation."""
+    names = list(dict.fromkeys(r["row"] for r in rows))
+    values = [r["value"] for r in rows]
+    middle = (min(values) + max(values)) / 2
+    place = {
+        "y": {"field": "row", "type": "nominal", "sort": names, "title": None, "axis": {"ticks": False, "domain": False}},
+        "x": {
+            "field": "arch",
+            "type": "nominal",
+            "sort": list(order),
+            "title": title,
+            "axis": {"orient": "top", "labelAngle": -90},
+        },
+    }
+    ground = {
+        "mark": "rect",
+        "encoding": {
+            **place,
+            "color": {"field": "value", "type": "quantitative", "scale": {"scheme": "cividis"}, "legend": None},
+        },
+    }
+    light = {"condition": {"test": f"datum.value < {middle:.6f}", "value": "white"}, "value": "black"}
+    text = {
+        "mark": {"type": "text", "fontSize": 7},
+        "encoding": {**place, "text": {"field": "value", "type": "quantitative", "format": ".2f"}, "color": light},
+    }
+    return _figure(rows, {"height": {"step": 10}, "layer": [ground, text]})
+
+
+def _figure(rows: Rows, chart: Spec) -> Spec:
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "width": WIDTH_PT,
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "padding": {"left": 2, "right": 10, "top": 2, "bottom": 2},  # a value stands right of its bar
+        "config": _CONFIG,
+        "data": {"values": rows},
+        **chart,
+    }
+
+
+def _axis(number: str) -> Spec:
+    return {"format": ".0%" if number else "", "tickCount": 5, "grid": True}
+
+
+def _colour(colours: Mapping[str, str], rows: Rows) -> Spec:
+    parts = {r["part"] for r in rows}
+    shown = {name: colour for name, colour in colours.items() if name in parts}
+    return {"field": "part", "type": "nominal", "scale": {"domain": list(shown), "range": list(shown.values())}}
+
+
+def _labelled(results: Results) -> dict[str, NetworkResult]:
+    """Return the networks by a name that no other has."""
+    found: dict[str, NetworkResult] = {}
+    for network in results.networks:
+        label, number = network.network, 2
+        while label in found:
+            label, number = f"{network.network} ({number})", number + 1
+        found[label] = network
+    return found
+
+
+def _slug(name: str) -> str:
+    """Return what of a name may stand in that of a file."""
+    kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in name).strip("-")
+    return kept[:40] or "network"
