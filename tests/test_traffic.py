@@ -1,0 +1,205 @@
+"""Traffic: against plain loops, against closed forms, and what must be conserved."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from traffic_reference import Traffic
+
+from cnvlutin2 import ArrayNetwork, Layer, Organisation, preset, simulate
+from cnvlutin2.cost import EVENTS, account
+from cnvlutin2.cost.events import Events
+from cnvlutin2.encodings import footprints
+from cnvlutin2.testing import integer_arrays, layers, organisations
+from cnvlutin2.timing import PreparedLayer, time_layer
+
+PLACED = (
+    *("nm_bits_written", "nm_bits_filled", "nm_bits_spilled", "encoder_values", "sb_bits_written"),
+    *("dram_weight_bits_read", "dram_activation_bits_read", "dram_activation_bits_written"),
+)
+"""Events that take neighbouring layers to know; the others are the layer's own."""
+
+
+def events_of(layer: Layer, organisation: Organisation, mode: str) -> Events:
+    prepared = PreparedLayer(layer, jobs=1)
+    if mode == "dense":
+        return account(prepared, organisation, "dense").events
+    as_skip = organisation.model_copy(update={"layer_mode": "skip"})
+    timing = time_layer(prepared, [as_skip])[0].skip
+    assert timing is not None
+    return account(prepared, organisation, "skip", timing.slots).events
+
+
+def layer_of(
+    activations: NDArray[np.int16], filters: int = 1, kernel: tuple[int, int] = (1, 1), name: str = "layer", **options: Any
+) -> Layer:
+    weights = np.ones((filters, activations.shape[1] // options.get("groups", 1), *kernel), np.int16)
+    return Layer(name, activations, weights, **options)
+
+
+class TestAgainstLoops:
+    @settings(max_examples=120)
+    @given(layers(max_images=2, max_channels=20, max_filters=7), organisations(data_bits=None), st.sampled_from(("skip", "dense")))
+    def test_every_event_of_a_layer(self, layer: Layer, organisation: Organisation, mode: str) -> None:
+        found = events_of(layer, organisation, mode)
+        for image in range(layer.images):
+            expected = Traffic(layer, organisation, image, mode).events
+            assert {name: int(counts[image]) for name, counts in found.items()} == {name: expected[name] for name in EVENTS}
+
+    @given(layers(max_images=2), organisations(data_bits=None), st.sampled_from(("skip", "dense")))
+    def test_the_stored_input(self, layer: Layer, organisation: Organisation, mode: str) -> None:
+        prepared = PreparedLayer(layer, jobs=1)
+        slots = np.zeros((layer.images, 9), np.int64)
+        stored = account(prepared, organisation, cast(Any, mode), slots).stored
+        for image in range(layer.images):
+            reference = Traffic(layer, organisation, image, mode)
+            assert stored.bits[image] == reference.footprint_bits()
+            assert stored.rows[image] * stored.row_bits >= stored.bits[image] > (stored.rows[image] - 1) * stored.row_bits
+
+
+class TestConservation:
+    @given(layers(), organisations(), st.sampled_from(("skip", "dense")))
+    def test_what_is_multiplied_was_read(self, layer: Layer, organisation: Organisation, mode: str) -> None:
+        events = events_of(layer, organisation, mode)
+        entry = organisation.data_bits + (organisation.offset_bits if mode == "skip" else 0)
+        values = events["nbin_bits_read"] // entry
+        assert (events["nbin_bits_read"] <= events["nbin_bits_written"]).all()
+        assert (events["nbin_bits_written"] == events["broadcast_bits"]).all()
+        # A value that a tile takes out of NBin meets at most the tile's filters.
+        assert (events["multiplications"] <= values * organisation.filters_per_tile).all()
+        assert (events["sb_weight_bits_read"] == events["multiplications"] * organisation.data_bits).all()
+        assert (events["brick_buffer_bits_written"] <= events["nm_bits_read"]).all()
+        if mode == "skip" and organisation.skip_activations:
+            # All values come from the brick buffer; a tile gets each at most as often as all of them are taken out of it.
+            assert (events["broadcast_bits"] <= events["brick_buffer_bits_read"] * organisation.tiles).all()
+
+    @given(st.data(), organisations(), st.integers(1, 3))
+    def test_bits_written_are_the_footprint_of_the_output(
+        self, data: st.DataObject, organisation: Organisation, images: int
+    ) -> None:
+        maps = [data.draw(integer_arrays((images, channels, 4, 3))) for channels in (3, 7, 20)]
+        chain = [layer_of(values, 7 if i == 0 else 20, name=f"conv{i + 1}") for i, values in enumerate(maps)]
+        result = simulate(ArrayNetwork(chain), organisations=[organisation], jobs=1).networks[0]
+        for producer, consumer, layer in zip(result.layers, result.layers[1:], chain[1:], strict=False):
+            stored = organisation.format if consumer.mode == "skip" else "dense"
+            key = (organisation.brick, organisation.data_bits, organisation.packing, organisation.pointer_group)
+            expected = [footprints(layer, image, *key)[stored] for image in range(images)]
+            assert producer.cost is not None
+            assert producer.cost.events["nm_bits_written"].tolist() == expected
+
+    def test_the_last_layer_writes_its_raw_results(self) -> None:
+        layer = layer_of(np.ones((1, 16, 2, 3), np.int16), 5)
+        cost = simulate(layer, organisations="cnv").networks[0].layers[0].cost
+        assert cost is not None
+        for name in ("nm_bits_written", "nm_bits_spilled", "dram_activation_bits_written"):
+            assert cost.events[name].tolist() == [5 * 6 * 16]
+
+    def test_a_tensor_that_two_layers_read_is_written_once(self) -> None:
+        rng = np.random.default_rng(0)
+        first, shared = (rng.integers(0, 3, (1, 16, 2, 2), np.int16) for _ in range(2))
+        twin = layer_of(shared.copy(), 8, name="twin")
+        network = ArrayNetwork([layer_of(first, 16, name="a"), layer_of(shared, 8, name="b"), twin])
+        costs = [layer.cost for layer in simulate(network, organisations="cnv2-dispatch").networks[0].layers]
+        written = [cost.events["nm_bits_written"].tolist() for cost in costs if cost is not None]
+        assert written == [[4 * 256], [0], [4 * 8 * 16]]
+
+
+class TestClosedForms:
+    """The dense baseline, whose traffic does not depend on values."""
+
+    @given(layers(max_images=1))
+    def test_dense(self, layer: Layer) -> None:
+        machine = preset("dadiannao")
+        events = {name: int(counts[0]) for name, counts in events_of(layer, machine, "dense").items()}
+        passes, tiles = -(-layer.group_filters // 256), -(-layer.group_filters // 16)
+        window_values = layer.windows * layer.weights[0].size * layer.groups
+        assert events["multiplications"] == events["additions"] == layer.macs
+        assert events["sb_weight_bits_read"] == 16 * layer.macs
+        assert events["nbin_bits_read"] == events["nbin_bits_written"] == events["broadcast_bits"] == 16 * window_values * tiles
+        assert events["nbout_bits_read"] == events["nbout_bits_written"] == 16 * layer.windows * layer.filters
+        assert events["nm_bits_read"] == 256 * events["nm_rows_read"]
+        assert events["nm_rows_read"] % passes == 0
+        if layer.pads == (0, 0, 0, 0) and not layer.is_row_packed(16, "row"):
+            positions = layer.windows * layer.kernel_size[0] * layer.kernel_size[1]
+            assert events["nm_rows_read"] == positions * -(-layer.group_channels // 16) * layer.groups * passes
+        for name in set(EVENTS) - {"multiplications", "additions", "nm_rows_read"}:
+            if not name.startswith(("sb_weight", "nbin", "broadcast", "nbout", "nm_bits_read")):
+                assert events[name] == 0, name
+
+
+class TestByHand:
+    """One window of two bricks at each of two positions; 20 filters, so two tiles."""
+
+    values = np.zeros((1, 32, 1, 2), np.int16)
+    values[0, [0, 3, 17], 0, 0] = (5, -2, 9)
+    values[0, 31, 0, 1] = 1
+    weights = np.ones((20, 32, 1, 2), np.int16)
+    weights[:, 3] = 0
+    weights[:16, 17] = 0
+    layer = Layer("hand", values, weights)
+
+    def test_dense(self) -> None:
+        events = events_of(self.layer, preset("dadiannao"), "dense")
+        assert events["nm_rows_read"].tolist() == [4]
+        assert events["nm_bits_read"].tolist() == [4 * 256]
+        assert events["broadcast_bits"].tolist() == [2 * 64 * 16]
+        assert events["multiplications"].tolist() == [64 * 20]
+        assert events["nbout_bits_written"].tolist() == [20 * 16]
+
+    @pytest.mark.parametrize(
+        ("name", "bits", "lookups", "detected", "offsets"),
+        [
+            ("cnv", 4 * 320, 0, 0, 0),
+            ("cnv-roe", 4 * 257, 0, 0, 0),
+            ("cnv-viai", 4 * 272, 0, 0, 4),
+            # Records of 48, 32, 16 and 32 bits are 8 units of 16 bits: pointers of 3 bits.
+            ("cnv-packed", 128 + 4 * 3, 4, 0, 4),
+            ("cnv2-dispatch", 4 * 256, 0, 64, 4),
+        ],
+    )
+    def test_formats(self, name: str, bits: int, lookups: int, detected: int, offsets: int) -> None:
+        events = events_of(self.layer, preset(name), "skip")
+        assert events["nm_bits_read"].tolist() == [bits]
+        assert events["nm_rows_read"].tolist() == [4]
+        assert events["pointer_lookups"].tolist() == [lookups]
+        assert events["detector_values"].tolist() == [detected]
+        assert events["offsets_generated"].tolist() == [offsets]
+        assert events["broadcast_bits"].tolist() == events["nbin_bits_read"].tolist() == [2 * 4 * 20]
+        assert events["brick_buffer_bits_read"].tolist() == [4 * 20]
+        assert events["multiplications"].tolist() == [4 * 20]
+        assert events["activations_selected"].tolist() == events["sb_vector_bits_read"].tolist() == [0]
+
+    def test_pointers_for_groups_of_bricks(self) -> None:
+        machine = Organisation(format="packed_viai", detect="output", pointer_group=3)
+        events = events_of(self.layer, machine, "skip")
+        # Reading the second and third brick of a group steps over one and two vectors of 16 bits.
+        assert events["nm_bits_read"].tolist() == [128 + 4 * 3 + (1 + 2) * 16]
+
+    def test_shared(self) -> None:
+        # The first tile needs values 0 and 31 of (0, 3, 17, 31), the second (4 filters) 17 too.
+        events = events_of(self.layer, preset("cnv2-weights-shared"), "skip")
+        assert events["nbin_bits_written"].tolist() == [2 * 4 * 20]
+        assert events["nbin_bits_read"].tolist() == [5 * 20]
+        assert events["multiplications"].tolist() == [2 * 16 + 3 * 4]
+        assert events["offsets_generated"].tolist() == [4 + 5]
+        assert events["sb_vector_bits_read"].tolist() == [2 * 64]
+
+    def test_per_filter(self) -> None:
+        events = events_of(self.layer, preset("cnv2-weights"), "skip")
+        products = 2 * 16 + 3 * 4
+        assert events["nbin_bits_read"].tolist() == [5 * 20]
+        assert events["multiplications"].tolist() == events["activations_selected"].tolist() == [products]
+        assert events["sb_weight_bits_read"].tolist() == [16 * products]
+        assert events["offsets_generated"].tolist() == [4 + products]
+        assert events["sb_vector_bits_read"].tolist() == [20 * 64]
+
+    def test_tiles_that_run_freely_fetch_for_themselves(self) -> None:
+        together, apart = (Organisation(skip_weights="shared", tile_sync=sync) for sync in ("window", "layer"))
+        once, twice = (events_of(self.layer, machine, "skip") for machine in (together, apart))
+        assert (twice["nm_bits_read"] == 2 * once["nm_bits_read"]).all()
+        assert (twice["broadcast_bits"] == once["broadcast_bits"]).all()
