@@ -2,7 +2,7 @@
 
 from cnvlutin2.cost.area import area_mm2, static_mw
 from cnvlutin2.cost.book import CostBook, baseline_of
-from cnvlutin2.cost.energy import energy_pj, prices_pj
+from cnvlutin2.cost.energy import Prices
 from cnvlutin2.cost.events import COMPONENTS, EVENTS
 from cnvlutin2.cost.model import LayerCost, MachineCost, NetworkCost
 from cnvlutin2.cost.tables import DEFAULT_TABLE, CostTable, load_table, table_names
@@ -17,12 +17,11 @@ __all__ = [
     "LayerCost",
     "MachineCost",
     "NetworkCost",
+    "Prices",
     "account",
     "area_mm2",
     "baseline_of",
-    "energy_pj",
     "load_table",
-    "prices_pj",
     "static_mw",
     "table_names",
 ]

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from cnvlutin2.cost.area import area_mm2
-from cnvlutin2.cost.energy import energy_pj
+from cnvlutin2.cost.energy import Prices
 from cnvlutin2.cost.events import Counts
 from cnvlutin2.cost.memory import place
 from cnvlutin2.cost.model import LayerCost, MachineCost, NetworkCost
@@ -94,13 +94,14 @@ class CostBook:
         return self._networks[base]
 
     def _priced(self, accounts: Sequence[Account], cycles: Sequence[Counts], organisation: Organisation) -> list[LayerCost]:
+        prices = Prices.of(organisation, self.table)
         return [
             LayerCost(
                 layer.events,
                 layer.encoder_stall_cycles,
                 layer.dram_cycles,
                 layer.total_cycles,
-                energy_pj(layer.events, layer.total_cycles, organisation, self.table),
+                prices.energy_pj(layer.events, layer.total_cycles),
             )
             for layer in place(accounts, cycles, organisation)
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from cnvlutin2.organisation import Organisation
 Energies = dict[str, NDArray[np.float64]]
 """By component, pJ of each image, ``[N]``."""
 
-_READS = {"nm": "nm", "sb": "sb", "nbin": "buffers", "nbout": "buffers", "brick_buffer": "buffers"}
+_MEMORY_OF = {"nm": "nm", "sb": "sb", "nbin": "buffers", "nbout": "buffers", "brick_buffer": "buffers"}
 _OPERATIONS = {
     "pointer_lookups": "pointer",
     "detector_values": "detection",
@@ -28,41 +29,56 @@ _OPERATIONS = {
 }
 
 
-def prices_pj(organisation: Organisation, table: CostTable) -> dict[str, float]:
-    """Return what each event costs, in pJ; NM rows cost nothing of their own (their bits do)."""
-    prices = {}
-    for name, event in EVENTS.items():
-        if name == "nm_rows_read":
-            prices[name] = 0.0
-        elif name in _OPERATIONS:
-            prices[name] = table.operation_pj(_OPERATIONS[name], organisation.data_bits)
-        elif event.component == "dram":
-            prices[name] = table.dram_pj_per_bit(organisation.dram)
-        elif name.endswith(("_bits_written", "_bits_filled")):
-            prices[name] = table.write_pj_per_bit(_READS[event.component])
-        else:
-            prices[name] = table.read_pj_per_bit(_READS[event.component])
-    return prices
-
-
-def energy_pj(events: Events, total_cycles: Counts, organisation: Organisation, table: CostTable) -> Energies:
-    """Return the energy of a layer by component, static energy included.
+@dataclass(frozen=True)
+class Prices:
+    """What an organisation pays under a table.
 
     Parameters
     ----------
-    events : mapping of str to int64 ``[N]``
-    total_cycles : int64 ``[N]``
-        How long it takes; leakage lasts as long.
-    organisation : Organisation
-    table : CostTable
+    pj : mapping of str to float
+        Of each event; NM rows cost nothing of their own (their bits do).
+    static_mw : float
+        Leakage of all parts.
+    clock_ghz : float
     """
-    prices = prices_pj(organisation, table)
-    energies: Energies = {component: np.zeros(total_cycles.shape) for component in COMPONENTS}
-    for name, counts in events.items():
-        energies[EVENTS[name].component] += counts * prices[name]
-    nanoseconds = total_cycles / organisation.clock_ghz
-    energies[STATIC] = nanoseconds * static_mw(area_mm2(organisation, table), table)  # mW times ns is pJ
-    return energies
+
+    pj: Mapping[str, float]
+    static_mw: float
+    clock_ghz: float
+
+    @classmethod
+    def of(cls, organisation: Organisation, table: CostTable) -> Prices:
+        """Look up the prices."""
+        pj = {name: _price_pj(name, organisation, table) for name in EVENTS}
+        return cls(pj, static_mw(area_mm2(organisation, table), table), organisation.clock_ghz)
+
+    def energy_pj(self, events: Events, total_cycles: Counts) -> Energies:
+        """Return the energy of a layer by component, static energy included.
+
+        Parameters
+        ----------
+        events : mapping of str to int64 ``[N]``
+        total_cycles : int64 ``[N]``
+            How long it takes; leakage lasts as long.
+        """
+        energies: Energies = {component: np.zeros(total_cycles.shape) for component in COMPONENTS}
+        for name, counts in events.items():
+            energies[EVENTS[name].component] += counts * self.pj[name]
+        energies[STATIC] = total_cycles.astype(np.float64) * (self.static_mw / self.clock_ghz)  # mW times ns is pJ
+        return energies
+
+
+def _price_pj(name: str, organisation: Organisation, table: CostTable) -> float:
+    component = EVENTS[name].component
+    if name == "nm_rows_read":
+        return 0.0
+    if name in _OPERATIONS:
+        return table.operation_pj(_OPERATIONS[name], organisation.data_bits)
+    if component == "dram":
+        return table.dram_pj_per_bit(organisation.dram)
+    if name.endswith(("_bits_written", "_bits_filled")):
+        return table.write_pj_per_bit(_MEMORY_OF[component])
+    return table.read_pj_per_bit(_MEMORY_OF[component])
 
 
 def total_pj(energies: Mapping[str, NDArray[np.float64]], *, without: tuple[str, ...] = ()) -> NDArray[np.float64]:

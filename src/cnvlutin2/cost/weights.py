@@ -71,16 +71,12 @@ def _effectual_by_filter(layer: Layer) -> Counts:
 
 def tile_counts(prepared: PreparedLayer, organisation: Organisation) -> NDArray[np.int32]:
     """Return how many tiles (of all passes) have an effectual weight at each place, ``[C, Kh, Kw]``."""
-    layer, steps, runs = prepared.layer, prepared.steps(organisation), prepared.runs(organisation)
-    masks = prepared.weights.masks(organisation, steps, runs)
-    of_tiles = np.bitwise_or.reduce(masks, axis=4)  # [groups, passes, steps * runs, tiles, bytes]
-    bits = np.unpackbits(of_tiles, axis=-1, bitorder="little").sum(axis=(1, 3), dtype=np.int32)
-    bits = bits.reshape(layer.groups, steps.steps, runs.runs, -1)
-    inside = np.arange(bits.shape[-1]) < runs.lengths[:, None]
-    values = (runs.starts[:, None] + np.arange(bits.shape[-1]))[inside]
-    of_steps = np.zeros((layer.groups, steps.steps, steps.values), np.int32)
-    of_steps[:, :, values] = bits[:, :, inside]
-    # A step's values are channels, or, row-packed, places along the kernel and channels inside.
-    places = of_steps.reshape(layer.groups, *layer.kernel_size, layer.group_channels)
-    counts: NDArray[np.int32] = np.moveaxis(places, 3, 1).reshape(-1, *layer.kernel_size)
-    return counts
+    layer, per_tile = prepared.layer, organisation.filters_per_tile
+    # Filters of such tiles are known; they count `per_tile` for a tile but in a group's last one.
+    filters = prepared.weights.shared_filter_counts(per_tile)
+    rest = layer.group_filters % per_tile
+    if not rest:
+        return filters // np.int32(per_tile)
+    grouped = layer.weights.reshape(layer.groups, layer.group_filters, *layer.weights.shape[1:])
+    last = effectual(grouped[:, -rest:], layer.weight_threshold).any(axis=1).reshape(filters.shape).astype(np.int32)
+    return (filters - last * np.int32(rest)) // np.int32(per_tile) + last
