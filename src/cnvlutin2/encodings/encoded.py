@@ -13,7 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from cnvlutin2.encodings import faults
 from cnvlutin2.encodings.base import POINTER_UNIT_BITS, Format, pointer_width
-from cnvlutin2.encodings.codec import Codec, Kernels, Words, check, codec, decode_maps, encode_maps
+from cnvlutin2.encodings.choice import Kernels
+from cnvlutin2.encodings.codec import Codec, Words
+from cnvlutin2.encodings.maps import check, decode_maps, encode_maps
 from cnvlutin2.encodings.parameters import DTYPES, Parameters
 from cnvlutin2.encodings.registry import get_format
 from cnvlutin2.encodings.sources import MemorySource, Source
@@ -198,7 +200,7 @@ class Encoded:
         return values.astype(dtype, copy=False)
 
     def _codec(self, kernels: Kernels | None = None) -> Codec:
-        return codec(self.scheme, self.storage.brick, self.parameters.data_bits, self.parameters.threshold, kernels)
+        return Codec(self.scheme, self.storage.brick, self.parameters.data_bits, self.parameters.threshold, kernels)
 
     def _bricks_of(self, left: int, right: int) -> tuple[int, int, int]:
         """Bricks of columns `left` to before `right` within their row: first, count, and values before the first column."""
@@ -306,7 +308,7 @@ def encode(
     parameters = Parameters(format, storage, data_bits, threshold, pointer_group, values.dtype.name)
     _check_range(values, data_bits)
     maps = np.ascontiguousarray(values, dtype=np.int16)
-    coder = codec(get_format(format), brick, data_bits, threshold, kernels)
+    coder = Codec(get_format(format), brick, data_bits, threshold, kernels)
     words, stream_bits, pointers = encode_maps(maps, storage, coder, pointer_group, kernels)
     return Encoded(parameters, stream_bits, MemorySource(words, pointers))
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings.base import Counts
-from cnvlutin2.encodings.codec import Kernels
+from cnvlutin2.encodings.choice import Kernels
 from cnvlutin2.encodings.references import reference_bits
 from cnvlutin2.encodings.registry import all_formats
 from cnvlutin2.encodings.storage import Packing, brick_counts

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.encodings.codec import CHUNK_VALUES, Kernels, limits_of, uses_numba, wrapping
+from cnvlutin2.encodings.choice import Kernels, callable_of, limits_of, uses_numba
+from cnvlutin2.encodings.layout import CHUNK_VALUES
 from cnvlutin2.numeric import effectual
 
 
@@ -87,6 +88,7 @@ def _gaps(maps: NDArray[np.int16], threshold: int, groups: int, kernels: Kernels
         return count, fillers, int(ordered.size - 1 - edges[-1])
     from cnvlutin2.encodings._kernels import gaps, layout
 
+    add_gaps, limits = callable_of(gaps.add_gaps), limits_of(threshold)
     inside = channels // groups
     row, total, tail = inside * width, groups * height, 0
     rows = max(1, CHUNK_VALUES // row)
@@ -96,6 +98,5 @@ def _gaps(maps: NDArray[np.int16], threshold: int, groups: int, kernels: Kernels
         taken = min(rows, total - first)
         values = scratch[: taken * row]
         layout.block(flat, inside, height * width, width, first, taken, inside, row, values)
-        with wrapping():
-            tail = int(gaps.add_gaps(values, *limits_of(threshold), spans, fillers, tail))
+        tail = int(add_gaps(values, *limits, spans, fillers, tail))
     return count, fillers, tail

@@ -69,12 +69,13 @@ def popcount(word: Word) -> Word:
 @njit(nogil=True, cache=True)
 def count_ones(words: Words, bit: Word, bits: Word) -> Word:
     """Return how many of the `bits` bits from `bit` on are 1."""
-    ones = ZERO
-    for _ in range(bits >> _SIX):
-        ones += popcount(fetch(words, bit))
-        bit += WORD_BITS
-    if bits & _LAST:
-        ones += popcount(fetch(words, bit) & low_bits(bits & _LAST))
+    # The stream's own words, but for the ends: no shifts.
+    index, last = bit >> _SIX, (bit + bits) >> _SIX
+    ones = ZERO - popcount(words[index] & ((ONE << (bit & _LAST)) - ONE))
+    while index < last:
+        ones += popcount(words[index])
+        index += ONE
+    ones += popcount(words[last] & ((ONE << ((bit + bits) & _LAST)) - ONE))
     return ones
 
 
