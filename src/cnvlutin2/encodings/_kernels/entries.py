@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cnvlutin2.encodings._kernels.bits import (
     FOUR,
+    KEEP,
     ONE,
     WORD_BITS,
     ZERO,
@@ -71,7 +72,17 @@ def push_entries(
 
 @njit(nogil=True, forceinline=True)
 def decode_entries(
-    words: Words, bit: int, brick: int, data_bits: int, offsets: int, flags: int, room: int, high: int, low: int, values: Values
+    words: Words,
+    bit: int,
+    brick: int,
+    data_bits: int,
+    offsets: int,
+    flags: int,
+    room: int,
+    high: int,
+    low: int,
+    raw: bool,
+    values: Values,
 ) -> Integer:
     """Read records of `flags` (0 or 1) and `room` bits to their places.
 
@@ -83,7 +94,7 @@ def decode_entries(
     most = Word(room) // full
     up, mask = WORD_BITS - width, low_bits(full)
     down = np.int64(up)
-    entries, ones = ZERO, ZERO
+    entries, ones, kept = ZERO, ZERO, Word(raw)
     for r in range(Word(values.size // brick)):
         at, first = Word(bit) + r * record + Word(flags), r * size
         if flags and fetch(words, at - ONE) & ONE == ZERO:
@@ -94,8 +105,9 @@ def decode_entries(
                     four = fetch(words, at + j * width)
                 value = np.int16(np.int64(four << up) >> down)
                 four >>= width
-                values[first + j] = value
-                effectual += Word((value > high) | (value < low))
+                flag = Word((value > high) | (value < low))
+                values[first + j] = np.int64(value) & KEEP[flag | kept]
+                effectual += flag
             if effectual <= most:
                 return fault(np.int64(r), FLAG)
             entries += effectual

@@ -16,7 +16,6 @@ from cnvlutin2.encodings._kernels.bits import (
     Word,
     Words,
     begin,
-    clear_ineffectual,
     fetch,
     low_bits,
     mark,
@@ -79,10 +78,7 @@ def decode(
     starts: NDArray[np.int64],
 ) -> Integer:
     """Read either kind of brick."""
-    after = decode_entries(words, bit, brick, data_bits, offset_width(brick), 1, brick * data_bits, high, low, values)
-    if not raw:
-        clear_ineffectual(values, high, low)
-    return after
+    return decode_entries(words, bit, brick, data_bits, offset_width(brick), 1, brick * data_bits, high, low, raw, values)
 
 
 @njit(nogil=True, cache=True)
@@ -99,7 +95,4 @@ def decode_16(
     starts: NDArray[np.int64],
 ) -> Integer:
     """Read either kind of brick: 16 values of 16 bits."""
-    after = decode_entries(words, bit, 16, 16, 4, 1, 256, high, low, values)
-    if not raw:
-        clear_ineffectual(values, high, low)
-    return after
+    return decode_entries(words, bit, 16, 16, 4, 1, 256, high, low, raw, values)

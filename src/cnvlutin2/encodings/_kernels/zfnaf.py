@@ -56,7 +56,7 @@ def decode(
 ) -> Integer:
     """Read the entries to their places."""
     offsets = offset_width(brick)
-    return decode_entries(words, bit, brick, data_bits, offsets, 0, brick * (data_bits + offsets), high, low, values)
+    return decode_entries(words, bit, brick, data_bits, offsets, 0, brick * (data_bits + offsets), high, low, raw, values)
 
 
 @njit(nogil=True, cache=True)
@@ -73,4 +73,4 @@ def decode_16(
     starts: NDArray[np.int64],
 ) -> Integer:
     """Read the entries to their places: 16 values of 16 bits."""
-    return decode_entries(words, bit, 16, 16, 4, 0, 320, high, low, values)
+    return decode_entries(words, bit, 16, 16, 4, 0, 320, high, low, raw, values)
