@@ -15,6 +15,7 @@ from cnvlutin2.errors import Cnvlutin2Error, VerificationError
 
 COMMANDS = {
     "run": ("cnvlutin2.cli.run:run_command", "Count the cycles of a network on accelerators."),
+    "reproduce": ("cnvlutin2.cli.reproduce:reproduce_command", "Print published figures beside computed ones."),
     "archs": ("cnvlutin2.cli.archs:archs_command", "List the organisations, or print one as YAML."),
     "formats": ("cnvlutin2.cli.formats:formats_command", "Compare what the encodings cost on a network's activations."),
     "encode": ("cnvlutin2.cli.encode:encode_command", "Encode an array into a container."),

@@ -3,7 +3,7 @@
 from cnvlutin2.cost.area import area_mm2, static_mw
 from cnvlutin2.cost.book import CostBook, baseline_of
 from cnvlutin2.cost.energy import Prices
-from cnvlutin2.cost.events import COMPONENTS, EVENTS
+from cnvlutin2.cost.events import COMPONENTS, EVENTS, STATIC
 from cnvlutin2.cost.model import LayerCost, MachineCost, NetworkCost
 from cnvlutin2.cost.tables import DEFAULT_TABLE, CostTable, load_table, table_names
 from cnvlutin2.cost.traffic import account
@@ -12,6 +12,7 @@ __all__ = [
     "COMPONENTS",
     "DEFAULT_TABLE",
     "EVENTS",
+    "STATIC",
     "CostBook",
     "CostTable",
     "LayerCost",

@@ -1,0 +1,142 @@
+"""`cnvlutin2 reproduce`: published figures beside computed ones."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from cnvlutin2.cli.tables import console
+from cnvlutin2.cost import DEFAULT_TABLE, load_table
+from cnvlutin2.errors import ConfigError
+from cnvlutin2.network import Inputs, Network
+from cnvlutin2.network.bundled import bundled_names
+from cnvlutin2.network.inputs import load_inputs
+from cnvlutin2.network.open import open_network
+from cnvlutin2.reproduction import Comparison, NetworkFigures, Reproduction, reproduce
+from cnvlutin2.results.write import check_writable, write_whole
+
+SCHEMA = "cnvlutin2/reproduction/1"
+_PERCENT = ("area_overhead", "zero_activations", "zfnaf_overhead", "viai_overhead")
+_CAPTION = (
+    "zero: mean part of the activations that are zero, the first layer's left out. total, energy, EDP, ED2P: on chip, gains over "
+    "the dense baseline of the same size, with tiles that wait for their encoders, which pass a value a cycle while a window of "
+    "few channels takes fewer cycles than a tile has filters; unwaited: if they never waited."
+)
+
+
+@click.command("reproduce")
+@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.option("--input", "-i", "inputs", multiple=True, metavar="PATH", help="Photos, .npy or folders for the models.")
+@click.option("--preprocess", metavar="RECIPE", help="Photos: imagenet-torch, imagenet-caffe, cifar10, unit, none.")
+@click.option("--energy", metavar="TABLE", default=DEFAULT_TABLE, show_default=True, help="A cost table, or a YAML file.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the synthetic values.")
+@click.option("--json", "json_file", metavar="FILE", help="Write JSON (- for stdout, without tables).")
+@click.option("--jobs", "-j", type=click.IntRange(1), help="Threads; by default all processors.")
+def reproduce_command(models: tuple[str, ...], inputs: tuple[str, ...], json_file: str | None, **options: Any) -> None:
+    r"""Run the Cnvlutin paper's networks, and print its figures beside the computed ones, with what differs and why.
+
+    The paper's trained networks do not come with this package: their shapes run with synthetic values. The bundled networks, and
+    MODELs (ONNX files, traces) if given, run with real ones. No number is adjusted to agree.
+
+    \b
+    Examples:
+      cnvlutin2 reproduce
+      cnvlutin2 reproduce --energy 45nm --json reproduction.json
+      cnvlutin2 reproduce googlenet.onnx --input photo.jpg --preprocess imagenet-caffe
+    """
+    if json_file not in (None, "-"):
+        check_writable(Path(json_file))
+    if inputs and not models:
+        raise ConfigError("is for models, and none was named", source="--input")
+    table = load_table(options["energy"])
+    networks = list(_networks(models, inputs, options["preprocess"]))
+    found = reproduce(networks, table, options["seed"], options["jobs"], lambda text: click.echo(text, err=True))
+    if json_file is not None:
+        _write(found, json_file)
+    if json_file != "-":
+        _print(found)
+
+
+def _networks(models: Sequence[str], inputs: Sequence[str], preprocess: str | None) -> Iterator[tuple[Network, Inputs | None]]:
+    """Open the bundled networks with their own inputs, then those that were named."""
+    for name in bundled_names():
+        yield open_network(name), None
+    for name in models:
+        network = open_network(name)
+        yield network, load_inputs(network, inputs, preprocess=preprocess) if network.takes_inputs else None
+
+
+def _write(found: Reproduction, target: str) -> None:
+    text = json.dumps({"schema": SCHEMA, **asdict(found)}, indent=1) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+    else:
+        write_whole(Path(target), lambda path: path.write_text(text, "utf-8"))
+
+
+def _print(found: Reproduction) -> None:
+    out = console()
+    out.print(_networks_table(found.networks))
+    out.print(Text(_CAPTION + "\n"), soft_wrap=True)
+    out.print(_comparison_table(found.comparisons))
+    for comparison in found.comparisons:
+        if comparison.published.how != "read":
+            text = f"{comparison.key} is {comparison.published.how}: {comparison.published.source}"
+            out.print(Text(text), soft_wrap=True)
+    out.print(Text("\nwhat differs, and why", style="bold"))
+    for why, keys in _reasons(found.comparisons).items():
+        out.print(Text(f"{', '.join(keys)}: {why}."), soft_wrap=True)
+    out.print(Text("\narea that Cnvlutin adds, by table", style="bold"))
+    for name, parts in found.areas.items():
+        shares = ", ".join(f"{part.replace('_', ' ')} {share:.2%}" for part, share in parts.items() if part != "total")
+        out.print(Text(f"{name}: {parts['total']:.2%} ({shares})"), soft_wrap=True)
+    out.print(Text("\nDaDianNao's compute cycles, another group's simulator and this one", style="bold"))
+    for layer, published, computed in found.dense_cycles:
+        agree = "equal" if published == computed else "different"
+        out.print(Text(f"{layer}: {published:,} and {computed:,}, {agree}"), soft_wrap=True)
+
+
+def _networks_table(networks: Sequence[NetworkFigures]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", title="cnv on the networks at hand", title_justify="left")
+    table.add_column("network", overflow="fold")
+    table.add_column("values")
+    for heading in ("images", "zero", "speed-up", "total", "energy", "EDP", "ED2P", "EDP unwaited", "ED2P unwaited"):
+        table.add_column(heading, justify="right")
+    for network in networks:
+        gains = (network.speedup, network.total_speedup, network.energy_gain, network.edp_gain, network.ed2p_gain)
+        unwaited = (network.edp_gain_unwaited, network.ed2p_gain_unwaited)
+        cells = [network.network, network.values, str(network.images), f"{network.zero_activations:.0%}"]
+        table.add_row(*map(Text, [*cells, *(f"{gain:.2f}x" for gain in (*gains, *unwaited))]))
+    return table
+
+
+def _comparison_table(comparisons: Sequence[Comparison]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", title="published and computed", title_justify="left")
+    table.add_column("figure", no_wrap=True)
+    table.add_column("published", justify="right")
+    table.add_column("computed", justify="right")
+    table.add_column("difference", justify="right")
+    table.add_column("computed from", overflow="fold")
+    for comparison in comparisons:
+        percent = comparison.key in _PERCENT
+        published, computed = comparison.published.value, comparison.computed
+        shown = (f"{published:.2%}", f"{computed:.2%}") if percent else (f"{published:.2f}x", f"{computed:.2f}x")
+        difference = f"{100 * (computed - published):+.2f} points" if percent else f"{computed / published - 1:+.0%}"
+        table.add_row(*map(Text, (comparison.key.replace("_", " "), *shown, difference, comparison.basis)))
+    return table
+
+
+def _reasons(comparisons: Sequence[Comparison]) -> dict[str, list[str]]:
+    """Group the figures by what makes them differ."""
+    reasons: dict[str, list[str]] = {}
+    for comparison in comparisons:
+        reasons.setdefault(comparison.why, []).append(comparison.key.replace("_", " "))
+    return reasons
