@@ -6,6 +6,7 @@ The timing model adds up; this module keeps what it adds, for a few windows of t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,13 +59,13 @@ class LaneWork:
     costs: Ints
     window_overhead: int
 
-    @property
+    @cached_property
     def ends(self) -> Ints:
         """Cycle at which each lane ends in each tile, ``[W, tiles, lanes in use]``, window overhead left out."""
         by_lane: Ints = np.add.reduceat(self.costs, self.begins[:-1], axis=0).max(axis=3)
         return np.moveaxis(by_lane, 0, 2)
 
-    @property
+    @cached_property
     def cycles(self) -> Ints:
         """Cycles of each window, ``[W]``: when its slowest lane of its slowest tile ends, and the window overhead."""
         cycles: Ints = self.ends.max(axis=(1, 2)) + self.window_overhead
@@ -206,5 +207,8 @@ def _only_effectual(organisation: Organisation) -> Organisation:
 
 def _ones(masks: Bytes) -> Bytes:
     """Count the ones of masks of up to 64 bits, over the last axis."""
-    ones: Bytes = np.bitwise_count(masks).sum(axis=-1, dtype=np.uint8)
+    counts: Bytes = np.bitwise_count(masks)
+    ones = counts[..., 0].copy()
+    for plane in range(1, masks.shape[-1]):  # at most 8; NumPy is slow to add over so short an axis
+        ones += counts[..., plane]
     return ones

@@ -1,11 +1,12 @@
 """Vega-Lite specifications of the figures for papers: one column wide, the page's names and colours.
 
-They are plain values: anything that speaks Vega-Lite draws them, and changing one takes no library.
+They are plain values: anything that speaks Vega-Lite draws them, and changing one takes no library. Everything is drawn in the
+order of the data: an order given by names would make Vega-Lite write the names into expressions that it then evaluates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cnvlutin2.report.palette import COMPONENTS, SLOTS, Kind, component_kind, format_kind, organisation_styles
@@ -74,21 +75,25 @@ def all_specs(results: Results) -> dict[str, Spec]:
 def speedup(results: Results) -> Spec:
     """Speed-up of every network and their geometric mean, by organisation."""
     rows = [
-        {"row": label, "arch": arch, "value": network.speedup(arch)}
+        {"row": label, "arch": shown, "value": network.speedup(arch)}
         for label, network in _labelled(results).items()
-        for arch in results.organisations
+        for arch, shown in _archs(results).items()
     ]
     if len(results.networks) > 1:
-        rows += [{"row": GEOMETRIC_MEAN, "arch": arch, "value": results.speedup(arch)} for arch in results.organisations]
+        rows += [
+            {"row": GEOMETRIC_MEAN, "arch": shown, "value": results.speedup(arch)} for arch, shown in _archs(results).items()
+        ]
     return _by_organisation(rows, results, "speed-up over the dense baseline, times")
 
 
 def speedup_layers(network: NetworkResult, results: Results) -> Spec:
     """Speed-up of every layer of a network, and of all together, by organisation."""
-    rows = [
-        {"row": layer.name, "arch": arch, "value": layer.speedup} for arch in results.organisations for layer in network.of(arch)
-    ]
-    rows += [{"row": ALL_LAYERS, "arch": arch, "value": network.speedup(arch)} for arch in results.organisations]
+    rows = []
+    for arch, shown in _archs(results).items():
+        layers = network.of(arch)
+        labels = _labels(layer.name for layer in layers)
+        rows += [{"row": label, "arch": shown, "value": layer.speedup} for label, layer in zip(labels, layers, strict=True)]
+    rows += [{"row": ALL_LAYERS, "arch": shown, "value": network.speedup(arch)} for arch, shown in _archs(results).items()]
     return _by_organisation(rows, results, "speed-up over the dense baseline, times")
 
 
@@ -96,13 +101,13 @@ def cycles(results: Results) -> Spec:
     """Where the cycles go, against the dense baseline's cycles, by organisation and network."""
     rows: Rows = []
     for label, network in _labelled(results).items():
-        for arch in results.organisations:
+        for arch, shown in _archs(results).items():
             slots = network.slots(arch)
             length = int(network.image_cycles(arch).sum()) / (network.dense_cycles(arch) * len(network.images))
             rows += [
                 {
                     "network": label,
-                    "row": arch,
+                    "row": shown,
                     "part": kind.label,
                     "order": order,
                     "value": slots[name] / sum(slots.values()) * length,
@@ -111,7 +116,7 @@ def cycles(results: Results) -> Spec:
                 if slots[name]
             ]
     kinds = [kind for name, kind in SLOTS.items() if name in SLOT_KINDS]
-    return _stacked(rows, kinds, list(results.organisations), "cycles, as a share of the dense baseline's", "%")
+    return _stacked(rows, kinds, "cycles, as a share of the dense baseline's", "%")
 
 
 def footprint(results: Results) -> Spec:
@@ -131,7 +136,7 @@ def energy(results: Results) -> Spec:
     rows: Rows = []
     has_dense = not all(organisation.skips for organisation in results.organisations.values())
     for label, network in _labelled(results).items():
-        found = {arch: network.costs[arch].machine for arch in results.organisations if arch in network.costs}
+        found = {shown: network.costs[arch].machine for arch, shown in _archs(results).items() if arch in network.costs}
         base = next(iter(network.costs.values())).baseline
         whole = float(base.total_pj.sum())
         if not has_dense:
@@ -149,7 +154,7 @@ def energy(results: Results) -> Spec:
                 if pj.any()
             ]
     kinds = [component_kind(name) for name in COMPONENTS]
-    return _stacked(rows, kinds, [BASELINE, *results.organisations], "energy, as a share of the dense baseline's", "%")
+    return _stacked(rows, kinds, "energy, as a share of the dense baseline's", "%")
 
 
 def _component_order(item: tuple[str, object]) -> int:
@@ -159,23 +164,23 @@ def _component_order(item: tuple[str, object]) -> int:
 def _by_organisation(rows: Rows, results: Results, title: str) -> Spec:
     styles = organisation_styles(results.organisations)
     if len(rows) > MOST_BARS:
-        return _numbers(rows, list(results.organisations), title)
+        return _numbers(rows, title)
     parts = [{"row": r["row"], "part": r["arch"], "value": r["value"]} for r in rows]
-    return _bars(parts, {name: style.colour for name, style in styles.items()}, title, "")
+    return _bars(parts, {_archs(results)[name]: style.colour for name, style in styles.items()}, title, "")
 
 
 def _bars(rows: Rows, colours: Mapping[str, str], title: str, number: str) -> Spec:
     """Bars in groups: a group a row, a bar a part; the parts have names of their own where there is one group."""
     names = list(dict.fromkeys(r["row"] for r in rows))
     axis = {"title": None, "axis": {"ticks": False, "domain": False}}
-    part = {"field": "part", "type": "nominal", "sort": list(colours)}
+    part = {"field": "part", "type": "nominal", "sort": None}
     if len(names) == 1:
         place: Spec = {"y": {**part, **axis}}
         height: Spec = {"step": 13}
         colour = {**_colour(colours, rows), "legend": None}
     else:
         scale = {"paddingInner": 0.12, "paddingOuter": 0.04}
-        place = {"y": {"field": "row", "type": "nominal", "sort": names, "scale": scale, **axis}, "yOffset": part}
+        place = {"y": {"field": "row", "type": "nominal", "sort": None, "scale": scale, **axis}, "yOffset": part}
         height = {"step": 9, "for": "offset"}
         colour = _colour(colours, rows)
     value = {"field": "value", "type": "quantitative", "title": title, "axis": _axis(number)}
@@ -192,7 +197,7 @@ def _bars(rows: Rows, colours: Mapping[str, str], title: str, number: str) -> Sp
     return _figure(rows, {"height": height, "layer": [bars, line, values]})
 
 
-def _stacked(rows: Rows, kinds: Sequence[Kind], order: Sequence[str], title: str, number: str) -> Spec:
+def _stacked(rows: Rows, kinds: Sequence[Kind], title: str, number: str) -> Spec:
     """Stacked bars, a block of them for each network."""
     present = {r["part"] for r in rows}
     colours = {kind.label: kind.colour for kind in kinds if kind.label in present}
@@ -202,7 +207,7 @@ def _stacked(rows: Rows, kinds: Sequence[Kind], order: Sequence[str], title: str
             "y": {
                 "field": "row",
                 "type": "nominal",
-                "sort": list(order),
+                "sort": None,
                 "title": None,
                 "axis": {"ticks": False, "domain": False},
             },
@@ -211,29 +216,27 @@ def _stacked(rows: Rows, kinds: Sequence[Kind], order: Sequence[str], title: str
             "order": {"field": "order", "type": "quantitative"},
         },
     }
-    networks = list(dict.fromkeys(r["network"] for r in rows))
-    if len(networks) == 1:
+    if len({r["network"] for r in rows}) == 1:
         return _figure(rows, {"height": {"step": 13}, **chart})
     # A facet cannot fit its container: its axis takes what the longest label leaves.
-    label_pt = min(96.0, 4.2 * max(len(name) for name in order))
+    label_pt = min(96.0, 4.2 * max(len(r["row"]) for r in rows))
     inner = {"width": WIDTH_PT - label_pt - 14, "height": {"step": 12}, **chart}
-    facet = {"field": "network", "type": "nominal", "sort": networks}
+    facet = {"field": "network", "type": "nominal", "sort": None}
     figure = _figure(rows, {"facet": {"row": facet}, "spec": inner, "spacing": 6})
     del figure["width"], figure["autosize"]
     return figure
 
 
-def _numbers(rows: Rows, order: Sequence[str], title: str) -> Spec:
+def _numbers(rows: Rows, title: str) -> Spec:
     """Numbers on coloured ground: a line a row, a column an organisation."""
-    names = list(dict.fromkeys(r["row"] for r in rows))
     values = [r["value"] for r in rows]
     middle = (min(values) + max(values)) / 2
     place = {
-        "y": {"field": "row", "type": "nominal", "sort": names, "title": None, "axis": {"ticks": False, "domain": False}},
+        "y": {"field": "row", "type": "nominal", "sort": None, "title": None, "axis": {"ticks": False, "domain": False}},
         "x": {
             "field": "arch",
             "type": "nominal",
-            "sort": list(order),
+            "sort": None,
             "title": title,
             "axis": {"orient": "top", "labelAngle": -90},
         },
@@ -276,14 +279,28 @@ def _colour(colours: Mapping[str, str], rows: Rows) -> Spec:
 
 
 def _labelled(results: Results) -> dict[str, NetworkResult]:
-    """Return the networks by a name that no other has."""
-    found: dict[str, NetworkResult] = {}
-    for network in results.networks:
-        label, number = network.network, 2
+    """Return the networks by a label that no other has."""
+    return dict(zip(_labels(network.network for network in results.networks), results.networks, strict=True))
+
+
+def _archs(results: Results) -> dict[str, str]:
+    """Return the organisations' labels."""
+    return dict(zip(results.organisations, _labels(results.organisations), strict=True))
+
+
+def _labels(names: Iterable[str]) -> list[str]:
+    """Return a label for each name, all different.
+
+    Characters that do not print (they end the process of some vl-convert) are replaced.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        text = "".join(c if c.isprintable() else "\ufffd" for c in name)
+        label, number = text, 2
         while label in found:
-            label, number = f"{network.network} ({number})", number + 1
-        found[label] = network
-    return found
+            label, number = f"{text} ({number})", number + 1
+        found[label] = None
+    return list(found)
 
 
 def _slug(name: str) -> str:

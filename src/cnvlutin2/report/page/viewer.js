@@ -126,20 +126,26 @@ function machinePanel(side, ways, onchange, onlane) {
     [shown, span, selected] = [cycle, cycles, lane];
     drawing.redraw();
     if (!self.machine) return;
-    soFar.textContent = tally(self.machine, Math.min(cycle, self.machine.cycles));
+    const counts = tally(self.machine, Math.min(cycle, self.machine.cycles));
+    soFar.dataset.tally = JSON.stringify(counts);
+    soFar.textContent = tallied(counts);
     closer.replaceChildren(...closeUp(self.machine, layer, number, Math.min(lane, self.machine.lanes.length - 1), cycle));
   }
   return self;
 }
 
-/** Count what the lanes did so far, in lane-cycles. */
+/** Count what the lanes did so far, in cycles of a lane. */
 function tally(machine, cycle) {
   const counts = {};
   for (const parts of machine.stretches) {
     for (const part of parts) counts[part.kind] = (counts[part.kind] || 0) + Math.max(0, Math.min(part.to, cycle) - part.from);
   }
+  return counts;
+}
+
+function tallied(counts) {
   const names = { effectual: "effectual", ineffectual_activation: "ineffectual", fetch: "empty or fetching", lane_sync: "waiting", overhead: "overhead", unused_lanes: "without a value" };
-  const said = Object.keys(names).filter((kind) => counts[kind]).map((kind) => `${names[kind]} ${percent(counts[kind] / (cycle * machine.lanes.length), 0)}`);
+  const said = Object.keys(names).filter((kind) => counts[kind]).map((kind) => `${names[kind]} ${percent(counts[kind] / sum(Object.values(counts)), 0)}`);
   return `lanes so far: ${said.join(", ")}`;
 }
 
