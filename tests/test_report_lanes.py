@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import reference
 from hypothesis import assume, given
 from numpy.typing import NDArray
+from report_layers import cut_to, only
 
 from cnvlutin2.network import Layer
 from cnvlutin2.organisation import Organisation, preset, preset_names, with_overrides
@@ -29,13 +28,6 @@ def every_window(layer: Layer, organisation: Organisation, mode: str) -> LaneWor
 def masks(packed: NDArray[np.uint8]) -> list[list[int]]:
     """Turn the bytes of masks, ``[runs, windows, bytes]``, into Python integers."""
     return [[int.from_bytes(mask.tobytes(), "little") for mask in run] for run in packed]
-
-
-def only(layer: Layer, filters: int) -> Layer:
-    """Return the first image, group and `filters` filters of a layer: all that the report looks at."""
-    weights = layer.weights[: min(layer.group_filters, filters)]
-    activations = layer.activations[:1, : layer.group_channels]
-    return replace(layer, activations=np.ascontiguousarray(activations), weights=np.ascontiguousarray(weights), groups=1)
 
 
 @given(layers(max_images=1), organisations())
@@ -63,16 +55,6 @@ def test_a_window_is_the_timing_of_a_layer_cut_to_it(layer: Layer, organisation:
             found = timing.skip or timing.dense
             assert found is not None
             assert found.cycles[0] == work.cycles[window]
-
-
-def cut_to(layer: Layer, window: int) -> Layer:
-    """Return the part of a layer that one window sees, as a layer of one window without pads."""
-    oy, ox = divmod(window, layer.output_size[1])
-    (top, left, bottom, right), (dy, dx), (kh, kw) = layer.pads, layer.dilations, layer.kernel_size
-    padded = np.pad(layer.activations[:1], ((0, 0), (0, 0), (top, bottom), (left, right)))
-    y, x = oy * layer.strides[0], ox * layer.strides[1]
-    part = padded[:, :, y : y + dy * (kh - 1) + 1, x : x + dx * (kw - 1) + 1]
-    return replace(layer, activations=np.ascontiguousarray(part), pads=(0, 0, 0, 0))
 
 
 @given(layers(), organisations())

@@ -1,0 +1,208 @@
+"""The traces that the report shows: their numbers, their choice, their size."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from report_layers import cut_to, only, random_layer
+
+from cnvlutin2 import simulate
+from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Numeric
+from cnvlutin2.organisation import Organisation, preset, preset_names, with_overrides
+from cnvlutin2.report.viewer import BASELINE, MOST_RUNS, MOST_WINDOWS, TraceCollector, viewer_data
+from cnvlutin2.testing import layers, organisations
+from cnvlutin2.timing import time_layer
+
+
+def traced(layer: Layer, *archs: Organisation) -> dict[str, Any]:
+    """Return the layer as it goes into the page, through JSON and back."""
+    (entry,) = viewer_data([layer], archs).networks[0].to_json()
+    found: dict[str, Any] = json.loads(json.dumps(entry))
+    return found
+
+
+def way_of(entry: dict[str, Any], name: str, mode: str) -> dict[str, Any]:
+    (way,) = [way for way in entry["ways"] if name in way["archs"] and way["mode"] == mode]
+    return dict(way)
+
+
+def bits(text: str, size: int) -> list[int]:
+    """Read masks of `size` bytes from hexadecimal."""
+    raw = bytes.fromhex(text)
+    return [int.from_bytes(raw[i : i + size], "little") for i in range(0, len(raw), size)]
+
+
+@given(layers(), organisations())
+def test_a_shown_window_takes_what_the_timing_model_counts_for_it(layer: Layer, organisation: Organisation) -> None:
+    """Formats whose bricks move when a layer is cut to a window are left to the tests of the lanes."""
+    assume(organisation.format not in ("packed_viai", "roe") and organisation.skip_activations)
+    entry = traced(layer, organisation)
+    mode = organisation.mode_for(layer.name, first=layer.first)
+    for way_mode in ("skip", "dense") if mode == "auto" else (mode,):
+        way = way_of(entry, organisation.name, way_mode)
+        for place, window in zip(entry["shown"], way["trace"]["windows"], strict=True):
+            cut = only(cut_to(layer, place["window"]), organisation.filters)
+            (timing,) = time_layer(cut, [with_overrides(organisation, {"layer_mode": way_mode})], jobs=1)
+            counted = timing.skip or timing.dense
+            assert counted is not None
+            assert [window["cycles"]] == counted.cycles.tolist()
+
+
+@given(layers(), organisations())
+def test_the_masks_explain_the_costs(layer: Layer, organisation: Organisation) -> None:
+    """A reader of the page can work out every cost from what it shows of the run."""
+    organisation = with_overrides(organisation, {"layer_mode": "skip"})
+    trace = way_of(traced(layer, organisation), organisation.name, "skip")["trace"]
+    size, runs = trace["bytes"], len(trace["steps"])
+    weights = bits(trace["weights"], size) if trace["weights"] else []
+    for window in trace["windows"]:
+        seen = bits(window["seen"], size)
+        effectual = bits(window["effectual"], size) if window["effectual"] else seen
+        rows = window["rows"] or [1] * runs
+        assert all(e & ~s == 0 for e, s in zip(effectual, seen, strict=True))
+        for r in range(runs):
+            own = weights[r * len(weights) // runs : (r + 1) * len(weights) // runs]
+            products = [(seen[r] & w).bit_count() for w in own] or [seen[r].bit_count()]
+            costs = window["costs"][r] if trace["free"] else [window["costs"][r]]
+            expected = [max(p, rows[r]) + trace["run_overhead"] for p in products]
+            if not trace["free"]:
+                expected = [max(expected)]
+            if organisation.tile_sync == "brick":  # another tile may take longer
+                assert costs[0] >= expected[0]
+            else:
+                assert costs == expected
+        ends = [
+            np.array(window["costs"][a:b]).sum(axis=0).max() for a, b in zip(trace["begins"], trace["begins"][1:], strict=False)
+        ]
+        assert window["ends"] == ends
+        assert window["cycles"] >= max(ends) + trace["window_overhead"]
+
+
+@given(layers(), organisations())
+def test_loads_and_bricks_are_those_of_the_first_image(layer: Layer, organisation: Organisation) -> None:
+    entry = traced(layer, organisation)
+    for way in entry["ways"]:
+        assert len(way["loads"]) == len(way["cycles"]) == len(entry["windows"]) <= MOST_WINDOWS
+        for loads, cycles in zip(way["loads"], way["cycles"], strict=True):
+            assert len(loads) <= way["lanes"]
+            overhead = organisation.window_overhead if organisation.name in way["archs"] else 0
+            assert max(loads) == cycles - overhead
+    (held,) = entry["bricks"]
+    effectual = int((np.abs(layer.activations[0].astype(int)) >= layer.threshold).sum())
+    assert sum(n * count for n, count in enumerate(held["counts"])) == effectual
+
+
+def test_presets_that_do_the_same_share_a_way() -> None:
+    entry = traced(random_layer("conv", 64), *(preset(name) for name in preset_names()))
+    assert [way["archs"] for way in entry["ways"]] == [
+        ["cnv", "cnv-viai", "cnv2-dispatch"],
+        ["cnv-roe"],
+        ["cnv-packed"],
+        ["cnv2-weights-shared"],
+        ["cnv2-weights"],
+        ["dadiannao"],
+    ]
+
+
+def test_without_a_dense_organisation_there_is_a_baseline() -> None:
+    layer = random_layer("conv", 64)
+    entry = traced(layer, preset("cnv"), preset("cnv2-weights"))
+    baseline = way_of(entry, BASELINE, "dense")
+    (timing,) = time_layer(only(layer, 256), [preset("dadiannao")])
+    assert set(baseline["cycles"]) == {timing.dense_cycles // layer.windows}
+
+
+def test_auto_is_traced_both_ways() -> None:
+    auto = with_overrides(preset("cnv2-dispatch"), {"layer_mode": "auto", "name": "either"})
+    entry = traced(random_layer("conv", 64), auto)
+    assert {way["mode"] for way in entry["ways"] if "either" in way["archs"]} == {"skip", "dense"}
+
+
+def test_shown_windows_are_the_slowest_a_typical_one_and_the_corner() -> None:
+    entry = traced(random_layer("conv", 96, size=7), preset("cnv"))
+    cycles = way_of(entry, "cnv", "skip")["cycles"]
+    by_label = {label: place for place in entry["shown"] for label in place["label"].split(", ")}
+    assert cycles[by_label["slowest"]["index"]] == max(cycles)
+    assert abs(cycles[by_label["typical"]["index"]] - np.median(cycles)) == min(abs(c - np.median(cycles)) for c in cycles)
+    assert by_label["corner"]["window"] == 0
+    assert entry["windows"] == sorted(set(entry["windows"]))
+
+
+def test_widths_of_one_layer_are_joined() -> None:
+    narrow = with_overrides(preset("cnv2-dispatch"), {"data_bits": 8, "name": "narrow"})
+    collector = TraceCollector()
+    simulate(random_layer("conv", 64), None, [preset("cnv2-dispatch"), narrow], observers=[collector.network("net")])
+    (entry,) = collector.data().networks[0].to_json()
+    assert [name for way in entry["ways"] for name in way["archs"] if name != BASELINE] == ["cnv2-dispatch", "narrow"]
+    assert len(entry["bricks"]) == 1
+
+
+class Batches(ArrayNetwork):
+    """A network that yields its images one by one."""
+
+    def layers(self, inputs: Inputs | None, numeric: Numeric) -> Any:
+        for layer in super().layers(inputs, numeric):
+            for image in range(layer.images):
+                yield layer.image(image)
+
+
+def test_batches_do_not_matter() -> None:
+    made = [random_layer(f"conv{i}", 48, images=3, seed=i) for i in range(2)]
+    found = []
+    for network in (ArrayNetwork(made), Batches(made)):
+        collector = TraceCollector()
+        simulate(network, None, "cnv,cnv2-weights", observers=[collector.network("net")])
+        found.append(collector.data().networks[0].to_json())
+    assert found[0] == found[1]
+
+
+def test_long_windows_have_loads_but_no_runs() -> None:
+    entry = traced(
+        random_layer("fc", 16 * (MOST_RUNS + 1), size=1, kernel=1, filters=4), with_overrides(preset("cnv"), {"brick": 2})
+    )
+    way = way_of(entry, "cnv", "skip")
+    assert way["trace"] is None
+    assert way["loads"]
+
+
+def test_a_page_of_many_layers_stays_small_and_shows_some_of_each_part() -> None:
+    made = [replace(random_layer(f"conv{i}", 256, filters=64, images=1, seed=i)) for i in range(40)]
+    data = viewer_data(made, "all")
+    entries = data.networks[0].to_json()
+    assert len(json.dumps(entries)) < 1_300_000
+    assert all(way["loads"] for entry in entries for way in entry["ways"])
+    shown = [i for i, entry in enumerate(entries) if any(way["trace"] for way in entry["ways"])]
+    assert {0, 39} <= set(shown)
+    assert any(10 <= i < 30 for i in shown)
+    assert len(json.dumps(data.networks[0].to_json(share=0.25))) < 400_000
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_networks_are_found_by_place_then_by_name(position: int) -> None:
+    collector = TraceCollector()
+    for name in ("one", "two"):
+        collector.network(name)
+    data = collector.data()
+    assert data.of(position, "two") is data.networks[1]
+    assert data.of(position, "three") is None
+
+
+def test_values_are_plain() -> None:
+    """No NumPy scalar hides in what becomes JSON."""
+
+    def check(value: object) -> None:
+        if isinstance(value, dict):
+            for each in value.values():
+                check(each)
+        elif isinstance(value, (list, tuple)):
+            for each in value:
+                check(each)
+        else:
+            assert value is None or type(value) in (str, int, float, bool), type(value)
+
+    check(traced(random_layer("conv", 20), preset("cnv-packed"), preset("cnv2-weights")))
