@@ -19,7 +19,7 @@ version = release = installed_version("cnvlutin2")
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_nb"]
 exclude_patterns = ["_build", "_scripts", "figures", "**/.ipynb_checkpoints"]
-nitpicky = False
+default_role = "py:obj"  # a name in backticks is a link where it can be, code otherwise
 
 html_theme = "furo"
 html_title = f"Cnvlutin2 {release}"
@@ -31,9 +31,9 @@ html_css_files = ["tables.css"]
 
 myst_heading_anchors = 3
 
-autodoc_typehints = "signature"
+autodoc_typehints = "none"  # the docstrings say types, with shapes and units
+autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
-autodoc_typehints_format = "short"
 napoleon_numpy_docstring = True
 napoleon_google_docstring = False
 napoleon_use_rtype = False

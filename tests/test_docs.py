@@ -33,6 +33,7 @@ from click.testing import CliRunner
 from markdown_it import MarkdownIt
 from onnx_models import integers, model, node, saved
 
+import cnvlutin2
 from cnvlutin2.cli.main import group
 from cnvlutin2.encodings import formats
 from cnvlutin2.encodings.registry import all_formats
@@ -229,3 +230,10 @@ def test_every_parameter_is_explained() -> None:
 def test_every_slot_class_and_preset_is_explained() -> None:
     model_page = (ROOT / "docs" / "model.md").read_text("utf-8")
     assert [name for name in (*SLOT_KINDS, *preset_names()) if f"| `{name}` |" not in model_page] == []
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    page = (ROOT / "docs" / "api.md").read_text("utf-8")
+    listed = [getattr(cnvlutin2, name) for name in cnvlutin2.__all__]
+    by_module = {thing.__name__ for thing in listed if f"automodule:: {thing.__module__}\n" in page}
+    assert [name for name in cnvlutin2.__all__ if f"cnvlutin2.{name}\n" not in page and name not in by_module] == []
