@@ -219,8 +219,8 @@ def _comparisons(
     energy = (
         f"Other technology and another account: by the table {table.name}, {share:.0%} of the baseline's energy on chip goes "
         "with the products (multipliers, adders, weights out of SB), and only executed products are charged, so skipping saves "
-        "more than what follows from the paper, whose energies of single events are not at hand. Encoders are taken never to make "
-        "a tile wait, as the paper's figures do not mention it; with waiting, see the table above"
+        "more than what follows from the paper, whose energies of single events are not at hand. Encoders are taken never to "
+        "make a tile wait, as the paper's figures do not mention it; with waiting, see the table above"
     )
     room = (
         f"{area.get('nm', 0.0) / area['total']:.0%} of the computed overhead is NM's room for offsets. Not counted: wires, "

@@ -1,0 +1,222 @@
+"""Energy and area: events times prices, worked out by hand; what must grow with what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from cnvlutin2 import ArrayNetwork, Layer, Organisation, preset, preset_names, simulate
+from cnvlutin2.cost import COMPONENTS, EVENTS, STATIC, Prices, area_mm2, baseline_of, load_table, static_mw
+from cnvlutin2.cost.area import storage_bits
+from cnvlutin2.cost.events import DRAM, no_events
+from cnvlutin2.organisation import with_overrides
+from cnvlutin2.testing import integer_arrays, organisations
+
+TABLE = load_table("45nm")
+
+
+def chain(first: NDArray[np.int16], second: NDArray[np.int16]) -> ArrayNetwork:
+    rng = np.random.default_rng(0)
+    layers = []
+    for name, maps, filters in (("l0", first, second.shape[1]), ("l1", second, 5)):
+        weights = rng.integers(-2, 3, (filters, maps.shape[1], 3, 3), np.int16)
+        layers.append(Layer(name, maps, weights, pads=(1, 1, 1, 1)))
+    return ArrayNetwork(layers)
+
+
+class TestPrices:
+    def test_each_event_costs_something_but_rows(self) -> None:
+        for name, price in Prices.of(preset("cnv2-weights"), TABLE).pj.items():
+            assert (price > 0) == (name != "nm_rows_read"), name
+
+    @pytest.mark.parametrize(
+        ("event", "pj"),
+        [
+            ("nm_bits_read", 274.232 / 256),
+            ("nm_bits_written", 274.232 / 256),
+            ("nm_bits_filled", 274.232 / 256),
+            ("nm_bits_spilled", 274.232 / 256),
+            ("sb_weight_bits_read", 35.075 / 256),
+            ("sb_vector_bits_read", 35.075 / 256),
+            ("sb_bits_written", 35.075 / 256),
+            ("nbin_bits_read", 7.221 / 256),
+            ("nbin_bits_written", 10.007 / 256),
+            ("nbout_bits_read", 7.221 / 256),
+            ("nbout_bits_written", 10.007 / 256),
+            ("brick_buffer_bits_read", 7.221 / 256),
+            ("brick_buffer_bits_written", 10.007 / 256),
+            ("multiplications", 1.0),
+            ("additions", 0.1),
+            ("pointer_lookups", 0.05),
+            ("broadcast_bits", 0.0625),
+            ("dram_weight_bits_read", 5.5),
+            ("dram_activation_bits_read", 5.5),
+            ("dram_activation_bits_written", 5.5),
+        ],
+    )
+    def test_by_hand(self, event: str, pj: float) -> None:
+        machine = Organisation(dram="hbm2")
+        events = no_events(2)
+        events[event] += np.array([3, 0])
+        energies = Prices.of(machine, TABLE).energy_pj(events, np.zeros(2, np.int64))
+        assert energies[EVENTS[event].component].tolist() == pytest.approx([3 * pj, 0])
+        assert sum(float(energy.sum()) for energy in energies.values()) == pytest.approx(3 * pj)
+
+    def test_static_energy_is_power_times_time(self) -> None:
+        for clock in (1.0, 0.5):
+            machine = Organisation(clock_ghz=clock)
+            energies = Prices.of(machine, TABLE).energy_pj(no_events(1), np.array([1000]))
+            watts = static_mw(area_mm2(machine, TABLE), TABLE) / 1000
+            seconds = 1000 / (clock * 1e9)
+            assert energies[STATIC][0] == pytest.approx(watts * seconds * 1e12)
+            assert all(not energies[name].any() for name in COMPONENTS)
+
+    def test_static_power_by_hand(self) -> None:
+        watts = static_mw({"sb": 2 * 0.165010056668, "multipliers": 10.0}, TABLE) / 1000
+        assert watts == pytest.approx((2 * 10.9464 + 10 * 12.598) / 1000)
+
+
+class TestMonotonicity:
+    """Fewer effectual activations never cost more dynamic energy, whatever the format, NM's size and the pointers."""
+
+    @settings(max_examples=150)
+    @given(st.data(), organisations(), st.sampled_from((1, 700, 2000, 1 << 20)), st.sampled_from((3, 16, 20)))
+    def test_activations(self, data: st.DataObject, drawn: Organisation, nm_bytes: int, channels: int) -> None:
+        machine = with_overrides(drawn, {"layer_mode": "skip", "nm_bytes": nm_bytes, "tiles": 1})
+        dense = [data.draw(integer_arrays((1, size, 4, 3))) for size in (channels, 7)]
+        rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+        sparse = [np.where(rng.random(maps.shape) < 0.5, maps, 0).astype(np.int16) for maps in dense]
+        costs = []
+        for maps in (dense, sparse):
+            cost = simulate(chain(maps[0], maps[1]), organisations=[machine], energy="45nm", jobs=1).networks[0].costs["drawn"]
+            costs.append(float((cost.machine.total_pj - cost.machine.energy_pj[STATIC])[0]))
+        assert costs[1] <= costs[0] * (1 + 1e-12)
+
+    @given(st.integers(0, 50), st.sampled_from(("cnv2-weights", "cnv2-weights-shared")), st.sampled_from(("dense", "packed")))
+    def test_weights(self, seed: int, name: str, form: str) -> None:
+        rng = np.random.default_rng(seed)
+        machine = with_overrides(preset(name), {"layer_mode": "skip", "weight_format": form, "sb_bytes_per_tile": 64})
+        maps = rng.integers(-1, 2, (1, 9, 4, 4), np.int16)
+        weights = rng.integers(-3, 4, (20, 9, 2, 2), np.int16)
+        fewer = np.where(rng.random(weights.shape) < 0.5, weights, 0).astype(np.int16)
+        energies = []
+        for values in (weights, fewer):
+            cost = simulate(Layer("l", maps, values), organisations=[machine]).networks[0].costs[name]
+            energies.append(float((cost.machine.total_pj - cost.machine.energy_pj[STATIC])[0]))
+        assert energies[1] <= energies[0] * (1 + 1e-12)
+
+
+class TestArea:
+    def test_the_published_machine(self) -> None:
+        bits = storage_bits(preset("dadiannao"))
+        kib = 8 * 1024
+        assert bits == {"nm": 4096 * kib, "sb": 32 * 1024 * kib, "nbin": 16 * 2 * kib, "nbout": 16 * 2 * kib}
+        areas = area_mm2(preset("dadiannao"), TABLE)
+        assert areas["nm"] == pytest.approx(6.5540191086)
+        assert areas["sb"] == pytest.approx(256 * 0.165010056668)
+        assert areas["nbin"] == pytest.approx(16 * 0.013463269288)
+        assert areas["multipliers"] == pytest.approx(4096 * 6350e-6 / 4 * (45 / 40) ** 2)
+
+    @pytest.mark.parametrize(
+        ("name", "row"),
+        [("dadiannao", 256), ("cnv", 320), ("cnv-roe", 257), ("cnv-viai", 272), ("cnv-packed", 272), ("cnv2-dispatch", 256)],
+    )
+    def test_rows_are_as_wide_as_the_format(self, name: str, row: int) -> None:
+        assert storage_bits(preset(name))["nm"] == (4 << 20) // 32 * row
+
+    def test_what_each_design_adds(self) -> None:
+        parts = {name: set(area_mm2(preset(name), TABLE)) for name in preset_names()}
+        base = {"nm", "sb", "nbin", "nbout", "multipliers", "adders"}
+        assert parts["dadiannao"] == base
+        assert parts["cnv"] - base == {"brick_buffer", "encoder_buffer", "encoders"}
+        assert parts["cnv-viai"] - base == {"brick_buffer", "encoder_buffer", "encoders", "offset_generators"}
+        assert parts["cnv2-dispatch"] - base == {"brick_buffer", "detectors", "offset_generators"}
+        assert parts["cnv2-weights"] - parts["cnv2-dispatch"] == {"activation_selectors"}
+
+    def test_weight_vectors(self) -> None:
+        plain = storage_bits(preset("cnv2-dispatch"))["sb"]
+        assert storage_bits(preset("cnv2-weights"))["sb"] * 16 == plain * 17
+        assert storage_bits(preset("cnv2-weights-shared"))["sb"] * 256 == plain * 257
+        assert storage_bits(Organisation(weight_format="packed"))["sb"] * 16 == plain * 17
+
+    @pytest.mark.parametrize("name", preset_names())
+    def test_skipping_takes_area(self, name: str) -> None:
+        machine = preset(name)
+        found = sum(area_mm2(machine, TABLE).values()) - sum(area_mm2(baseline_of(machine), TABLE).values())
+        assert (found > 0) == (name != "dadiannao")
+
+
+class TestResults:
+    maps = np.random.default_rng(1).integers(0, 2, (3, 16, 6, 6), np.int16)
+
+    def simulate(self, **options: Any) -> Any:
+        return simulate(chain(self.maps, self.maps[:, :7]), organisations="dadiannao,cnv,cnv2-weights", **options)
+
+    def test_the_baseline_equals_the_dense_organisation(self) -> None:
+        network = self.simulate().networks[0]
+        cost = network.costs["dadiannao"]
+        assert cost.machine.energy_pj.keys() == cost.baseline.energy_pj.keys()
+        for name, energy in cost.machine.energy_pj.items():
+            assert energy.tolist() == cost.baseline.energy_pj[name].tolist()
+        assert cost.speedup == cost.energy_gain == cost.edp_gain() == cost.ed2p_gain(chip=True) == 1
+        assert cost.area_overhead == 0
+        assert network.costs["cnv"].baseline is cost.baseline
+
+    def test_the_gains(self) -> None:
+        cost = self.simulate().networks[0].costs["cnv2-weights"]
+        energies = [float(m.total_pj.sum()) for m in (cost.baseline, cost.machine)]
+        times = [int(m.total_cycles.sum()) for m in (cost.baseline, cost.machine)]
+        edp = [energy * time for energy, time in zip(energies, times, strict=True)]
+        ed2p = [product * time for product, time in zip(edp, times, strict=True)]
+        assert cost.edp_gain() == pytest.approx(edp[0] / edp[1])
+        assert cost.ed2p_gain() == pytest.approx(ed2p[0] / ed2p[1])
+        assert cost.machine.total_pj.tolist() == pytest.approx((cost.machine.chip_pj + cost.machine.energy_pj[DRAM]).tolist())
+
+    def test_records_frames_and_totals_agree(self) -> None:
+        results = self.simulate()
+        frame, document = results.to_frame(), results.to_dict()
+        assert document["provenance"]["energy_table"] == "65nm"
+        for total in document["networks"][0]["totals"]:
+            runs = [run for run in document["runs"] if run["arch"] == total["arch"]]
+            rows = frame[frame["arch"] == total["arch"]]
+            assert sum(run["total_cycles"] for run in runs) == sum(total["cost"]["total_cycles"]) == rows["total_cycles"].sum()
+            energy = sum(total["cost"]["total_energy_pj"])
+            assert sum(run["energy_pj"]["total"] for run in runs) == pytest.approx(energy)
+            assert rows["energy_total_pj"].sum() == pytest.approx(energy)
+            assert rows["events_nm_bits_read"].sum() == sum(run["events"]["nm_bits_read"] for run in runs)
+            assert {f"events_{name}" for name in EVENTS} < set(frame.columns)
+            for run in runs:
+                assert run["total_cycles"] >= run["cycles"] + run["encoder_stall_cycles"]
+                assert sum(run["events"][name] for name in ("multiplications",)) == sum(
+                    run["slots"][kind] for kind in ("effectual", "ineffectual_activation", "ineffectual_weight")
+                )
+
+    def test_it_can_be_left_out(self) -> None:
+        results = self.simulate(cost=False)
+        assert results.networks[0].costs == {}
+        assert all(layer.cost is None for layer in results.networks[0].layers)
+        assert not [name for name in results.to_frame().columns if name.startswith(("events_", "energy_"))]
+        assert "cost" not in results.to_dict()["networks"][0]["totals"][0]
+
+    def test_batches_and_threads_change_nothing(self) -> None:
+        whole = self.simulate(jobs=2)
+
+        class Streamed(ArrayNetwork):
+            def layers(self, inputs: Any, numeric: Any) -> Any:
+                for layer in super().layers(inputs, numeric):
+                    yield from (layer.image(index) for index in range(layer.images))
+
+        network = chain(self.maps, self.maps[:, :7])
+        streamed = simulate(Streamed(list(network._layers)), organisations="dadiannao,cnv,cnv2-weights", jobs=1)
+        assert list(streamed.runs()) == list(whole.runs())
+
+    def test_other_tables(self) -> None:
+        small, large = (self.simulate(energy=name).networks[0].costs["cnv"].machine for name in ("45nm", "65nm"))
+        assert small.total_cycles.tolist() == large.total_cycles.tolist()
+        assert (small.total_pj < large.total_pj).all()
+        assert small.total_mm2 < large.total_mm2
