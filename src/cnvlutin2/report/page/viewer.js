@@ -83,7 +83,11 @@ function stepIcon(way, end = false) {
 
 /** One of the two machines: its select, its verdict, its lanes, the chosen lane close up. */
 function machinePanel(side, ways, onchange, onlane) {
-  const arch = choice(side ? "Right" : "Left", () => ways().map(([i, name]) => [i, name]), undefined, onchange);
+  let chosen = false; // by the reader; until then a default is taken
+  const arch = choice(side ? "Right" : "Left", () => ways().map(([i, name]) => [i, name]), undefined, () => {
+    chosen = true;
+    onchange();
+  });
   const barrier = h("output", {});
   const verdict = h("p", { class: "verdict" }, "Barrier at cycle ", barrier);
   const soFar = h("p", { class: "note mono" });
@@ -91,7 +95,6 @@ function machinePanel(side, ways, onchange, onlane) {
   const element = h("div", { class: "machine" }, h("div", { class: "controls" }, arch.element), verdict);
   const self = { element, machine: null, load, show };
   let [layer, number, shown, span, selected, rows] = [null, 0, 1, 1, 0, null];
-  let chosen = false;
 
   const drawing = chart(element, `Lanes of the ${side ? "right" : "left"} organisation`, (width) => {
     if (!self.machine) return { nodes: [], marks: [], height: 10 };
@@ -103,7 +106,6 @@ function machinePanel(side, ways, onchange, onlane) {
     const lane = rows ? rows(event.clientY - drawing.svg.getBoundingClientRect().top) : -1;
     if (self.machine && lane >= 0 && lane < self.machine.lanes.length) onlane(lane);
   });
-  arch.select.addEventListener("change", () => { chosen = true; });
   element.append(soFar, closer);
 
   /** Read a window; by default the left machine is the dense one, the right one the first that skips. */

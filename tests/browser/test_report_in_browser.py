@@ -1,0 +1,450 @@
+"""The report in a real browser: headless Chromium opens it from disk; people's hands are key presses and clicks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chromium import Page, chromium, find_chromium
+from report_layers import HOSTILE_NAMES, cut_to, hostile_layers, only, random_layer
+
+from cnvlutin2 import simulate
+from cnvlutin2.network import ArrayNetwork, Layer
+from cnvlutin2.organisation import Organisation, load_organisations, preset, with_overrides
+from cnvlutin2.report import write_report
+from cnvlutin2.report.viewer import TraceCollector
+from cnvlutin2.results import Results
+from cnvlutin2.timing import SLOT_KINDS, Timing, time_layer
+
+NETWORK = "</title><script>window.hacked = 1</script>"
+VIEWS = ("speedup", "slots", "footprint", "energy", "density", "lanes", "viewer", "roofline", "table", "repeat")
+CHARTS = {"speedup": 3, "slots": 2, "footprint": 2, "energy": 2, "density": 2, "lanes": 1, "viewer": 2, "roofline": 1}
+"""Charts of each view, of a report of two networks."""
+ARROWS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Home": 36, "End": 35, "Escape": 27}
+
+
+def organisations() -> list[Organisation]:
+    """The presets, one with DRAM that is not unlimited, and one whose filters run free."""
+    slow = with_overrides(preset("cnv2-dispatch"), {"name": "<i>slow</i> memory", "dram": 0.5, "window_overhead": 2})
+    free = with_overrides(preset("cnv2-weights"), {"name": "free", "filter_sync": "window", "run_overhead": 1})
+    return [*load_organisations("all"), slow, free]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    executable = find_chromium()
+    if executable is None:
+        pytest.skip("no Chromium: install the package chromium, or name a browser in the variable CHROMIUM")
+    with chromium(executable, tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two networks: one of hostile names and every kind of layer, one ordinary."""
+    collector = TraceCollector()
+    networks = [ArrayNetwork(hostile_layers(), NETWORK), ArrayNetwork([random_layer("conv", 32)], "ordinary")]
+    found = [
+        simulate(network, None, organisations(), observers=[collector.network(network.name)]).networks[0] for network in networks
+    ]
+    results = Results(found, {o.name: o for o in organisations()}, {"note": "<b>bold</b>"})
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write_report(results, path, trace=collector.data(), command=f"cnvlutin2 run '{NETWORK}'")
+    return path
+
+
+@pytest.fixture
+def opened(page: Page, report: Path) -> Page:
+    """The report on a desk's screen, in light colours."""
+    page.size(1280, 900)
+    page.colours("light")
+    page.open(report)
+    return page
+
+
+def show(page: Page, view: str) -> None:
+    page.run(f"document.getElementById('tab-{view}').click()")
+    page.settle()
+
+
+def select_of(view: str, label: str) -> str:
+    """Return JavaScript for the select of a label."""
+    labels = f"[...document.querySelectorAll('#view-{view} label')]"
+    return f"{labels}.find(l => l.firstChild.textContent === {json.dumps(label)}).querySelector('select')"
+
+
+def choose(page: Page, view: str, label: str, value: object) -> None:
+    """Choose an option of a select by its value."""
+    page.run(f"""(() => {{
+        const select = {select_of(view, label)};
+        select.value = {json.dumps(str(value))};
+        if (select.value !== {json.dumps(str(value))}) throw new Error('no such option');
+        select.dispatchEvent(new Event('change'));
+    }})()""")
+
+
+def options(page: Page, view: str, label: str) -> list[tuple[str, str]]:
+    found = page.run(f"[...{select_of(view, label)}.options].map(o => [o.value, o.textContent])")
+    return [(value, text) for value, text in found]
+
+
+def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.press(key, ARROWS.get(key, 32), " " if key == " " else "")
+
+
+class TestEveryView:
+    def test_opens_without_complaint_and_loads_nothing(self, opened: Page, report: Path) -> None:
+        for view in VIEWS:
+            show(opened, view)
+        assert opened.complaints == []
+        assert opened.requests == [report.resolve().as_uri()]
+
+    def test_charts_are_drawn_within_their_cards(self, opened: Page) -> None:
+        for view, charts in CHARTS.items():
+            show(opened, view)
+            drawn = opened.run(f"""[...document.querySelectorAll('#view-{view} .plot svg')].map(c => {{
+                const box = c.getBoundingClientRect();
+                const card = c.closest('.card').getBoundingClientRect();
+                const sizes = [...c.querySelectorAll('rect, circle, polygon')].map(e => e.getBBox());
+                const shapes = sizes.filter(size => size.width > 0 && size.height > 0);
+                const outside = [...c.querySelectorAll('*')].map(e => e.getBoundingClientRect())
+                    .filter(e => e.width > 0 && (e.right > card.right + 1 || e.left < card.left - 1));
+                return [box.width, box.height, shapes.length, c.querySelectorAll('text').length, outside.length];
+            }})""")
+            assert len(drawn) == charts, view
+            for width, height, shapes, texts, outside in drawn:
+                assert width > 300, view
+                assert height > 60, view
+                assert shapes >= 7, view
+                assert texts >= 4, view
+                assert outside == 0, view
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    @pytest.mark.parametrize("width", [360, 768])
+    def test_a_narrow_screen_has_no_sideways_scrolling(self, page: Page, report: Path, scheme: str, width: int) -> None:
+        page.size(width, 740)
+        page.colours(scheme)
+        page.open(report)
+        for view in VIEWS:
+            show(page, view)
+            assert page.run("document.documentElement.scrollWidth") <= width, view
+        assert page.complaints == []
+
+    def test_text_stands_out_in_light_and_dark(self, opened: Page) -> None:
+        show(opened, "slots")
+        grounds = []
+        for scheme in ("light", "dark"):
+            opened.colours(scheme)
+            ground = luminance(opened.run("getComputedStyle(document.querySelector('#view-slots .card')).backgroundColor"))
+            for selector in ("#view-slots h2", "#view-slots .note", "#view-slots svg.chart text", "#view-slots select"):
+                kind = "fill" if "svg" in selector else "color"
+                text = luminance(opened.run(f"getComputedStyle(document.querySelector({json.dumps(selector)})).{kind}"))
+                assert (max(text, ground) + 0.05) / (min(text, ground) + 0.05) >= 4.5, (scheme, selector)
+            grounds.append(ground)
+        assert grounds[0] > 0.8
+        assert grounds[1] < 0.05
+
+    def test_printing_shows_every_view(self, opened: Page) -> None:
+        opened.run("dispatchEvent(new Event('beforeprint'))")
+        assert opened.run("[...document.querySelectorAll('[role=tabpanel]')].every(p => p.children.length > 0)")
+        assert opened.complaints == []
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of ``rgb(r, g, b)``, as the accessibility guidelines define it."""
+    parts = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+class TestHostileNames:
+    def test_names_are_text(self, opened: Page) -> None:
+        for view in VIEWS:
+            show(opened, view)
+        assert opened.run("window.hacked") is None
+        assert opened.run("document.querySelectorAll('img, b, i, iframe, [onerror]').length") == 0
+        assert opened.run("document.scripts.length") == 2
+        assert opened.run("document.querySelector('h1').textContent") == NETWORK
+        assert opened.run("document.title").startswith(NETWORK)
+
+    def test_names_are_whole_in_the_table_and_the_selects(self, opened: Page) -> None:
+        show(opened, "table")
+        names = opened.run(
+            "[...new Set([...document.querySelectorAll('#view-table tbody td:first-child')].map(c => c.textContent))]"
+        )
+        assert names == list(HOSTILE_NAMES)
+        show(opened, "lanes")
+        assert [text for _, text in options(opened, "lanes", "Layer")] == list(HOSTILE_NAMES)
+        assert "<i>slow</i> memory" in [text for _, text in options(opened, "lanes", "Organisation")]
+
+    def test_the_command_can_be_copied_as_it_was(self, opened: Page) -> None:
+        show(opened, "repeat")
+        assert opened.run("document.querySelector('#view-repeat pre').textContent") == f"cnvlutin2 run '{NETWORK}'"
+
+    def test_the_policy_is_in_force(self, opened: Page) -> None:
+        opened.run("""(() => {
+            const script = document.createElement('script');
+            script.textContent = 'window.injected = 1';
+            document.body.append(script);
+        })()""")
+        assert opened.run("window.injected") is None
+        assert opened.run("fetch('data:,x').then(() => 'loaded', () => 'refused')") == "refused"
+        assert any("Content Security Policy" in complaint for complaint in opened.complaints)
+
+
+class TestKeyboard:
+    def test_tabs(self, opened: Page) -> None:
+        opened.run("document.getElementById('tab-speedup').focus()")
+        press(opened, "ArrowRight")
+        assert opened.run("document.querySelector('[role=tab][aria-selected=true]').id") == "tab-slots"
+        assert opened.run("document.activeElement.id") == "tab-slots"
+        assert opened.run("[...document.querySelectorAll('[role=tabpanel]')].filter(p => !p.hidden).map(p => p.id)") == [
+            "view-slots"
+        ]
+        press(opened, "End")
+        assert opened.run("document.activeElement.id") == "tab-repeat"
+        press(opened, "ArrowRight")
+        assert opened.run("document.activeElement.id") == "tab-speedup"
+
+    def test_a_view_has_an_address(self, page: Page, report: Path) -> None:
+        page.open(report, "#viewer")
+        assert page.run("document.querySelector('[role=tab][aria-selected=true]').id") == "tab-viewer"
+
+    def test_arrows_read_the_values_of_a_chart(self, opened: Page) -> None:
+        opened.run("document.querySelector('#view-speedup svg.chart').focus()")
+        press(opened, "ArrowRight")
+        assert opened.run("document.getElementById('tip').hidden") is False
+        assert opened.run("document.getElementById('tip').textContent").startswith("dadiannao1.00x over dense")
+        press(opened, "ArrowDown")
+        assert opened.run("document.getElementById('tip').textContent").startswith("cnv")
+        press(opened, "Escape")
+        assert opened.run("document.getElementById('tip').hidden") is True
+
+    def test_everything_that_answers_can_be_reached_and_has_a_name(self, opened: Page) -> None:
+        for view in VIEWS:
+            show(opened, view)
+        unnamed = opened.run("""[...document.querySelectorAll('button, select, input, [tabindex], [role=region], [role=group]')]
+            .filter(e => e.getAttribute('role') !== 'tabpanel' && !e.getAttribute('aria-label'))
+            .filter(e => !e.textContent.trim() && !(e.labels && e.labels.length))
+            .map(e => e.outerHTML)""")
+        assert unnamed == []
+
+
+class TestControls:
+    def test_an_organisation_can_be_hidden_but_not_the_last(self, opened: Page) -> None:
+        def bars() -> int:
+            return int(opened.run("document.querySelectorAll('#view-speedup svg.chart')[0].querySelectorAll('rect.edge').length"))
+
+        count = len(organisations())
+        assert bars() == count
+        for hidden in range(count):
+            opened.run(f"document.querySelectorAll('#view-speedup .legend button')[{hidden}].click()")
+            opened.settle()
+        assert bars() == 1
+        pressed = opened.run(
+            "[...document.querySelectorAll('#view-speedup .legend button')].map(b => b.getAttribute('aria-pressed'))"
+        )
+        assert pressed == ["false"] * (count - 1) + ["true"]
+
+    def test_speed_ups_are_those_of_the_results(self, opened: Page) -> None:
+        expected = simulate(hostile_layers(), None, organisations(), cost=False).networks[0]
+        texts = opened.run(
+            "[...document.querySelectorAll('#view-speedup svg.chart')[0]"
+            ".querySelectorAll('rect.edge + text, rect.edge + path + text')].map(t => t.textContent)"
+        )
+        assert texts == [f"{expected.speedup(o.name):.2f}x" for o in organisations()]
+
+    def test_slots_have_three_scales(self, opened: Page) -> None:
+        show(opened, "slots")
+        for scale, words in {"share": "multiplier slots", "cycles": "cycles an image", "dense": "dense baseline"}.items():
+            choose(opened, "slots", "Bars show", scale)
+            labels = opened.run("[...document.querySelectorAll('#view-slots svg.chart')].map(c => c.textContent)")
+            assert [words in label for label in labels] == [True, True]
+        assert opened.complaints == []
+
+    def test_another_network_changes_everything(self, opened: Page) -> None:
+        for view in VIEWS:
+            show(opened, view)
+        opened.run("""(() => {
+            const select = document.querySelector('#head select');
+            select.value = '1';
+            select.dispatchEvent(new Event('change'));
+        })()""")
+        opened.settle()
+        assert opened.run("document.querySelector('h1').textContent") == "ordinary"
+        assert opened.run("document.querySelectorAll('#view-table tbody tr').length") == len(organisations())
+        assert [text for _, text in options(opened, "viewer", "Layer")] == ["conv"]
+        for view in VIEWS:
+            show(opened, view)
+        assert opened.complaints == []
+
+    def test_the_table_sorts_and_finds(self, opened: Page) -> None:
+        show(opened, "table")
+        heads = opened.run("[...document.querySelectorAll('#view-table th')].map(t => t.textContent)")
+        column = heads.index("speed-up")
+
+        def values() -> list[float]:
+            cells = opened.run(f"[...document.querySelectorAll('#view-table tbody tr')].map(r => r.cells[{column}].textContent)")
+            return [float(cell.removesuffix("x")) for cell in cells]
+
+        before = values()
+        assert len(before) == len(HOSTILE_NAMES) * len(organisations())
+        opened.run(f"document.querySelectorAll('#view-table th button')[{column}].click()")
+        assert values() == sorted(before, reverse=True) != before
+        assert opened.run(f"document.querySelectorAll('#view-table th')[{column}].getAttribute('aria-sort')") == "descending"
+        opened.run(f"document.querySelectorAll('#view-table th button')[{column}].click()")
+        assert values() == sorted(before)
+        assert opened.run(f"document.querySelectorAll('#view-table th')[{column}].getAttribute('aria-sort')") == "ascending"
+        opened.run("""(() => {
+            const find = document.querySelector('#view-table input');
+            find.value = '__PROTO__';
+            find.dispatchEvent(new Event('input'));
+        })()""")
+        assert len(values()) == len(organisations())
+
+    def test_lane_loads_of_every_organisation(self, opened: Page) -> None:
+        show(opened, "lanes")
+        found = options(opened, "lanes", "Organisation")
+        assert [name for _, name in found] == [o.name for o in organisations()]
+        maps = set()
+        for value, _ in found:
+            choose(opened, "lanes", "Organisation", value)
+            assert "lanes work" in opened.run("document.querySelectorAll('#view-lanes .note')[1].textContent")
+            maps.add(opened.run("document.querySelector('#view-lanes .plot svg').innerHTML"))
+        assert len(maps) > 4
+
+
+def timed(layer: Layer, window: int, organisation: Organisation) -> tuple[str, Timing]:
+    """Time a layer cut to one window; return the mode it runs in, too."""
+    mode = organisation.mode_for(layer.name, first=layer.first)
+    cut = only(cut_to(layer, window), organisation.filters)
+    (timing,) = time_layer(cut, [with_overrides(organisation, {"layer_mode": mode})], jobs=1)
+    found = timing.skip or timing.dense
+    assert found is not None
+    return mode, found
+
+
+class TestLaneViewer:
+    def test_it_steps_with_buttons_keys_and_by_itself(self, opened: Page) -> None:
+        show(opened, "viewer")
+        counter = "document.querySelector('#view-viewer .counter').textContent"
+        span = int(opened.run(counter).split()[-1])
+        assert opened.run(counter) == f"cycle 1 of {span}"
+        before = opened.run("document.querySelector('#view-viewer .machine svg.chart').outerHTML")
+        opened.run("document.querySelector('[aria-label=\"One cycle on\"]').click()")
+        assert opened.run(counter) == f"cycle 2 of {span}"
+        assert opened.run("document.querySelector('#view-viewer .machine svg.chart').outerHTML") != before
+        opened.run("document.querySelector('#view-viewer .steps').focus()")
+        press(opened, "ArrowRight")
+        assert opened.run(counter) == f"cycle 3 of {span}"
+        press(opened, "ArrowLeft", "ArrowLeft", "ArrowLeft")
+        assert opened.run(counter) == f"cycle 1 of {span}"
+        press(opened, "End")
+        assert opened.run(counter) == f"cycle {span} of {span}"
+        press(opened, "Home", " ")
+        opened.wait(f"{counter} !== 'cycle 1 of {span}'")
+        press(opened, " ")
+        assert opened.run("document.querySelector('#view-viewer button.primary').textContent") == "Play"
+
+    def test_a_lane_is_chosen_by_key_and_click(self, opened: Page) -> None:
+        show(opened, "viewer")
+        chosen = "document.querySelector('#view-viewer .machine strong').textContent"
+        assert opened.run(chosen) == "Lane 0: "
+        opened.run("document.querySelector('#view-viewer .steps').focus()")
+        press(opened, "ArrowDown", "ArrowDown", "ArrowUp")
+        assert opened.run(chosen) == "Lane 1: "
+        opened.run("""(() => {
+            const svg = document.querySelector('#view-viewer .machine svg.chart');
+            const lane = [...svg.querySelectorAll('text')].find(t => t.textContent === '5').getBoundingClientRect();
+            svg.dispatchEvent(new MouseEvent('click', {clientX: lane.x + 40, clientY: lane.y + 6, bubbles: true}));
+        })()""")
+        assert opened.run(chosen) == "Lane 5: "
+
+    @pytest.mark.parametrize("index", range(len(HOSTILE_NAMES)))
+    def test_every_window_takes_what_the_timing_model_counts(self, opened: Page, index: int) -> None:
+        """The barrier of every shown window of every organisation; of those that skip no weights, all the lanes did, too.
+
+        Formats whose bricks move when a layer is cut to a window are compared elsewhere, with the slow reference.
+        """
+        layer = hostile_layers()[index]
+        show(opened, "viewer")
+        if layer.name not in [text for _, text in options(opened, "viewer", "Layer")]:
+            assert layer.group_channels > 256  # too many runs to step through
+            return
+        choose(opened, "viewer", "Layer", index)
+        known = {o.name: o for o in organisations() if o.format not in ("roe", "packed_viai")}
+        windows = options(opened, "viewer", "Window")
+        assert windows
+        compared = 0
+        for window, text in windows:
+            choose(opened, "viewer", "Window", window)
+            y, x = (int(part.split()[-1]) for part in text.split(" (")[0].split(", "))
+            for value, name in options(opened, "viewer", "Right"):
+                if name not in known:
+                    continue
+                choose(opened, "viewer", "Right", value)
+                mode, timing = timed(layer, y * layer.output_size[1] + x, known[name])
+                output = "document.querySelectorAll('#view-viewer .machine output')[1]"
+                cycles = int(opened.run(f"{output}.dataset.cycles"))
+                assert [cycles] == timing.cycles.tolist()
+                assert int(opened.run(f"{output}.textContent")) == cycles - known[name].window_overhead
+                opened.run("document.querySelector('[aria-label=\"Last cycle\"]').click()")
+                if mode == "dense" or known[name].skip_weights == "none":
+                    tally = json.loads(opened.run("document.querySelectorAll('#view-viewer .machine .mono')[1].dataset.tally"))
+                    assert tally == expected_tally(timing, min(layer.group_filters, known[name].filters))
+                compared += 1
+        assert compared == len(windows) * len(known)
+        assert opened.complaints == []
+
+    def test_the_filters_of_a_tile_are_shown_where_weights_are_skipped(self, opened: Page) -> None:
+        show(opened, "viewer")
+        choose(opened, "viewer", "Layer", 1)
+        for name, rows in (("cnv2-weights", 16), ("cnv2-weights-shared", 1), ("free", 16)):
+            (value,) = [value for value, text in options(opened, "viewer", "Right") if text == name]
+            choose(opened, "viewer", "Right", value)
+            machine = "document.querySelectorAll('#view-viewer .machine')[1]"
+            height = opened.run(f"{machine}.querySelector('svg[aria-label^=\"Filters\"]').getAttribute('height')")
+            assert int(height) == 20 + 11 * rows
+
+
+def expected_tally(timing: Timing, filters: int) -> dict[str, int]:
+    """Turn multiplier slots into cycles of lanes: every filter does the same, and weights do not matter to a lane."""
+    slots: dict[str, Any] = dict(zip(SLOT_KINDS, timing.slots[0].tolist(), strict=True))
+    slots["effectual"] += slots.pop("ineffectual_weight")
+    del slots["unused_filters"]
+    assert all(count % filters == 0 for count in slots.values())
+    return {kind: count // filters for kind, count in slots.items() if count}
+
+
+def test_a_report_without_traces_and_costs_says_what_is_missing(page: Page, tmp_path: Path) -> None:
+    results = simulate([random_layer("conv", 40)], None, "cnv", cost=False)
+    write_report(results, tmp_path / "r.html")
+    page.size(1280, 900)
+    page.open(tmp_path / "r.html")
+    for view in VIEWS:
+        show(page, view)
+    for view, text in (
+        ("lanes", "without traces"),
+        ("viewer", "without traces"),
+        ("density", "without traces"),
+        ("energy", "no energy"),
+        ("roofline", "no DRAM"),
+    ):
+        assert text in page.run(f"document.querySelector('#view-{view} .missing').textContent")
+    assert page.complaints == []
+
+
+def test_a_large_report_is_quick_to_open(page: Page, tmp_path: Path) -> None:
+    layers = [random_layer(f"inception_{i}/3x3", 16 * (1 + i % 12), filters=64, images=1, seed=i) for i in range(58)]
+    collector = TraceCollector()
+    results = simulate(layers, None, "all", observers=[collector.network("network")])
+    write_report(results, tmp_path / "r.html", trace=collector.data(), command="cnvlutin2 run")
+    page.open(tmp_path / "r.html")
+    assert page.run("performance.getEntriesByType('navigation')[0].loadEventEnd") < 10_000  # 250 ms where nobody else computes
+    for view in VIEWS:
+        show(page, view)
+    assert page.complaints == []
