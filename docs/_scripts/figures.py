@@ -192,7 +192,7 @@ def digits(path: Path) -> None:
     """Where the multiplier slots of the bundled pruned network go."""
     small = ("tiles=2", "lanes=4", "brick=4")
     archs = ("dadiannao", "cnv", "cnv2-weights")
-    (network,) = simulate("digits-pruned", organisations=[with_overrides(preset(a), small) for a in archs]).networks
+    (network,) = simulate("digits-pruned", organisations=[with_overrides(preset(a), small) for a in archs], cost=False).networks
     slots = {arch: network.slots(arch) for arch in archs}
     whole = sum(slots["dadiannao"].values())
     drawing = Drawing(720, 300, "Where the cycles of the pruned digits network go, by organisation")
