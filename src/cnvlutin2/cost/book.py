@@ -57,11 +57,12 @@ class CostBook:
         self._dense: dict[tuple[Organisation, str], list[Account]] = defaultdict(list)
         self._dense_cycles: dict[tuple[Organisation, str], int] = {}
         self._networks: dict[Organisation, MachineCost] = {}
+        self._baselines: dict[str, Organisation] = {}
 
     def __call__(self, prepared: PreparedLayer, organisations: Sequence[Organisation], timings: Sequence[LayerTiming]) -> None:
         """Enter one batch of one layer."""
         name = prepared.layer.name
-        for base in dict.fromkeys(baseline_of(organisation) for organisation in organisations):
+        for base in dict.fromkeys(self._baseline_of(organisation) for organisation in organisations):
             self._dense[base, name].append(account(prepared, base, "dense"))
             self._dense_cycles[base, name] = dense_cycles(prepared, base)
         for organisation, timing in zip(organisations, timings, strict=True):
@@ -83,7 +84,12 @@ class CostBook:
         accounts = [_joined(self._batches[organisation.name, run.name, _mode(run)]) for run in runs]
         layers = self._priced(accounts, [run.cycles for run in runs], organisation)
         machine = MachineCost.of(layers, area_mm2(organisation, self.table))
-        return layers, NetworkCost(machine, self._baseline(baseline_of(organisation), [run.name for run in runs]))
+        return layers, NetworkCost(machine, self._baseline(self._baseline_of(organisation), [run.name for run in runs]))
+
+    def _baseline_of(self, organisation: Organisation) -> Organisation:
+        if organisation.name not in self._baselines:
+            self._baselines[organisation.name] = baseline_of(organisation)
+        return self._baselines[organisation.name]
 
     def _baseline(self, base: Organisation, names: Sequence[str]) -> MachineCost:
         if base not in self._networks:

@@ -65,4 +65,4 @@ DRAM = "dram"
 
 def no_events(images: int) -> Events:
     """Return zero of everything."""
-    return {name: np.zeros(images, np.int64) for name in EVENTS}
+    return dict(zip(EVENTS, np.zeros((len(EVENTS), images), np.int64), strict=True))

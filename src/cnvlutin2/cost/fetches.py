@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cnvlutin2.cost.events import Counts
 from cnvlutin2.encodings import get_format
 from cnvlutin2.encodings.base import Counts as BrickCounts
-from cnvlutin2.encodings.base import Format
+from cnvlutin2.encodings.base import Format, pointer_width
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing import PreparedLayer
 
@@ -119,7 +119,7 @@ def _indirect_sizes(
     # To reach the k-th brick of a pointer's group, the vectors of the k before it tell where it begins.
     stepped_over = (np.arange(counts.size) % group).reshape(counts.shape)
     read = bits + brick * stepped_over
-    return int((rows * uses).sum()), int((read * uses).sum()), fmt.pointer_bits(counts, brick, data_bits)
+    return int((rows * uses).sum()), int((read * uses).sum()), pointer_width(int(bits.sum()))
 
 
 def _weighed(of_bricks: NDArray[np.bool_], uses: NDArray[np.int64]) -> Counts:

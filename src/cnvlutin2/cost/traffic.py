@@ -8,11 +8,13 @@ from typing import Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnvlutin2.cost.events import Counts, Events, no_events
 from cnvlutin2.cost.fetches import Fetches, fetch_input, raw_bricks, values_in_windows
 from cnvlutin2.cost.weights import WeightStorage, store_weights, tile_counts
 from cnvlutin2.encodings import get_format
+from cnvlutin2.encodings.base import pointer_width
 from cnvlutin2.encodings.storage import Storage
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing import SLOT_KINDS, PreparedLayer
@@ -128,7 +130,9 @@ def store_input(prepared: PreparedLayer, organisation: Organisation, format_name
     identity = (_digest(prepared), values.shape, layer.threshold, layer.groups, packing, format_name)
     if fmt.indirect:
         counts = prepared.brick_counts(o.brick, packing)
-        bits = np.array([fmt.total_bits(image, o.brick, o.data_bits, o.pointer_group) for image in counts], np.int64)
+        streams = [fmt.stream_bits(image, o.brick, o.data_bits) for image in counts]
+        pointers = fmt.pointer_count(counts[0].size, o.pointer_group)
+        bits = np.array([stream + pointers * pointer_width(stream) for stream in streams], np.int64)
         return Stored(format_name, bits, -(-bits // o.row_bits), o.row_bits, values[0].size, identity)
     storage = Storage(values.shape[1], *layer.input_size, o.brick, layer.groups, packing)
     row_bits = fmt.most_bits(o.brick, o.data_bits)
@@ -173,7 +177,7 @@ def _skip_events(prepared: PreparedLayer, organisation: Organisation, products: 
     found = fetch_input(prepared, o, o.format)
     events = _fetched(found, times)
     entry_bits = o.data_bits + o.offset_bits
-    stored, sent = _dispatched(prepared, o)
+    stored, sent = _dispatched(prepared, o, products)
     events["brick_buffer_bits_written"] = found.bits * times
     events["brick_buffer_bits_read"] = stored * times * entry_bits
     if o.skip_activations:
@@ -212,7 +216,7 @@ def _add_products(events: Events, products: Counts | int, outputs: int, data_bit
     events["nbout_bits_read"] += outputs * data_bits
 
 
-def _dispatched(prepared: PreparedLayer, organisation: Organisation) -> tuple[Counts, Counts]:
+def _dispatched(prepared: PreparedLayer, organisation: Organisation, products: Counts) -> tuple[Counts, Counts]:
     """Return, over all windows and groups, the values that leave the brick buffer and those that go to the lanes, ``[N]``.
 
     They differ only where nothing is skipped: then the zeros of the padding go to the lanes too.
@@ -222,11 +226,17 @@ def _dispatched(prepared: PreparedLayer, organisation: Organisation) -> tuple[Co
         stored = values_in_windows(prepared, organisation)
         every = layer.windows * layer.weights[0].size * layer.groups
         return np.full(layer.images, stored), np.full(layer.images, every)
-    seen = prepared.seen(organisation)
-    if seen is prepared.bits:
-        return prepared.windows_seen, prepared.windows_seen
-    counts: Counts = prepared.positions_of(seen).sum(axis=(1, 2, 3), dtype=np.int64)
+    if organisation.skip_weights == "none":  # every value meets every filter of its group
+        values = products // layer.group_filters
+        return values, values
+    counts: Counts = _seen_positions(prepared, organisation).sum(axis=(1, 2, 3), dtype=np.int64)
     return counts, counts
+
+
+def _seen_positions(prepared: PreparedLayer, organisation: Organisation) -> NDArray[np.int32]:
+    """Count, for each place in the kernel, the windows in which the activation goes to the lanes, ``[N, C, Kh, Kw]``."""
+    seen = prepared.seen(organisation)
+    return prepared.position_counts if seen is prepared.bits else prepared.positions_of(seen)
 
 
 def _without_offsets(prepared: PreparedLayer, organisation: Organisation, dispatched: Counts) -> Counts:
@@ -248,6 +258,4 @@ def _tile_pairs(prepared: PreparedLayer, organisation: Organisation) -> Counts:
     tiles = tile_counts(prepared, organisation)
     if not organisation.skip_activations:
         return np.full(prepared.layer.images, prepared.layer.windows * int(tiles.sum()))
-    seen = prepared.seen(organisation)
-    positions = prepared.position_counts if seen is prepared.bits else prepared.positions_of(seen)
-    return dot(positions, tiles)
+    return dot(_seen_positions(prepared, organisation), tiles)

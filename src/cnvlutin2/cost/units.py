@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import cache
 
 from cnvlutin2.errors import ConfigError
 
@@ -29,6 +30,7 @@ _UNITS: dict[str, tuple[str, Fraction]] = {
 """Of each unit its dimension and how many base units (pJ, mm^2, mW, bit, nm) it is."""
 
 
+@cache
 def parse_unit(text: str) -> tuple[Dimension, Fraction]:
     """Return the dimension of a unit such as ``fJ/bit`` and how many base units it is.
 
