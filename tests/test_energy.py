@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cnvlutin2 import ArrayNetwork, Layer, Organisation, preset, preset_names, simulate
+from cnvlutin2.cli.run import run_command
 from cnvlutin2.cost import COMPONENTS, EVENTS, STATIC, Prices, area_mm2, baseline_of, load_table, static_mw
 from cnvlutin2.cost.area import storage_bits
 from cnvlutin2.cost.events import DRAM, no_events
+from cnvlutin2.errors import ConfigError
 from cnvlutin2.organisation import with_overrides
 from cnvlutin2.testing import integer_arrays, organisations
 
@@ -214,6 +218,37 @@ class TestResults:
         network = chain(self.maps, self.maps[:, :7])
         streamed = simulate(Streamed(list(network._layers)), organisations="dadiannao,cnv,cnv2-weights", jobs=1)
         assert list(streamed.runs()) == list(whole.runs())
+
+    def test_the_command_line(self) -> None:
+        arguments = ["digits", "--limit", "2", "--arch", "cnv2-dispatch", "--dram", "0.5", "--set", "sb_bytes_per_tile=1024"]
+        found = CliRunner().invoke(run_command, [*arguments, "--energy", "45nm", "--json", "-"])
+        assert found.exit_code == 0, found.output
+        document = json.loads(found.stdout)
+        assert document["provenance"]["energy_table"] == "45nm"
+        assert document["organisations"]["cnv2-dispatch"]["dram"] == 0.5
+        for run in document["runs"]:
+            moved = sum(count for name, count in run["events"].items() if name.startswith("dram_"))
+            assert run["dram_cycles"] == -(-moved // 4)
+            assert run["total_cycles"] == max(run["cycles"], run["dram_cycles"])
+        assert any(run["total_cycles"] > run["cycles"] for run in document["runs"])
+        table = CliRunner().invoke(run_command, [*arguments, "--energy", "45nm"]).stdout
+        total = np.mean(document["networks"][0]["totals"][0]["cost"]["total_cycles"])
+        assert f"{total:,.0f}" in table
+        assert "waiting for DRAM" in table
+
+    @pytest.mark.parametrize(
+        ("option", "value", "message"),
+        [
+            ("--dram", "ddr9", "'ddr9' is not allowed: should be unlimited, lpddr4, ddr4-3200, hbm2, or GB/s"),
+            ("--dram", "0", "or GB/s from 0.001"),
+            ("--energy", "7nm", "there is no cost table '7nm'; the tables are 32nm, 45nm, 65nm"),
+            ("--energy", "none.yaml", "cannot read the cost table none.yaml: No such file"),
+        ],
+    )
+    def test_what_the_command_line_refuses(self, option: str, value: str, message: str) -> None:
+        found = CliRunner().invoke(run_command, ["digits", "--limit", "1", option, value])
+        assert isinstance(found.exception, ConfigError)
+        assert message in str(found.exception)
 
     def test_other_tables(self) -> None:
         small, large = (self.simulate(energy=name).networks[0].costs["cnv"].machine for name in ("45nm", "65nm"))
