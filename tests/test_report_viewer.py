@@ -79,8 +79,10 @@ def test_the_masks_explain_the_costs(layer: Layer, organisation: Organisation) -
         ends = [
             np.array(window["costs"][a:b]).sum(axis=0).max() for a, b in zip(trace["begins"], trace["begins"][1:], strict=False)
         ]
-        assert window["ends"] == ends
-        assert window["cycles"] >= max(ends) + trace["window_overhead"]
+        slowest = max(ends) + trace["window_overhead"]
+        assert window["cycles"] >= slowest  # another tile may be slower
+        if trace["tiles"] == 1 or organisation.skip_weights == "none":
+            assert window["cycles"] == slowest
 
 
 @given(layers(), organisations())

@@ -132,6 +132,12 @@ class TestEveryView:
         for view in VIEWS:
             show(page, view)
             assert page.run("document.documentElement.scrollWidth") <= width, view
+            outside = page.run(f"""[...document.querySelectorAll('#view-{view} .card')].flatMap(card => {{
+                const [left, right] = [card.getBoundingClientRect().left, card.getBoundingClientRect().right];
+                const drawn = [...card.querySelectorAll('.plot svg *')].map(e => [e.getBoundingClientRect(), e.textContent]);
+                return drawn.filter(([b]) => b.width > 0 && (b.right > right + 1 || b.left < left - 1)).map(([, text]) => text);
+            }})""")
+            assert outside == [], view
         assert page.complaints == []
 
     def test_text_stands_out_in_light_and_dark(self, opened: Page) -> None:

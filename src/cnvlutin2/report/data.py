@@ -70,6 +70,8 @@ def _arch(organisation: Organisation, style: Style) -> Json:
 
 
 def _text(value: object) -> str:
+    if value in ({}, None):
+        return "none"
     return value if isinstance(value, str) else json.dumps(value)
 
 

@@ -28,6 +28,8 @@ SCRIPTS = (
     "lanes.js",
     "trace.js",
     "panel.js",
+    "closeup.js",
+    "player.js",
     "viewer.js",
     "roofline.js",
     "table.js",

@@ -266,7 +266,6 @@ def _window(work: LaneWork, index: int, tile: int) -> Json:
     costs = work.costs[:, index, of_tile]
     return {
         "cycles": int(work.cycles[index]),
-        "ends": work.ends[index, of_tile].tolist(),
         "seen": seen.tobytes().hex(),
         "effectual": None if np.array_equal(seen, effectual) else effectual.tobytes().hex(),
         "rows": None if (rows == 1).all() else rows.tolist(),

@@ -23,7 +23,9 @@ function fitted(text, width, size = 12.5) {
 /** Break a name that is too wide at the hyphen nearest to its middle. */
 function twoLines(text, width, size = 11) {
   if (textWidth(text, size) <= width) return [text];
-  const breaks = [...text.matchAll(/[-_/. ]/g)].map((found) => found.index + 1).sort((a, b) => Math.abs(a - text.length / 2) - Math.abs(b - text.length / 2));
+  const breaks = [...text.matchAll(/[-_/. ]/g)]
+    .map((found) => found.index + 1)
+    .sort((a, b) => Math.abs(a - text.length / 2) - Math.abs(b - text.length / 2));
   const parts = breaks.length ? [text.slice(0, breaks[0]), text.slice(breaks[0])] : [text];
   return parts.map((part) => fitted(part, width, size));
 }
@@ -51,7 +53,12 @@ function hideTip() {
  * when their width changes.
  */
 function chart(parent, label, draw, walk = true) {
-  const walking = { tabindex: 0, role: "application", "aria-roledescription": "chart", "aria-label": `${label}; arrow keys read the values` };
+  const walking = {
+    tabindex: 0,
+    role: "application",
+    "aria-roledescription": "chart",
+    "aria-label": `${label}; arrow keys read the values`,
+  };
   const svg = s("svg", { class: "chart", ...(walk ? walking : { role: "img", "aria-label": label }) });
   const plot = h("div", { class: "plot" }, svg); // without padding: as wide as the drawing may be
   let marks = [];
@@ -89,17 +96,19 @@ function chart(parent, label, draw, walk = true) {
   svg.addEventListener("pointerdown", nearest);
   svg.addEventListener("pointerleave", () => highlight(-1));
   svg.addEventListener("blur", () => highlight(-1));
-  if (walk) svg.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    const to = { Home: 0, End: marks.length - 1 }[event.key] ?? (step && Math.min(marks.length - 1, Math.max(0, active + step)));
-    if (event.key === "Escape") highlight(-1);
-    if (to === undefined || !marks.length) return;
-    event.preventDefault();
-    const box = svg.getBoundingClientRect();
-    const y = box.top + marks[to].y;
-    if (y < 60 || y > innerHeight - 60) scrollBy(0, y - innerHeight / 2);
-    highlight(to);
-  });
+  if (walk)
+    svg.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      const to =
+        { Home: 0, End: marks.length - 1 }[event.key] ?? (step && Math.min(marks.length - 1, Math.max(0, active + step)));
+      if (event.key === "Escape") highlight(-1);
+      if (to === undefined || !marks.length) return;
+      event.preventDefault();
+      const box = svg.getBoundingClientRect();
+      const y = box.top + marks[to].y;
+      if (y < 60 || y > innerHeight - 60) scrollBy(0, y - innerHeight / 2);
+      highlight(to);
+    });
 
   function redraw() {
     width = Math.floor(plot.clientWidth);
@@ -123,16 +132,38 @@ function chart(parent, label, draw, walk = true) {
 
 /** A shape about a point, as the legends show it. */
 function point(shape, x, y, r, colour) {
-  const polygon = (...corners) => s("polygon", { points: corners.map(([dx, dy]) => `${x + dx * r},${y + dy * r}`).join(" "), fill: colour, class: "edge" });
+  const polygon = (...corners) =>
+    s("polygon", { points: corners.map(([dx, dy]) => `${x + dx * r},${y + dy * r}`).join(" "), fill: colour, class: "edge" });
   switch (shape) {
-    case "square": return s("rect", { x: x - r * 0.86, y: y - r * 0.86, width: 1.72 * r, height: 1.72 * r, fill: colour, class: "edge" });
-    case "diamond": return polygon([0, -1.25], [1.25, 0], [0, 1.25], [-1.25, 0]);
-    case "triangle-up": return polygon([0, -1.15], [1.15, 0.9], [-1.15, 0.9]);
-    case "triangle-down": return polygon([0, 1.15], [1.15, -0.9], [-1.15, -0.9]);
-    case "triangle-right": return polygon([1.15, 0], [-0.9, 1.15], [-0.9, -1.15]);
-    case "triangle-left": return polygon([-1.15, 0], [0.9, 1.15], [0.9, -1.15]);
-    case "cross": return polygon([-0.4, -1.1], [0.4, -1.1], [0.4, -0.4], [1.1, -0.4], [1.1, 0.4], [0.4, 0.4], [0.4, 1.1], [-0.4, 1.1], [-0.4, 0.4], [-1.1, 0.4], [-1.1, -0.4], [-0.4, -0.4]);
-    default: return s("circle", { cx: x, cy: y, r, fill: colour, class: "edge" });
+    case "square":
+      return s("rect", { x: x - r * 0.86, y: y - r * 0.86, width: 1.72 * r, height: 1.72 * r, fill: colour, class: "edge" });
+    case "diamond":
+      return polygon([0, -1.25], [1.25, 0], [0, 1.25], [-1.25, 0]);
+    case "triangle-up":
+      return polygon([0, -1.15], [1.15, 0.9], [-1.15, 0.9]);
+    case "triangle-down":
+      return polygon([0, 1.15], [1.15, -0.9], [-1.15, -0.9]);
+    case "triangle-right":
+      return polygon([1.15, 0], [-0.9, 1.15], [-0.9, -1.15]);
+    case "triangle-left":
+      return polygon([-1.15, 0], [0.9, 1.15], [0.9, -1.15]);
+    case "cross":
+      return polygon(
+        [-0.4, -1.1],
+        [0.4, -1.1],
+        [0.4, -0.4],
+        [1.1, -0.4],
+        [1.1, 0.4],
+        [0.4, 0.4],
+        [0.4, 1.1],
+        [-0.4, 1.1],
+        [-0.4, 0.4],
+        [-1.1, 0.4],
+        [-1.1, -0.4],
+        [-0.4, -0.4],
+      );
+    default:
+      return s("circle", { cx: x, cy: y, r, fill: colour, class: "edge" });
   }
 }
 
@@ -169,7 +200,8 @@ function rowChart(width, rows, axis) {
   for (const value of values.filter((v) => v <= high * (1 + 1e-9))) {
     grid.append(s("line", { class: "grid", x1: x(value), x2: x(value), y1: 34, y2: y }));
     const anchor = value === low ? "start" : x(value) > width - 24 ? "end" : "middle";
-    for (const at of y > 500 ? [29, y + 14] : [29]) grid.append(s("text", { class: "muted", x: x(value), y: at, "text-anchor": anchor }, axis.format(value)));
+    for (const at of y > 500 ? [29, y + 14] : [29])
+      grid.append(s("text", { class: "muted", x: x(value), y: at, "text-anchor": anchor }, axis.format(value)));
   }
   if (axis.rule !== undefined) grid.append(s("line", { class: "axis", x1: x(axis.rule), x2: x(axis.rule), y1: 34, y2: y }));
   return { nodes, marks, height: y + (y > 500 ? 20 : 4) };
@@ -196,7 +228,9 @@ function pointRow(label, points) {
     draw(x, y, height) {
       const placed = stacked(points, x);
       const depth = 1 + greatest(placed.map((p) => p.level));
-      const nodes = [s("line", { class: "grid", x1: x(0), x2: greatest(placed.map((p) => p.at)), y1: y + height / 2, y2: y + height / 2 })];
+      const nodes = [
+        s("line", { class: "grid", x1: x(0), x2: greatest(placed.map((p) => p.at)), y1: y + height / 2, y2: y + height / 2 }),
+      ];
       const marks = [];
       for (const p of placed) {
         const at = y + height / 2 + (p.level - (depth - 1) / 2) * 12;

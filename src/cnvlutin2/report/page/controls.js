@@ -2,19 +2,32 @@
 
 function swatch(item) {
   const svg = s("svg", { width: 16, height: 16, "aria-hidden": "true" });
-  svg.append(item.shape ? point(item.shape, 8, 8, 5, item.colour) : s("rect", { x: 2, y: 2, width: 12, height: 12, rx: 2, fill: item.colour, class: "edge" }));
+  svg.append(
+    item.shape
+      ? point(item.shape, 8, 8, 5, item.colour)
+      : s("rect", { x: 2, y: 2, width: 12, height: 12, rx: 2, fill: item.colour, class: "edge" }),
+  );
   return svg;
 }
 
 /** What the colours mean. */
 function legend(items) {
-  return h("ul", { class: "legend" }, items.map((item) => h("li", { class: "item", title: item.meaning || null }, swatch(item), item.label)));
+  return h(
+    "ul",
+    { class: "legend" },
+    items.map((item) => h("li", { class: "item", title: item.meaning || null }, swatch(item), item.label)),
+  );
 }
 
 /** The organisations, each a button that hides it everywhere. */
 function archLegend() {
   const buttons = data.archs.map((arch, i) =>
-    h("button", { class: "item", type: "button", title: arch.description || null, on: { click: () => toggle(i) } }, swatch(arch), arch.name),
+    h(
+      "button",
+      { class: "item", type: "button", title: arch.description || null, on: { click: () => toggle(i) } },
+      swatch(arch),
+      arch.name,
+    ),
   );
   function toggle(i) {
     if (state.hidden.has(i)) state.hidden.delete(i);
@@ -40,16 +53,33 @@ function choice(label, options, value, onchange) {
     select.value = list.some(([v]) => String(v) === String(keep)) ? keep : list.length ? list[0][0] : "";
   }
   update(value);
-  return { element, select, update, get value() { return select.value; }, set value(v) { select.value = v; } };
+  return {
+    element,
+    select,
+    update,
+    get value() {
+      return select.value;
+    },
+    set value(v) {
+      select.value = v;
+    },
+  };
 }
 
 const archOptions = () => data.archs.map((arch, i) => [i, arch.name]);
 
 /** A choice among some layers of the network; at first the one that skipping helps most. */
 function layerChoice(onchange, keep, weight = () => 1) {
-  const options = () => network().layers.map((layer, i) => [i, layer.name]).filter(([i]) => keep(network().layers[i]));
-  const speedup = (i) => weight(network().layers[i]) * greatest(network().runs.map((runs) => runs[i].dense_cycles / runs[i].cycles));
-  const best = () => options().map(([i]) => i).reduce((a, b) => (a === null || speedup(a) < speedup(b) ? b : a), null);
+  const options = () =>
+    network()
+      .layers.map((layer, i) => [i, layer.name])
+      .filter(([i]) => keep(network().layers[i]));
+  const speedup = (i) =>
+    weight(network().layers[i]) * greatest(network().runs.map((runs) => runs[i].dense_cycles / runs[i].cycles));
+  const best = () =>
+    options()
+      .map(([i]) => i)
+      .reduce((a, b) => (a === null || speedup(a) < speedup(b) ? b : a), null);
   let shown = state.network;
   const made = choice("Layer", options, best(), onchange);
   state.listeners.push(() => {

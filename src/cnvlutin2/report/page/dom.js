@@ -32,7 +32,13 @@ const s = (tag, attributes, ...children) =>
 
 /** Make a part of a view: a heading, an explanation, what follows. */
 function card(title, explanation, ...children) {
-  return h("section", { class: "card" }, h("h2", {}, title), explanation ? h("p", { class: "note" }, explanation) : null, ...children);
+  return h(
+    "section",
+    { class: "card" },
+    h("h2", {}, title),
+    explanation ? h("p", { class: "note" }, explanation) : null,
+    ...children,
+  );
 }
 
 const missing = (text) => h("p", { class: "missing" }, text);

@@ -17,7 +17,15 @@ function energyView(panel) {
     return;
   }
   const dram = data.components.findIndex((component) => component.key === "dram");
-  const count = choice("Count", [["all", "all energy"], ["chip", "on chip, without DRAM"]], "all", changed);
+  const count = choice(
+    "Count",
+    [
+      ["all", "all energy"],
+      ["chip", "on chip, without DRAM"],
+    ],
+    "all",
+    changed,
+  );
   const counted = (energies) => energies.map((pj, c) => (count.value === "chip" && c === dram ? 0 : pj / images()));
   const all = card(
     "Energy of an image by component",
@@ -27,35 +35,59 @@ function energyView(panel) {
   );
   panel.append(all);
   chart(all, "Energy of the network by organisation and component", (width) => {
-    const rows = shownArchs().filter((i) => network().costs[i]).map((i) => ({ label: data.archs[i].name, parts: counted(network().costs[i].energy_pj) }));
+    const rows = shownArchs()
+      .filter((i) => network().costs[i])
+      .map((i) => ({ label: data.archs[i].name, parts: counted(network().costs[i].energy_pj) }));
     // The dense machine has a bar of its own unless it is among the organisations.
     const plain = data.archs.every((arch) => arch.skips) ? shownArchs().filter((i) => network().costs[i]) : [];
     const sizes = new Map(plain.map((i) => [sum(network().costs[i].baseline_pj), i]));
     const [known] = shownArchs().filter((i) => network().costs[i]);
-    for (const i of sizes.values()) rows.unshift({ label: sizes.size > 1 ? `dense, as ${data.archs[i].name}` : BASELINE, parts: counted(network().costs[i].baseline_pj) });
+    for (const i of sizes.values())
+      rows.unshift({
+        label: sizes.size > 1 ? `dense, as ${data.archs[i].name}` : BASELINE,
+        parts: counted(network().costs[i].baseline_pj),
+      });
     return energyRows(width, rows, known === undefined ? 0 : sum(counted(network().costs[known].baseline_pj)));
   });
-  panel.append(card("Against the dense baseline", "Gains: the baseline's figure divided by the organisation's, above 1x where it is better.", gains()));
+  panel.append(
+    card(
+      "Against the dense baseline",
+      "Gains: the baseline's figure divided by the organisation's, above 1x where it is better.",
+      gains(),
+    ),
+  );
   const arch = choice("Organisation", archOptions(), data.archs.length - 1, changed);
   const part = card("By layer", "", h("div", { class: "controls" }, arch.element));
   panel.append(part);
   chart(part, "Energy of every layer by component", (width) =>
-    energyRows(width, network().layers.map((layer, l) => {
-      const { cost } = network().runs[Number(arch.value)][l];
-      return { label: layer.name, parts: cost ? counted(cost.energy_pj) : [] };
-    })),
+    energyRows(
+      width,
+      network().layers.map((layer, l) => {
+        const { cost } = network().runs[Number(arch.value)][l];
+        return { label: layer.name, parts: cost ? counted(cost.energy_pj) : [] };
+      }),
+    ),
   );
 }
 
 /** Stacked bars of energies; with a `basis`, each says what part of it it is. */
 function energyRows(width, found, basis) {
-  const high = greatest(found.map((row) => sum(row.parts)), 1e-12);
+  const high = greatest(
+    found.map((row) => sum(row.parts)),
+    1e-12,
+  );
   const rows = found.map((row) => ({
     label: row.label,
     height: 18,
     draw(x, y, height) {
       const total = sum(row.parts);
-      const nodes = [s("text", { x: x(total) + 6, y: y + height / 2 + 4 }, basis ? `${joules(total)} · ${percent(total / basis, 0)}` : joules(total))];
+      const nodes = [
+        s(
+          "text",
+          { x: x(total) + 6, y: y + height / 2 + 4 },
+          basis ? `${joules(total)} · ${percent(total / basis, 0)}` : joules(total),
+        ),
+      ];
       const marks = [];
       let from = 0;
       row.parts.forEach((pj, c) => {
@@ -63,21 +95,66 @@ function energyRows(width, found, basis) {
         const [a, b] = [x(from), x(from + pj)];
         from += pj;
         nodes.push(s("rect", { class: "gap", x: a, y, width: Math.max(0.5, b - a), height, fill: data.components[c].colour }));
-        marks.push({ x: a, y, w: b - a, h: height, lines: [row.label, `${data.components[c].label}: ${joules(pj)}, ${percent(pj / total)}`, data.components[c].meaning].filter(Boolean) });
+        marks.push({
+          x: a,
+          y,
+          w: b - a,
+          h: height,
+          lines: [
+            row.label,
+            `${data.components[c].label}: ${joules(pj)}, ${percent(pj / total)}`,
+            data.components[c].meaning,
+          ].filter(Boolean),
+        });
       });
       return { nodes, marks };
     },
   }));
-  return rowChart(width, rows, { high, label: "energy of an image", format: (pj) => (pj ? joules(pj) : "0"), room: basis ? 124 : 76 });
+  return rowChart(width, rows, {
+    high,
+    label: "energy of an image",
+    format: (pj) => (pj ? joules(pj) : "0"),
+    room: basis ? 124 : 76,
+  });
 }
 
 function gains() {
   const body = h("tbody", {});
   function update() {
-    body.replaceChildren(...shownArchs().filter((i) => network().costs[i]).map((i) => h("tr", {}, h("th", { class: "text", scope: "row" }, data.archs[i].name), RELATIVE.map(([key, , show]) => h("td", {}, show(network().costs[i].relative[key]))), h("td", {}, `${network().costs[i].area_mm2.toFixed(1)} mm²`))));
+    body.replaceChildren(
+      ...shownArchs()
+        .filter((i) => network().costs[i])
+        .map((i) =>
+          h(
+            "tr",
+            {},
+            h("th", { class: "text", scope: "row" }, data.archs[i].name),
+            RELATIVE.map(([key, , show]) => h("td", {}, show(network().costs[i].relative[key]))),
+            h("td", {}, `${network().costs[i].area_mm2.toFixed(1)} mm²`),
+          ),
+        ),
+    );
   }
   state.listeners.push(update);
   update();
   const heads = [...RELATIVE.map(([, name]) => name), "area"];
-  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Gains over the dense baseline" }, h("table", { class: "wrapped" }, h("thead", {}, h("tr", {}, h("th", { class: "text", scope: "col" }, "organisation"), heads.map((name) => h("th", { scope: "col" }, name)))), body));
+  return h(
+    "div",
+    { class: "scroll", tabindex: 0, role: "region", "aria-label": "Gains over the dense baseline" },
+    h(
+      "table",
+      { class: "wrapped" },
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          h("th", { class: "text", scope: "col" }, "organisation"),
+          heads.map((name) => h("th", { scope: "col" }, name)),
+        ),
+      ),
+      body,
+    ),
+  );
 }

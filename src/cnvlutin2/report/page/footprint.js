@@ -6,12 +6,20 @@ function footprintView(panel) {
     return;
   }
   const places = () => network().footprints;
-  const store = choice("Memory of", () => places().map((entry, i) => [i, entry.archs.map((a) => data.archs[a].name).join(", ")]), 0, changed);
+  const store = choice(
+    "Memory of",
+    () => places().map((entry, i) => [i, entry.archs.map((a) => data.archs[a].name).join(", ")]),
+    0,
+    changed,
+  );
   state.listeners.unshift(() => store.update());
   const bits = () => places()[Number(store.value)].bits;
   const shapes = ["square", "circle", "triangle-up", "triangle-down", "diamond", "cross", "triangle-right", "triangle-left"];
   const formats = data.formats.map((format, i) => ({ ...format, shape: shapes[i % shapes.length] }));
-  const dense = Math.max(0, data.formats.findIndex((format) => format.key === "dense"));
+  const dense = Math.max(
+    0,
+    data.formats.findIndex((format) => format.key === "dense"),
+  );
 
   const all = card(
     "Activation memory by format",
@@ -44,7 +52,10 @@ function footprintView(panel) {
   panel.append(part);
   chart(part, "Footprint of every layer by format", (width) => {
     const ratio = (l, f) => bits()[l][f] / bits()[l][dense];
-    const high = greatest(network().layers.flatMap((_, l) => formats.map((_f, f) => ratio(l, f))), 1);
+    const high = greatest(
+      network().layers.flatMap((_, l) => formats.map((_f, f) => ratio(l, f))),
+      1,
+    );
     const rows = network().layers.map((layer, l) => {
       const points = formats.map((format, f) => ({
         ...format,

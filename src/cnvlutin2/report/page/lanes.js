@@ -38,10 +38,19 @@ function lanesView(panel) {
     arch.update(chosen);
     drawn.redraw();
   };
-  const layer = layerChoice(redraw, (each) => each.trace, (each) => Math.min(8, each.trace.windows.length)); // a map of few windows says little
+  const layer = layerChoice(
+    redraw,
+    (each) => each.trace,
+    (each) => Math.min(8, each.trace.windows.length),
+  ); // a map of few windows says little
   const current = () => network().layers[Number(layer.value)];
   const ways = () => (current() && current().trace ? tracedArchs(current(), Number(layer.value)) : []);
-  const arch = choice("Organisation", () => ways().map(([i, name]) => [i, name]), data.archs.length - 1, () => drawn.redraw());
+  const arch = choice(
+    "Organisation",
+    () => ways().map(([i, name]) => [i, name]),
+    data.archs.length - 1,
+    () => drawn.redraw(),
+  );
   state.listeners.push(() => arch.update());
   part.append(h("div", { class: "controls" }, layer.element, arch.element), facts, scale);
   const drawn = chart(part, "Lane loads of the chosen layer", (width) => {
@@ -62,27 +71,51 @@ function loadMap(width, layer, way) {
   const row = Math.max(6, Math.min(20, 320 / way.lanes));
   const [nodes, marks] = [[], []];
   const shade = (x, y, w, height, part, lines) => {
-    nodes.push(s("rect", { x, y, width: Math.max(0.6, w - (column > 6 ? 1 : 0)), height: height - (row > 8 ? 1 : 0), fill: ramp(part) }));
+    nodes.push(
+      s("rect", { x, y, width: Math.max(0.6, w - (column > 6 ? 1 : 0)), height: height - (row > 8 ? 1 : 0), fill: ramp(part) }),
+    );
     marks.push({ x, y, w, h: height, lines });
   };
-  nodes.push(s("text", { class: "muted", x: left, y: 14 }, fitted("windows, in the order in which they are computed", width - left)));
+  nodes.push(
+    s("text", { class: "muted", x: left, y: 14 }, fitted("windows, in the order in which they are computed", width - left)),
+  );
   way.loads.forEach((loads, w) => {
     const name = `window ${windowName(layer, layer.trace.windows[w])}`;
     for (let lane = 0; lane < way.lanes; lane += 1) {
       if (lane >= loads.length) continue;
       const waits = way.cycles[w] - loads[lane];
-      shade(left + w * column, top + lane * row, column, row, loads[lane] / high, [name, `lane ${lane}: ${plural(loads[lane], "cycle")} of ${way.cycles[w]}`, `waits ${plural(waits, "cycle")}`]);
+      shade(left + w * column, top + lane * row, column, row, loads[lane] / high, [
+        name,
+        `lane ${lane}: ${plural(loads[lane], "cycle")} of ${way.cycles[w]}`,
+        `waits ${plural(waits, "cycle")}`,
+      ]);
     }
   });
   const every = Math.ceil(14 / row);
   for (let lane = 0; lane < way.lanes; lane += every) {
-    nodes.push(s("text", { class: "muted", x: left - 6, y: top + lane * row + row / 2 + 4, "text-anchor": "end" }, `lane ${lane}`));
+    nodes.push(
+      s("text", { class: "muted", x: left - 6, y: top + lane * row + row / 2 + 4, "text-anchor": "end" }, `lane ${lane}`),
+    );
   }
   const below = top + way.lanes * row + 12;
   way.cycles.forEach((cycles, w) => {
     const height = (cycles / high) * 54;
-    nodes.push(s("rect", { x: left + w * column, y: below + 54 - height, width: Math.max(0.6, column - (column > 6 ? 1 : 0)), height, fill: "#7f868d" }));
-    marks.push({ x: left + w * column, y: below, w: column, h: 54, lines: [`window ${windowName(layer, layer.trace.windows[w])}`, plural(cycles, "cycle")] });
+    nodes.push(
+      s("rect", {
+        x: left + w * column,
+        y: below + 54 - height,
+        width: Math.max(0.6, column - (column > 6 ? 1 : 0)),
+        height,
+        fill: "#7f868d",
+      }),
+    );
+    marks.push({
+      x: left + w * column,
+      y: below,
+      w: column,
+      h: 54,
+      lines: [`window ${windowName(layer, layer.trace.windows[w])}`, plural(cycles, "cycle")],
+    });
   });
   nodes.push(s("text", { class: "muted", x: left - 6, y: below + 10, "text-anchor": "end" }, String(high)));
   nodes.push(s("text", { class: "muted", x: left - 6, y: below + 56, "text-anchor": "end" }, "cycles"));

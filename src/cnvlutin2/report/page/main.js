@@ -20,7 +20,13 @@ function head() {
     const n = network();
     title.textContent = n.name;
     const macs = sum(n.layers.map((layer) => layer.macs));
-    const said = [plural(n.layers.length, "layer"), plural(data.archs.length, "organisation"), plural(n.images.length, "image"), `${si(macs)} multiply-accumulates an image`, `${percent(sum(n.runs[0].map((run) => run.effectual_macs)) / n.images.length / macs)} of them effectual`];
+    const said = [
+      plural(n.layers.length, "layer"),
+      plural(data.archs.length, "organisation"),
+      plural(n.images.length, "image"),
+      `${si(macs)} multiply-accumulates an image`,
+      `${percent(sum(n.runs[0].map((run) => run.effectual_macs)) / n.images.length / macs)} of them effectual`,
+    ];
     const a = n.accuracy;
     if (a && a.correct !== null) said.push(`${a.correct} of ${a.images} classified correctly`);
     else if (a) said.push(`top-1 class kept on ${a.agree} of ${a.images}`);
@@ -31,10 +37,15 @@ function head() {
   const element = document.getElementById("head");
   element.append(h("p", { class: "eyebrow" }, "Cnvlutin2 report"), title, facts);
   if (data.networks.length > 1) {
-    const select = choice("Network", data.networks.map((n, i) => [i, n.name]), 0, (value) => {
-      state.network = Number(value);
-      changed();
-    });
+    const select = choice(
+      "Network",
+      data.networks.map((n, i) => [i, n.name]),
+      0,
+      (value) => {
+        state.network = Number(value);
+        changed();
+      },
+    );
     element.append(h("div", { class: "controls" }, select.element));
   }
 }
@@ -43,8 +54,18 @@ function views() {
   const list = document.getElementById("tabs");
   const panels = document.getElementById("panels");
   const made = VIEWS.map(([id, name, build]) => {
-    const tab = h("button", { type: "button", role: "tab", id: `tab-${id}`, "aria-controls": `view-${id}`, on: { click: () => select(id) } }, name);
-    const panel = h("section", { role: "tabpanel", id: `view-${id}`, "aria-labelledby": `tab-${id}`, tabindex: -1, hidden: true });
+    const tab = h(
+      "button",
+      { type: "button", role: "tab", id: `tab-${id}`, "aria-controls": `view-${id}`, on: { click: () => select(id) } },
+      name,
+    );
+    const panel = h("section", {
+      role: "tabpanel",
+      id: `view-${id}`,
+      "aria-labelledby": `tab-${id}`,
+      tabindex: -1,
+      hidden: true,
+    });
     list.append(tab);
     panels.append(panel);
     return { id, tab, panel, build, built: false };

@@ -18,7 +18,10 @@ function si(x) {
 }
 
 /** The same without figures that say nothing: 10 k. */
-const short = (x) => si(x).replace(/(\.\d*?)0+(?= |$)/, "$1").replace(/\.(?= |$)/, "");
+const short = (x) =>
+  si(x)
+    .replace(/(\.\d*?)0+(?= |$)/, "$1")
+    .replace(/\.(?= |$)/, "");
 
 /** Bits as bytes. */
 function bytes(bits) {

@@ -10,7 +10,9 @@ function cellLegend() {
     svg.append(...draw);
     return h("li", { class: "item" }, svg, label);
   };
-  return h("ul", { class: "legend" },
+  return h(
+    "ul",
+    { class: "legend" },
     item("multiplied now", cell(1, 1, 12, { effectual: true, when: "now", part: 1 })),
     item("to come", cell(1, 1, 12, { effectual: true, when: "later" })),
     item("done", cell(1, 1, 12, { effectual: true, when: "done" })),
@@ -25,13 +27,19 @@ function cell(x, y, size, value) {
   const colour = value.effectual ? KIND_COLOURS.effectual : KIND_COLOURS.ineffectual_activation;
   const box = (attributes) => s("rect", { x: x + 0.5, y: y + 0.5, width: size - 1, height: size - 1, rx: 1.5, ...attributes });
   switch (value.when) {
-    case "now": return [box({ fill: colour, "fill-opacity": 0.35 + 0.65 * value.part, class: "rule" })];
-    case "later": return [box({ fill: colour, "fill-opacity": 0.16, stroke: colour, "stroke-width": 1.4 })];
-    case "done": return [box({ fill: colour, "fill-opacity": 0.6 })];
+    case "now":
+      return [box({ fill: colour, "fill-opacity": 0.35 + 0.65 * value.part, class: "rule" })];
+    case "later":
+      return [box({ fill: colour, "fill-opacity": 0.16, stroke: colour, "stroke-width": 1.4 })];
+    case "done":
+      return [box({ fill: colour, "fill-opacity": 0.6 })];
     default: {
       const middle = y + size / 2;
       const colourOf = value.effectual ? { stroke: SKIPPED, "stroke-width": 1.6 } : { class: "faint" };
-      return [box({ fill: "none", ...colourOf }), s("line", { x1: x + size * 0.3, x2: x + size * 0.7, y1: middle, y2: middle, ...colourOf })];
+      return [
+        box({ fill: "none", ...colourOf }),
+        s("line", { x1: x + size * 0.3, x2: x + size * 0.7, y1: middle, y2: middle, ...colourOf }),
+      ];
     }
   }
 }
@@ -63,7 +71,10 @@ function stretches(machine, lane) {
 /** Draw the lanes in a cycle. `span` is the cycles that the time axis holds. */
 function drawLanes(width, machine, cycle, span, selected) {
   const wide = width >= 430;
-  const longest = greatest(machine.lanes.flatMap((lane) => lane.runs.map((run) => run.length)), 1);
+  const longest = greatest(
+    machine.lanes.flatMap((lane) => lane.runs.map((run) => run.length)),
+    1,
+  );
   const size = Math.max(3, Math.min(wide ? 11 : 14, ((wide ? width * 0.4 : width - 40) - 4) / longest));
   const left = 30;
   const timeline = wide ? width - left - Math.max(128, longest * size) - 18 : width - left - 4;
@@ -78,25 +89,59 @@ function drawLanes(width, machine, cycle, span, selected) {
     if (l === selected) nodes.push(s("rect", { class: "band", x: 0, y: y - 1.5, width, height: height - 0.5, rx: 3 }));
     nodes.push(s("text", { class: "muted", x: left - 7, y: y + 10, "text-anchor": "end" }, String(l)));
     for (const part of machine.stretches[l]) {
-      const bar = { x: x(part.from), y, width: Math.max(0.5, x(part.to) - x(part.from) - (part.run === undefined ? 0 : 0.6)), height: 11 };
-      nodes.push(s("rect", { ...bar, fill: KIND_COLOURS[part.kind], "fill-opacity": part.kind === "lane_sync" ? 0.5 : part.kind === "unused_lanes" ? 0.3 : 1 }));
+      const bar = {
+        x: x(part.from),
+        y,
+        width: Math.max(0.5, x(part.to) - x(part.from) - (part.run === undefined ? 0 : 0.6)),
+        height: 11,
+      };
+      nodes.push(
+        s("rect", {
+          ...bar,
+          fill: KIND_COLOURS[part.kind],
+          "fill-opacity": part.kind === "lane_sync" ? 0.5 : part.kind === "unused_lanes" ? 0.3 : 1,
+        }),
+      );
     }
     const [cx, cy] = wide ? [left + timeline + 14, y + (height - 4 - size) / 2] : [left, y + 15];
-    if (state.run === undefined) nodes.push(s("text", { class: "muted", x: cx, y: cy + size - 1 }, fitted(state.kind === "done" ? "window done" : state.why, width - cx)));
+    if (state.run === undefined)
+      nodes.push(
+        s(
+          "text",
+          { class: "muted", x: cx, y: cy + size - 1 },
+          fitted(state.kind === "done" ? "window done" : state.why, width - cx),
+        ),
+      );
     else {
       const run = lane.runs[state.run];
       cellsOf(run, state.streams, state.now).forEach((value, v) => nodes.push(...cell(cx + v * size, cy, size - 1, value)));
     }
-    marks.push({ x: 0, y: y - 1, w: width, h: height - 1, lines: [`lane ${l}, cycle ${Math.min(cycle, machine.cycles)}`, describe(machine, l, state)] });
+    marks.push({
+      x: 0,
+      y: y - 1,
+      w: width,
+      h: height - 1,
+      lines: [`lane ${l}, cycle ${Math.min(cycle, machine.cycles)}`, describe(machine, l, state)],
+    });
   });
   const bottom = 20 + machine.lanes.length * height;
   const now = x(Math.min(cycle, machine.cycles));
   // Where the cells stand below the cycles, what marks the time leaves them alone.
   const spans = wide ? [[15, bottom]] : machine.lanes.map((_, l) => [18 + l * height, 33 + l * height]);
   for (const [y1, y2] of spans) {
-    if (cycle < machine.cycles) nodes.push(s("rect", { class: "veil", x: now, y: y1 + 2, width: x(machine.cycles) - now + 1, height: y2 - y1 - 2 }));
+    if (cycle < machine.cycles)
+      nodes.push(s("rect", { class: "veil", x: now, y: y1 + 2, width: x(machine.cycles) - now + 1, height: y2 - y1 - 2 }));
     nodes.push(s("line", { class: "rule", x1: now, x2: now, y1, y2, "stroke-dasharray": "2 2" }));
-    nodes.push(s("line", { x1: x(machine.barrier), x2: x(machine.barrier), y1: y1 - 2, y2, stroke: KIND_COLOURS.lane_sync, "stroke-width": 2.5 }));
+    nodes.push(
+      s("line", {
+        x1: x(machine.barrier),
+        x2: x(machine.barrier),
+        y1: y1 - 2,
+        y2,
+        stroke: KIND_COLOURS.lane_sync,
+        "stroke-width": 2.5,
+      }),
+    );
   }
   const label = `barrier at ${machine.barrier}`;
   const room = x(machine.barrier) - left - 52;
@@ -114,7 +159,10 @@ function describe(machine, l, state) {
   const where = `run ${state.run + 1} of ${lane.runs.length}, cycle ${state.at + 1} of ${state.cost}`;
   if (!state.now.size) return `${where}: ${state.why || "its filters are in other runs"}`;
   const offsets = [...state.now.keys()].sort((a, b) => a - b);
-  const what = machine.filters > 1 ? `${plural(sum([...state.now.values()]), "filter")} at ${offsets.length === 1 ? "offset" : "offsets"} ${offsets.join(", ")}` : `offset ${offsets[0]}`;
+  const what =
+    machine.filters > 1
+      ? `${plural(sum([...state.now.values()]), "filter")} at ${offsets.length === 1 ? "offset" : "offsets"} ${offsets.join(", ")}`
+      : `offset ${offsets[0]}`;
   const taken = new Set(run.streams.flat());
   return `${where}: ${what}${run.stride === 1 ? `; ${run.length - taken.size} of ${run.length} values skipped` : ""}`;
 }

@@ -12,15 +12,25 @@ function rooflineView(panel) {
   }
   const arch = choice("Organisation", archOptions(), data.archs.length - 1, changed);
   const facts = h("p", { class: "note" });
-  part.append(h("div", { class: "controls" }, arch.element), legend([{ label: "bound by compute", colour: "#0072b2", shape: "circle" }, { label: "waits for DRAM", colour: "#d55e00", shape: "diamond" }]), facts);
+  part.append(
+    h("div", { class: "controls" }, arch.element),
+    legend([
+      { label: "bound by compute", colour: "#0072b2", shape: "circle" },
+      { label: "waits for DRAM", colour: "#d55e00", shape: "diamond" },
+    ]),
+    facts,
+  );
   chart(part, "Multiply-accumulates a cycle against those for a byte of DRAM traffic", (width) => {
     const i = Number(arch.value);
-    const points = network().layers.map((layer, l) => roofPoint(data.archs[i], layer, network().runs[i][l])).filter(Boolean);
+    const points = network()
+      .layers.map((layer, l) => roofPoint(data.archs[i], layer, network().runs[i][l]))
+      .filter(Boolean);
     const rate = data.archs[i].dram_bits_per_cycle;
     const waiting = points.filter((p) => p.waits).length;
-    facts.textContent = rate === null
-      ? "DRAM is taken as unlimited here (parameter dram), so no layer waits for it; each says the bandwidth that it would take."
-      : `${plural(waiting, "layer")} of ${points.length} wait for DRAM at ${(rate / 8 * data.archs[i].clock_ghz).toPrecision(3)} GB/s.`;
+    facts.textContent =
+      rate === null
+        ? "DRAM is taken as unlimited here (parameter dram), so no layer waits for it; each says the bandwidth that it would take."
+        : `${plural(waiting, "layer")} of ${points.length} wait for DRAM at ${((rate / 8) * data.archs[i].clock_ghz).toPrecision(3)} GB/s.`;
     return roofline(width, points, data.archs[i].multipliers, rate === null ? null : rate / 8);
   });
 }
@@ -49,7 +59,7 @@ function decades(values) {
 }
 
 function roofline(width, points, peak, rate) {
-    const known = points.filter((p) => p.x !== null);
+  const known = points.filter((p) => p.x !== null);
   const aside = known.length < points.length ? 64 : 0; // a column for layers that move nothing
   const [left, right, top, bottom] = [56, width - 14 - aside, 26, Math.min(440, 180 + width * 0.3)];
   const across = decades([...known.map((p) => p.x), ...(rate === null ? [] : [peak / rate]), ...(known.length ? [] : [1, 10])]);
@@ -60,17 +70,35 @@ function roofline(width, points, peak, rate) {
   for (const power of across) {
     const at = x(10 ** power);
     nodes.push(s("line", { class: "grid", x1: at, x2: at, y1: top, y2: bottom }));
-    nodes.push(s("text", { class: "muted", x: at, y: bottom + 16, "text-anchor": at > right - 20 && !aside ? "end" : "middle" }, power < 0 ? String(10 ** power) : short(10 ** power)));
+    nodes.push(
+      s(
+        "text",
+        { class: "muted", x: at, y: bottom + 16, "text-anchor": at > right - 20 && !aside ? "end" : "middle" },
+        power < 0 ? String(10 ** power) : short(10 ** power),
+      ),
+    );
   }
   for (const power of up) {
     nodes.push(s("line", { class: "grid", x1: left, x2: right, y1: y(10 ** power), y2: y(10 ** power) }));
-    nodes.push(s("text", { class: "muted", x: left - 6, y: y(10 ** power) + 4, "text-anchor": "end" }, power < 0 ? String(10 ** power) : short(10 ** power)));
+    nodes.push(
+      s(
+        "text",
+        { class: "muted", x: left - 6, y: y(10 ** power) + 4, "text-anchor": "end" },
+        power < 0 ? String(10 ** power) : short(10 ** power),
+      ),
+    );
   }
   nodes.push(s("text", { class: "muted", x: 0, y: 12 }, "multiply-accumulates a cycle"));
-  nodes.push(s("text", { class: "muted", x: right, y: bottom + 34, "text-anchor": "end" }, "multiply-accumulates a byte of DRAM traffic"));
+  nodes.push(
+    s(
+      "text",
+      { class: "muted", x: width - 14, y: bottom + 34, "text-anchor": "end" },
+      fitted("multiply-accumulates a byte of DRAM traffic", width - 14),
+    ),
+  );
   const knee = rate === null ? 10 ** across[0] : Math.max(peak / rate, 10 ** across[0]);
   nodes.push(s("line", { class: "rule", x1: x(knee), x2: right, y1: y(peak), y2: y(peak) }));
-  nodes.push(s("text", { x: right, y: y(peak) - 6, "text-anchor": "end" }, fitted(`${whole(peak)} multipliers`, right - x(knee))));
+  nodes.push(s("text", { x: right, y: y(peak) - 6, "text-anchor": "end" }, fitted(`${whole(peak)} multipliers`, right - left)));
   if (rate !== null) {
     const start = Math.max(10 ** across[0], 10 ** up[0] / rate);
     nodes.push(s("line", { class: "rule", x1: x(start), x2: x(knee), y1: y(start * rate), y2: y(peak) }));

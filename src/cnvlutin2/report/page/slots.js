@@ -16,7 +16,11 @@ function slotsView(panel) {
   );
   panel.append(all);
   chart(all, "Multiplier slots of the network by organisation", (width) =>
-    slotRows(width, scale.value, shownArchs().map((i) => slotRow(data.archs[i].name, i, network().runs[i]))),
+    slotRows(
+      width,
+      scale.value,
+      shownArchs().map((i) => slotRow(data.archs[i].name, i, network().runs[i])),
+    ),
   );
 
   const arch = choice("Organisation", archOptions(), data.archs.length - 1, changed);
@@ -24,7 +28,11 @@ function slotsView(panel) {
   panel.append(part);
   chart(part, "Multiplier slots of every layer", (width) => {
     const i = Number(arch.value);
-    return slotRows(width, scale.value, network().layers.map((layer, l) => slotRow(layer.name, i, [network().runs[i][l]])));
+    return slotRows(
+      width,
+      scale.value,
+      network().layers.map((layer, l) => slotRow(layer.name, i, [network().runs[i][l]])),
+    );
   });
 }
 
@@ -54,12 +62,27 @@ function slotRows(width, scale, found) {
         const [a, b] = [x(from * length(row)), x((from + part) * length(row))];
         from += part;
         nodes.push(s("rect", { class: "gap", x: a, y, width: Math.max(0.5, b - a), height, fill: data.slots[k].colour }));
-        const lines = [row.label, `${data.slots[k].label}: ${percent(part)} of the slots`, `worth ${whole(part * row.cycles)} of ${whole(row.cycles)} cycles an image`, `(${whole(row.dense)} dense)`];
+        const lines = [
+          row.label,
+          `${data.slots[k].label}: ${percent(part)} of the slots`,
+          `worth ${whole(part * row.cycles)} of ${whole(row.cycles)} cycles an image`,
+          `(${whole(row.dense)} dense)`,
+        ];
         marks.push({ x: a, y, w: b - a, h: height, lines });
       });
       return { nodes, marks };
     },
   }));
-  const label = { share: "share of the multiplier slots", cycles: "cycles an image", dense: "cycles, as a share of the dense baseline's" }[scale];
-  return rowChart(width, rows, { high, exact: scale === "share", label, format: scale === "cycles" ? short : (v) => percent(v, 0), rule: scale === "dense" ? 1 : undefined });
+  const label = {
+    share: "share of the multiplier slots",
+    cycles: "cycles an image",
+    dense: "cycles, as a share of the dense baseline's",
+  }[scale];
+  return rowChart(width, rows, {
+    high,
+    exact: scale === "share",
+    label,
+    format: scale === "cycles" ? short : (v) => percent(v, 0),
+    rule: scale === "dense" ? 1 : undefined,
+  });
 }

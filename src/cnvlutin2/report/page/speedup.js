@@ -15,9 +15,12 @@ function speedupView(panel) {
         label: arch.name,
         height: 20,
         draw(x, y, height) {
-          const nodes = [s("rect", { x: x(0), y, width: x(total.speedup) - x(0), height, fill: arch.colour, class: "edge", rx: 2 })];
+          const nodes = [
+            s("rect", { x: x(0), y, width: x(total.speedup) - x(0), height, fill: arch.colour, class: "edge", rx: 2 }),
+          ];
           const [a, b] = total.range.map(x);
-          if (b - a > 2) nodes.push(s("path", { class: "rule", fill: "none", d: `M${a} ${y + 6}v8M${a} ${y + 10}H${b}M${b} ${y + 6}v8` }));
+          if (b - a > 2)
+            nodes.push(s("path", { class: "rule", fill: "none", d: `M${a} ${y + 6}v8M${a} ${y + 10}H${b}M${b} ${y + 6}v8` }));
           nodes.push(s("text", { x: Math.max(x(total.speedup), b) + 6, y: y + height / 2 + 4 }, times(total.speedup)));
           const lines = [arch.name, `${times(total.speedup)} over dense`, `${whole(total.cycles / images())} cycles an image`];
           if (images() > 1) lines.push(`by image ${times(total.range[0])} to ${times(total.range[1])}`);
@@ -25,7 +28,10 @@ function speedupView(panel) {
         },
       };
     });
-    const high = greatest(shownArchs().map((i) => network().totals[i].range[1]), 1);
+    const high = greatest(
+      shownArchs().map((i) => network().totals[i].range[1]),
+      1,
+    );
     return rowChart(width, rows, { high, label: "speed-up, times", format: (v) => `${v}x`, rule: 1, room: 56 });
   });
   if (data.networks.length > 1) panel.append(networksCard());
@@ -37,22 +43,40 @@ function networksCard() {
   const part = card("Every network", "The last row is the geometric mean.");
   chart(part, "Speed-up of every network by organisation", (width) => {
     const found = data.networks.map((n) => [n.name, (i) => n.totals[i].speedup]);
-    found.push(["geometric mean", (i) => Math.exp(sum(data.networks.map((n) => Math.log(n.totals[i].speedup))) / data.networks.length)]);
+    found.push([
+      "geometric mean",
+      (i) => Math.exp(sum(data.networks.map((n) => Math.log(n.totals[i].speedup))) / data.networks.length),
+    ]);
     return archPoints(width, found, "speed-up, times", times);
   });
   return part;
 }
 
 function layersCard() {
-  const drawn = choice("Draw", [["points", "points"], ["numbers", "numbers"]], data.archs.length > 4 ? "numbers" : "points", changed);
-  const part = card("By layer", "A layer that ran dense is at 1x unless overheads slow it.", h("div", { class: "controls" }, drawn.element));
+  const drawn = choice(
+    "Draw",
+    [
+      ["points", "points"],
+      ["numbers", "numbers"],
+    ],
+    data.archs.length > 4 ? "numbers" : "points",
+    changed,
+  );
+  const part = card(
+    "By layer",
+    "A layer that ran dense is at 1x unless overheads slow it.",
+    h("div", { class: "controls" }, drawn.element),
+  );
   chart(part, "Speed-up of every layer by organisation", (width) => {
     const found = network().layers.map((layer, l) => [
       layer.name,
       (i) => network().runs[i][l].dense_cycles / network().runs[i][l].cycles,
       (i) => {
         const run = network().runs[i][l];
-        return [`${whole(run.cycles / images())} of ${whole(run.dense_cycles / images())} dense cycles an image`, `ran ${run.mode}`];
+        return [
+          `${whole(run.cycles / images())} of ${whole(run.dense_cycles / images())} dense cycles an image`,
+          `ran ${run.mode}`,
+        ];
       },
     ]);
     return (drawn.value === "points" ? archPoints : archNumbers)(width, found, "speed-up, times", times);
@@ -62,7 +86,10 @@ function layersCard() {
 
 /** Rows of one point an organisation: [label, value of an organisation, more lines of the tip]. */
 function archPoints(width, found, label, format) {
-  const high = greatest(found.flatMap(([, value]) => shownArchs().map(value)), 1);
+  const high = greatest(
+    found.flatMap(([, value]) => shownArchs().map(value)),
+    1,
+  );
   const rows = found.map(([name, value, more]) => {
     const points = shownArchs().map((i) => ({
       ...data.archs[i],
@@ -88,19 +115,39 @@ function archNumbers(width, found, label, format) {
     const x = left + (c + 0.5) * column;
     nodes.push(point(data.archs[i].shape, x, 26, 5, data.archs[i].colour));
     if (column <= 60) return;
-    twoLines(data.archs[i].name, column - 4).forEach((line, n) => nodes.push(s("text", { x, y: 46 + 13 * n, "text-anchor": "middle", "font-size": 11 }, line)));
+    twoLines(data.archs[i].name, column - 4).forEach((line, n) =>
+      nodes.push(s("text", { x, y: 46 + 13 * n, "text-anchor": "middle", "font-size": 11 }, line)),
+    );
   });
   const names = archs.flatMap((i) => twoLines(data.archs[i].name, column - 4));
   let y = column <= 60 ? 36 : names.length > archs.length ? 66 : 53;
   for (const [name, value, more] of found) {
-    nodes.push(s("text", narrow ? { x: 0, y: y + 13 } : { x: left - 8, y: y + 14, "text-anchor": "end" }, fitted(name, narrow ? width : left - 8)));
+    nodes.push(
+      s(
+        "text",
+        narrow ? { x: 0, y: y + 13 } : { x: left - 8, y: y + 14, "text-anchor": "end" },
+        fitted(name, narrow ? width : left - 8),
+      ),
+    );
     if (narrow) y += 17;
     archs.forEach((i, c) => {
       const number = value(i);
       const part = high > low ? (number - low) / (high - low) : 0;
       const box = { x: left + c * column, y, w: column - 1, h: 19 };
       nodes.push(s("rect", { x: box.x, y, width: box.w, height: box.h, fill: ramp(part) }));
-      nodes.push(s("text", { class: part > 0.52 ? "on-light" : "on-dark", x: box.x + box.w / 2, y: y + 14, "text-anchor": "middle", "font-size": column < 44 ? 10.5 : 12 }, column < 44 ? number.toFixed(2) : format(number)));
+      nodes.push(
+        s(
+          "text",
+          {
+            class: part > 0.52 ? "on-light" : "on-dark",
+            x: box.x + box.w / 2,
+            y: y + 14,
+            "text-anchor": "middle",
+            "font-size": column < 44 ? 10.5 : 12,
+          },
+          column < 44 ? number.toFixed(2) : format(number),
+        ),
+      );
       marks.push({ ...box, lines: [name, `${data.archs[i].name}: ${format(number)}`, ...(more ? more(i) : [])] });
     });
     y += 20 + (narrow ? 4 : 0);

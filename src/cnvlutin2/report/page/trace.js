@@ -18,7 +18,7 @@ function readWindow(way, index) {
   const lanes = [];
   for (let lane = 0; lane < way.lanes; lane += 1) {
     const own = lane < trace.begins.length - 1 ? runs.slice(trace.begins[lane], trace.begins[lane + 1]) : [];
-    lanes.push({ runs: own, end: shown.ends[lane] ?? 0, walks: walksOf(own, trace.free ? Math.min(filters, trace.filters) : 1) });
+    lanes.push({ runs: own, walks: walksOf(own, trace.free ? Math.min(filters, trace.filters) : 1) });
   }
   const barrier = shown.cycles - trace.window_overhead;
   const dense = way.mode === "dense";
@@ -30,7 +30,16 @@ function readRun(trace, shown, filters, r) {
   const length = trace.lengths[r];
   const seen = maskBits(shown.seen, trace.bytes, r, length);
   const effectual = shown.effectual ? maskBits(shown.effectual, trace.bytes, r, length) : seen;
-  const run = { step: trace.steps[r], start: trace.starts[r], length, stride: trace.stride, seen, effectual, rows: shown.rows ? shown.rows[r] : 1, cost: shown.costs[r] };
+  const run = {
+    step: trace.steps[r],
+    start: trace.starts[r],
+    length,
+    stride: trace.stride,
+    seen,
+    effectual,
+    rows: shown.rows ? shown.rows[r] : 1,
+    cost: shown.costs[r],
+  };
   const weights = [];
   for (let f = 0; f < filters; f += 1) weights.push(maskBits(trace.weights, trace.bytes, r * filters + f, length));
   run.weights = weights;
@@ -59,7 +68,7 @@ function walksOf(runs, count) {
 function placeOf(walk, cycle) {
   if (cycle > walk.end) return null;
   let low = 0;
-  for (let high = walk.begins.length - 1; low < high; ) {
+  for (let high = walk.begins.length - 1; low < high;) {
     const middle = (low + high + 1) >> 1;
     if (walk.begins[middle] < cycle) low = middle;
     else high = middle - 1;
@@ -74,13 +83,15 @@ function laneState(trace, lane, barrier, cycles, dense, cycle) {
   if (!lane.runs.length) return { kind: "unused_lanes", why: "no value in this window" };
   const last = lane.walks.reduce((a, b) => (b.end > a.end ? b : a));
   const place = placeOf(last, cycle);
-  if (!place) return { kind: "lane_sync", why: cycle > lane.end || !place ? "waits at the barrier" : "" };
+  if (!place) return { kind: "lane_sync", why: "waits at the barrier" };
   const run = lane.runs[place.run];
   const cost = Array.isArray(run.cost) ? greatest(run.cost) : run.cost;
   const places = trace.free ? lane.walks.map((walk) => placeOf(walk, cycle)) : null;
   const streams = run.streams.map((stream, f) => {
     const own = places ? places[f] : place;
-    return own && own.run === place.run ? { run: place.run, at: own.at, value: stream[own.at] ?? null } : { run: own ? own.run : null, at: own ? own.at : 0, value: null };
+    return own && own.run === place.run
+      ? { run: place.run, at: own.at, value: stream[own.at] ?? null }
+      : { run: own ? own.run : null, at: own ? own.at : 0, value: null };
   });
   const now = new Map();
   for (const { value } of streams) if (value !== null) now.set(value, (now.get(value) || 0) + 1);
@@ -92,7 +103,8 @@ function laneState(trace, lane, barrier, cycles, dense, cycle) {
     return { ...state, kind: useful ? "effectual" : "ineffectual_activation" };
   }
   if (dense) return { ...state, kind: "unused_lanes", why: "no value in this cycle" };
-  if (place.at < Math.max(run.work, run.rows)) return { ...state, kind: "fetch", why: run.work ? "reads another row" : "nothing effectual: 1 cycle" };
+  if (place.at < Math.max(run.work, run.rows))
+    return { ...state, kind: "fetch", why: run.work ? "reads another row" : "nothing effectual: 1 cycle" };
   if (place.at < cost - trace.run_overhead) return { ...state, kind: "lane_sync", why: "waits for other tiles" };
   return { ...state, kind: "overhead", why: "the run's overhead" };
 }
@@ -107,7 +119,10 @@ function runPlace(layer, trace, number, run) {
   const outside = y < 0 || y >= t.size[0] || (!trace.row_packed && (x < 0 || x >= t.size[1]));
   const end = run.start + (run.length - 1) * run.stride;
   const unit = trace.row_packed ? "value" : "channel";
-  const values = run.length <= 1 ? `${unit} ${run.start}` : `${unit}s ${run.start} to ${end}${run.stride === 1 ? "" : `, every ${run.stride}th`}`;
+  const values =
+    run.length <= 1
+      ? `${unit} ${run.start}`
+      : `${unit}s ${run.start} to ${end}${run.stride === 1 ? "" : `, every ${run.stride}th`}`;
   const where = trace.row_packed ? `row y ${y}, ${values} of the window's row` : `y ${y}, x ${x}, ${values}`;
   return outside ? `${where}; in the padding` : where;
 }
