@@ -169,7 +169,7 @@ function point(shape, x, y, r, colour) {
 
 /**
  * Draw rows with a common axis: `rows` are {label, height, draw(x, y, height)}, where `x` maps values to places and `draw`
- * returns {nodes, marks}. Labels stand left of their rows, or above them where the page is narrow.
+ * returns {nodes, marks}. The axis is {high, label, format}, or has texts at `places` of its own. Labels stand left of their rows, or above them where the page is narrow.
  */
 function rowChart(width, rows, axis) {
   const narrow = width < 540;
@@ -197,11 +197,12 @@ function rowChart(width, rows, axis) {
     y += height + (row.after ?? 4);
   }
   nodes.push(s("text", { x: left, y: 12, class: "muted" }, fitted(axis.label, width - left)));
-  for (const value of values.filter((v) => v <= high * (1 + 1e-9))) {
-    grid.append(s("line", { class: "grid", x1: x(value), x2: x(value), y1: 34, y2: y }));
+  const places = axis.places ?? values.filter((v) => v <= high * (1 + 1e-9)).map((v) => [v, axis.format(v)]);
+  for (const [value, text] of places) {
+    if (!axis.places) grid.append(s("line", { class: "grid", x1: x(value), x2: x(value), y1: 34, y2: y }));
     const anchor = value === low ? "start" : x(value) > width - 24 ? "end" : "middle";
     for (const at of y > 500 ? [29, y + 14] : [29])
-      grid.append(s("text", { class: "muted", x: x(value), y: at, "text-anchor": anchor }, axis.format(value)));
+      grid.append(s("text", { class: "muted", x: x(value), y: at, "text-anchor": anchor }, text));
   }
   if (axis.rule !== undefined) grid.append(s("line", { class: "axis", x1: x(axis.rule), x2: x(axis.rule), y1: 34, y2: y }));
   return { nodes, marks, height: y + (y > 500 ? 20 : 4) };

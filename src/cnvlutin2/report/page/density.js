@@ -55,7 +55,7 @@ function densityView(panel) {
 function bricksCard() {
   const part = card(
     "How full the bricks are",
-    "The share of each layer's bricks by the effectual values that they hold, in the first image. A lane spends as many cycles on a brick, and one on an empty brick.",
+    "The share of each layer's bricks by the effectual values that they hold, in the first image. A lane that takes whole bricks spends as many cycles on each, and one on an empty one.",
   );
   if (!network().layers.some((layer) => layer.trace)) {
     part.append(missing("This report was written without traces, so it cannot say how full the bricks are."));
@@ -99,12 +99,9 @@ function bricksCard() {
         };
       },
     }));
-    return rowChart(width, rows, {
-      high: brick + 1,
-      exact: true,
-      label: "effectual values in the brick",
-      format: (v) => (v <= brick ? String(v) : ""),
-    });
+    const every = Math.ceil(brick / (width < 540 ? 8 : 16));
+    const places = Array.from({ length: brick + 1 }, (_, n) => [n + 0.5, String(n)]).filter((_, n) => n % every === 0);
+    return rowChart(width, rows, { high: brick + 1, exact: true, label: "effectual values in the brick", places });
   });
   return part;
 }
