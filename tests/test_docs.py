@@ -8,7 +8,7 @@ A page's blocks run in one temporary folder, its Python blocks in one namespace.
 - ``<!-- needs: MODULE -->``: the block is left out where an optional package is not installed;
 - ``<!-- not run: REASON -->``: the block cannot run in a test.
 
-In what is shown, ``...`` alone on a line stands for any lines, within a line for any text.
+What is shown is compared by `shown.check_shown`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ import pytest
 from click.testing import CliRunner
 from markdown_it import MarkdownIt
 from onnx_models import integers, model, node, saved
+from shown import check_shown
 
 import cnvlutin2
 from cnvlutin2.cli.main import group
@@ -69,23 +70,6 @@ def blocks(page: Path) -> Iterator[Block]:
             says = {}
         elif token.type == "paragraph_open":
             says = {}
-
-
-def check_shown(shown: str, found: str, place: str) -> None:
-    """Compare what a page shows with what there is."""
-    parts = [r"(?:.*\n)*?" if line.strip() == "..." else _line_pattern(line) for line in shown.strip("\n").splitlines()]
-    text = "".join(_even(line) + "\n" for line in found.strip("\n").splitlines())
-    same = re.fullmatch("".join(parts), text) is not None
-    assert same, f"{place} shows\n{shown}\nbut there is\n{text}"
-
-
-def _line_pattern(line: str) -> str:
-    return ".*?".join(map(re.escape, _even(line).split("..."))) + r"\n"
-
-
-def _even(line: str) -> str:
-    """Return a line whose columns are a space apart: how wide they are depends on what else is in a table."""
-    return " ".join(line.split())
 
 
 def commands(text: str) -> Iterator[tuple[str, str]]:
@@ -197,10 +181,21 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_what_is_shown_is_compared() -> None:
-    check_shown("a\n...\nd 1 ... 3", "a\nb\nc\nd 1 2 3\n", "here")
-    for shown in ("a\nd", "a\n...\ne", "a"):
+    found = "a\nb\nc\nd 1 2 3\ne 12,345  1.742x conv1\n"
+    check_shown("a\n...\nd 1 ... 3\n...", found, "here")
+    check_shown("...\ne 12,346 1.741x conv1", found, "here")
+    wrong = (
+        "a\nd",
+        "a\n...\nf",
+        "a",
+        "...\ne 12,345 1.742x conv2",
+        "...\ne 12,500 1.742x conv1",
+        "...\nd 1 2 4\n...",
+        "...\ne 12,345 1.760x conv1",
+    )
+    for shown in wrong:
         with pytest.raises(AssertionError, match="here shows"):
-            check_shown(shown, "a\nb\nc\nd\n", "here")
+            check_shown(shown, found, "here")
 
 
 def test_builds_without_warnings(tmp_path: Path) -> None:
@@ -217,8 +212,10 @@ def test_builds_without_warnings(tmp_path: Path) -> None:
 def test_figures_are_what_their_script_draws(tmp_path: Path) -> None:
     script = ROOT / "docs" / "_scripts" / "figures.py"
     subprocess.run([sys.executable, str(script), str(tmp_path)], check=True)
-    drawn = {p.name: p.read_text("utf-8") for p in tmp_path.iterdir()}
-    assert drawn == {p.name: p.read_text("utf-8") for p in (ROOT / "docs" / "figures").iterdir()}
+    figures = sorted((ROOT / "docs" / "figures").iterdir())
+    assert [path.name for path in figures] == sorted(path.name for path in tmp_path.iterdir())
+    for path in figures:
+        check_shown(path.read_text("utf-8"), (tmp_path / path.name).read_text("utf-8"), path.name)
 
 
 def test_every_parameter_is_explained() -> None:

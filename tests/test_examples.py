@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shown import check_shown
 
 from cnvlutin2.encodings import Format
 from cnvlutin2.numeric import effectual
@@ -72,8 +73,12 @@ def test_notebook_shows_what_it_computes(path: Path, tmp_path: Path) -> None:
     notebooks = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(notebooks)
     shown = [texts(cell) for cell in json.loads(path.read_text("utf-8"))["cells"]]
+    found = [texts(cell) for cell in notebooks.execute(path, tmp_path).cells]
     assert any(shown)
-    assert [texts(cell) for cell in notebooks.execute(path, tmp_path).cells] == shown
+    assert [len(cell) for cell in found] == [len(cell) for cell in shown]
+    for cell, (before, after) in enumerate(zip(shown, found, strict=True)):
+        for one, other in zip(before, after, strict=True):
+            check_shown(one, other, f"{path.name}, cell {cell}")
 
 
 def texts(cell: Any) -> list[str]:
