@@ -44,7 +44,9 @@ def layer_of(
 
 class TestAgainstLoops:
     @settings(max_examples=120)
-    @given(layers(max_images=2, max_channels=20, max_filters=7), organisations(data_bits=None), st.sampled_from(("skip", "dense")))
+    @given(
+        layers(max_images=2, max_channels=20, max_filters=7), organisations(data_bits=None), st.sampled_from(("skip", "dense"))
+    )
     def test_every_event_of_a_layer(self, layer: Layer, organisation: Organisation, mode: str) -> None:
         found = events_of(layer, organisation, mode)
         for image in range(layer.images):
