@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from cnvlutin2.cost.units import to_base
 from cnvlutin2.errors import ConfigError
+from cnvlutin2.organisation.model import DramName, short
 
 DEFAULT_TABLE = "65nm"
 _SECTIONS = ("memories", "operations", "cells", "static", "dram")
@@ -33,7 +34,7 @@ class Measure(_Part):
     """A number and its unit."""
 
     value: Number
-    unit: str
+    unit: Annotated[str, Field(max_length=40)]
 
     def to(self, unit: str) -> float:
         """Return the value in another unit; `ConfigError` if it measures something else."""
@@ -56,7 +57,7 @@ class Quantity(Measure):
     unit : str
         See `cnvlutin2.cost.units`.
     node_nm : int or None
-        The technology that it holds for; None for what is off chip, which no rule scales.
+        The technology that it holds for; None only for what is off chip, which no rule scales.
     width : Width or None
     source, note : str
     """
@@ -179,10 +180,19 @@ class CostTable(_Part):
     static: Static
     dram: dict[str, Quantity]
 
+    @field_validator("name")
+    @classmethod
+    def _name_fits_a_line(cls, name: str) -> str:
+        if not name.isprintable():
+            raise ValueError(f"{short(name)} is no name; give printable text on one line")
+        return name
+
     @model_validator(mode="after")
     def _everything_can_be_used(self) -> Self:
         if "default" not in self.dram:
             raise ValueError("dram needs the key 'default'")
+        for unknown in sorted(self.dram.keys() - {"default", *get_args(DramName)}):
+            raise ValueError(f"dram has no key {short(unknown)}; the keys are default, {', '.join(get_args(DramName))}")
         checks: dict[str, Callable[[], object]] = {"static.logic": lambda: self.logic_mw_per_mm2}
         checks |= {f"operations.{key}": partial(self.operation_pj, key, 16) for key in Operations.model_fields}
         checks |= {f"cells.{key}": partial(self.cell_mm2, key, 16) for key in Cells.model_fields}
@@ -203,7 +213,9 @@ class CostTable(_Part):
             cost(key)
 
     def _scale(self, node_nm: int | None) -> Scale:
-        if node_nm in (None, self.node_nm):
+        if node_nm is None:
+            raise ConfigError("a number of the chip needs its technology node; add node_nm")
+        if node_nm == self.node_nm:
             return Scale(from_nm=self.node_nm, energy=1.0, area=1.0, static=1.0, source="no scaling")
         for scale in self.scaling:
             if scale.from_nm == node_nm:
@@ -289,9 +301,11 @@ def load_table(spec: str | Path | CostTable = DEFAULT_TABLE) -> CostTable:
         return _shipped(spec)
     path = Path(spec)
     try:
-        if path.stat().st_size > _LARGEST_FILE:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_FILE + 1)
+        if len(data) > _LARGEST_FILE:
             raise ConfigError(f"the cost table {path} is larger than 1 MiB; that is no table")
-        text = path.read_text("utf-8")
+        text = data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ConfigError(f"cannot read the cost table {path}: {reason}") from None
@@ -328,11 +342,20 @@ def _resolved(values: dict[str, object], source: str) -> dict[str, object]:
 def _mapping(text: str, source: str) -> dict[str, object]:
     try:
         values = YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, ValueError) as error:
-        raise ConfigError(f"not valid YAML: {' '.join(str(error).split())[:300]}", source=source) from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"not valid YAML: {_problem(error)}", source=source) from None
     if not isinstance(values, dict):
         raise ConfigError("a cost table is a YAML mapping", source=source)
     return {str(key): value for key, value in values.items()}
+
+
+def _problem(error: Exception) -> str:
+    """Say what the parser found, and in which line, without the excerpts and advice that it adds."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    mark = getattr(error, "problem_mark", None)
+    line = f" (line {mark.line + 1})" if mark else ""
+    return " ".join(str(getattr(error, "problem", None) or error).split())[:200] + line
 
 
 def _list(value: object) -> list[object]:
@@ -342,7 +365,15 @@ def _list(value: object) -> list[object]:
 def _as_config_error(error: ValidationError, source: str) -> ConfigError:
     """Say what pydantic found first, on one line."""
     first = error.errors()[0]
-    texts = {"extra_forbidden": "unknown key", "missing": "missing key"}
+    keys = [key if (key := str(part)).isprintable() and len(key) <= 80 else short(part) for part in first["loc"]]
+    advice = f"; `base: {DEFAULT_TABLE}` would fill in from a shipped table," if len(keys) == 1 else ""
+    texts = {"extra_forbidden": f"unknown key{_allowed(keys)}", "missing": f"missing key{advice}"}
     text = texts.get(first["type"], first["msg"]).removeprefix("Value error, ").replace("Input should", "should")
-    where = ".".join(str(part)[:40] for part in first["loc"])
-    return ConfigError(" ".join(text.split())[:300], where=where, source=source)
+    return ConfigError(" ".join(text.split())[:300], where=".".join(keys), source=source)
+
+
+def _allowed(keys: Sequence[str]) -> str:
+    """List the keys that stand where an unknown one was found."""
+    sections: dict[str, type[BaseModel]] = {"memories": Memories, "operations": Operations, "cells": Cells, "static": Static}
+    model = CostTable if len(keys) == 1 else sections.get(keys[0]) if len(keys) == 2 else None
+    return f"; the keys are {', '.join(model.model_fields)}," if model else ""
