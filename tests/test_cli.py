@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from cnvlutin2.cli.main import group
+from cnvlutin2.cli.main import COMMANDS, group
 from cnvlutin2.network import Layer
 from cnvlutin2.network.traces import save_traces
 from cnvlutin2.organisation import preset_names
@@ -199,6 +199,13 @@ class TestBadInput:
         assert result.exit_code == 1
         assert result.exception is not None
         assert "unknown organisation" in str(result.exception)
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_a_terminal(command: str) -> None:
+    lines = CliRunner().invoke(group, [*filter(None, [command]), "--help"], terminal_width=80).stdout.splitlines()
+    assert any(line.startswith("    cnvlutin2 ") for line in lines), "no examples"
+    assert [line for line in lines if len(line) > 80 or "\b" in line or "\\b" in line] == []
 
 
 def test_help_is_quick_and_loads_nothing_heavy() -> None:

@@ -50,7 +50,7 @@ def encode_command(
     image: int | None,
     json_file: str | None,
 ) -> None:
-    r"""Encode IN, an integer array [C, H, W] (.npy, .npz or a layer trace), into a .cnv2 container.
+    """Encode IN, an integer array [C, H, W] (.npy, .npz or a layer trace), into a .cnv2 container.
 
     \b
     Examples:
@@ -86,7 +86,7 @@ def encode_command(
 @click.option("--raw", is_flag=True, help="Keep ineffectual values where the format stores them.")
 @click.option("--brick", "place", metavar="Y,X,CB[,GROUP]", help="Print one brick, reading nothing else.")
 def decode_command(source: Path, output: Path | None, raw: bool, place: str | None) -> None:
-    r"""Decode IN, a .cnv2 container, into an array file.
+    """Decode IN, a .cnv2 container, into an array file.
 
     \b
     Examples:
@@ -116,7 +116,13 @@ def decode_command(source: Path, output: Path | None, raw: bool, place: str | No
 @click.argument("source", metavar="IN", type=_path)
 @_json_option
 def inspect_command(source: Path, json_file: str | None) -> None:
-    """Check IN, a .cnv2 container, from end to end and say what it holds: sizes, density, how large its bricks are."""
+    """Check IN, a .cnv2 container, from end to end and say what it holds: sizes, density, how large its bricks are.
+
+    \b
+    Examples:
+      cnvlutin2 inspect activations.cnv2
+      cnvlutin2 inspect activations.cnv2 --json -
+    """
     encoded = load(source)
     parameters, storage = encoded.parameters, encoded.storage
     mask = effectual(encoded.decode(raw=True).astype(np.int16), parameters.threshold)

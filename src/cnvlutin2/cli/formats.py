@@ -46,7 +46,7 @@ class Choice:
 @click.option("--pointer-group", type=click.IntRange(1, 4096), default=1, show_default=True, help="Bricks to a pointer.")
 @click.option("--json", "json_file", metavar="FILE", help="Write JSON (- for stdout, without tables).")
 def formats_command(network: str | None, json_file: str | None, **options: Any) -> None:
-    r"""Compare what the encodings take on the inputs of a network's layers.
+    """Compare what the encodings take on the inputs of a network's layers.
 
     NETWORK is what `cnvlutin2 run` takes: an ONNX file, a layer trace, a folder of traces, a topology or a bundled network, which
     are what is measured by default. Sizes are relative to dense storage, pointers included; run_length (Eyeriss) and

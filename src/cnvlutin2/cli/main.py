@@ -93,11 +93,11 @@ def group(ctx: click.Context, debug: bool) -> None:
 
     \b
     Examples:
-      cnvlutin2 run                                     the bundled network on its own test images
-      cnvlutin2 run model.onnx --input photo.jpg        your network, your input
+      cnvlutin2 run                              the bundled networks and images
+      cnvlutin2 run model.onnx -i photo.jpg      your network, your input
       cnvlutin2 run vgg19 --weight-density 0.3 --arch cnv2-weights
-      cnvlutin2 archs                                   what can be simulated
-      cnvlutin2 formats model.onnx --input photo.jpg    what the encodings cost
+      cnvlutin2 archs                            what can be simulated
+      cnvlutin2 formats model.onnx -i photo.jpg  what the encodings cost
 
     Results go to stdout, all else to stderr. Exit codes: 0 done, 2 the command or its input is wrong, 3 --verify failed.
     """

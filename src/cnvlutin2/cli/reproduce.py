@@ -41,7 +41,7 @@ _CAPTION = (
 @click.option("--json", "json_file", metavar="FILE", help="Write JSON (- for stdout, without tables).")
 @click.option("--jobs", "-j", type=click.IntRange(1), help="Threads; by default all processors.")
 def reproduce_command(models: tuple[str, ...], inputs: tuple[str, ...], json_file: str | None, **options: Any) -> None:
-    r"""Run the Cnvlutin paper's networks, and print its figures beside the computed ones, with what differs and why.
+    """Run the Cnvlutin paper's networks, and print its figures beside the computed ones, with what differs and why.
 
     The paper's trained networks do not come with this package: their shapes run with synthetic values. The bundled networks, and
     MODELs (ONNX files, traces) if given, run with real ones. No number is adjusted to agree.
@@ -50,7 +50,7 @@ def reproduce_command(models: tuple[str, ...], inputs: tuple[str, ...], json_fil
     Examples:
       cnvlutin2 reproduce
       cnvlutin2 reproduce --energy 45nm --json reproduction.json
-      cnvlutin2 reproduce googlenet.onnx --input photo.jpg --preprocess imagenet-caffe
+      cnvlutin2 reproduce googlenet.onnx -i photo.jpg --preprocess imagenet-caffe
     """
     if json_file not in (None, "-"):
         check_writable(Path(json_file))

@@ -97,7 +97,7 @@ def with_options(*options: Option) -> Option:
 @click.option("--save-traces", metavar="DIR", help="Write the layers as traces, one .npz each.")
 @click.option("--jobs", "-j", type=click.IntRange(1), help="Threads; by default all processors.")
 def run_command(networks: tuple[str, ...], archs: tuple[str, ...], overrides: tuple[str, ...], **options: Any) -> None:
-    r"""Count the cycles of a network on accelerators, layer by layer, and say where they go.
+    """Count the cycles of a network on accelerators, layer by layer, and say where they go.
 
     NETWORK is an ONNX file, a layer trace (.npz), a folder of traces, a topology (alexnet, nin, googlenet, vgg_cnn_m, vgg_cnn_s,
     vgg19) or a bundled network (digits, digits-pruned), which are what runs by default.
