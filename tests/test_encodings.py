@@ -64,7 +64,13 @@ def cases(draw: st.DrawFn) -> Case:
     threshold = draw(st.sampled_from((1, 1, 2, 3, high, high + 1, high + 2, 50)))
     packing = cast(Packing, draw(st.sampled_from(("brick", "row"))))
     return Case(
-        array.astype(np.int16), brick, data_bits, threshold, draw(st.sampled_from((1, 2, 3, 4, 7, 4096))), packing, groups
+        array.astype(np.int16),
+        brick,
+        data_bits,
+        threshold,
+        draw(st.sampled_from((1, 2, 3, 4, 7, 4097, (1 << 31) - 1))),
+        packing,
+        groups,
     )
 
 
@@ -197,9 +203,14 @@ def test_any_integer_type_comes_back(dtype: str, name: str) -> None:
         ({"pointer_group": 0}, "got 0 at pointer_group"),
         ({"packing": "tight"}, "'tight' at packing"),
         ({"groups": 3}, "3 groups do not divide 4 channels"),
-        ({"array": np.zeros((4, 2), np.int16)}, "int16 [4, 2]"),
-        ({"array": np.zeros((4, 0, 2), np.int16)}, "non-empty"),
-        ({"array": np.zeros((4, 1, 2), np.float32)}, "float32"),
+        ({"brick": 16.0}, "must be a whole number, got 16.0 at brick"),
+        ({"data_bits": "8"}, "must be a whole number, got '8' at data_bits"),
+        ({"threshold": 1.5}, "must be a whole number, got 1.5 at threshold"),
+        ({"pointer_group": None}, "must be a whole number, got None at pointer_group"),
+        ({"array": np.zeros((4, 2), np.int16)}, "expected the shape [C, H, W] with values in it, got [4, 2]"),
+        ({"array": np.zeros((4, 0, 2), np.int16)}, "[4, 0, 2]"),
+        ({"array": np.full((4, 1, 2), np.nan, np.float32)}, "holds float32; quantise it to integers at array"),
+        ({"array": np.ones((4, 1, 2), bool)}, "holds bool"),
         (
             {"array": np.full((4, 1, 2), 128), "data_bits": 8},
             "holds 128, which does not fit data_bits=8; quantise it to -128..127",
@@ -213,6 +224,15 @@ def test_bad_arguments_are_named(change: dict[str, Any], words: str) -> None:
         encode(**arguments)
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_parameters_of_any_integer_type() -> None:
+    """As from an array or a frame: a small type must not overflow on the way."""
+    array = np.arange(300, dtype=np.int16).reshape(20, 3, 5)
+    small = {"brick": np.uint8(16), "data_bits": np.int8(16), "threshold": np.uint8(200), "pointer_group": np.uint8(3)}
+    found, expected = encode(array, "packed_viai", **small), encode(array, "packed_viai", 16, 16, 200, 3)  # type: ignore[arg-type]
+    assert (found.stream, found.total_bits) == (expected.stream, expected.total_bits)
+    np.testing.assert_array_equal(found.decode(), expected.decode())
 
 
 @pytest.mark.parametrize("place", [(2, 0, 0), (0, 2, 0), (0, 0, 1), (-1, 0, 0)])

@@ -43,7 +43,7 @@ class Choice:
 @click.option(
     "--packing", type=click.Choice(["row", "brick"]), default="row", show_default=True, help="How shallow layers are stored."
 )
-@click.option("--pointer-group", type=click.IntRange(1, 4096), default=1, show_default=True, help="Bricks to a pointer.")
+@click.option("--pointer-group", type=click.IntRange(1), default=1, show_default=True, help="Bricks to a pointer.")
 @click.option("--json", "json_file", metavar="FILE", help="Write JSON (- for stdout, without tables).")
 def formats_command(network: str | None, json_file: str | None, **options: Any) -> None:
     """Compare what the encodings take on the inputs of a network's layers.

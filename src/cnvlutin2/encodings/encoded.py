@@ -283,7 +283,7 @@ def encode(
     threshold : int
         A value is effectual if its magnitude is at least this.
     pointer_group : int
-        Bricks to a pointer of the indirection array, 1 to 4096.
+        Bricks to a pointer of the indirection array.
     packing : {"brick", "row"}
         Whether every position is padded to a brick, or rows are packed (as for shallow layers).
     groups : int
@@ -301,15 +301,17 @@ def encode(
         For a wrong parameter, array shape or dtype, or a value that does not fit `data_bits` bits.
     """
     values = np.asarray(array)
-    if values.ndim != 3 or values.dtype.name not in DTYPES or 0 in values.shape:
-        raise ConfigError(f"expected a non-empty integer array [C, H, W], got {values.dtype} {list(values.shape)}", where="array")
+    if values.dtype.name not in DTYPES:
+        raise ConfigError(f"holds {values.dtype}; quantise it to integers", where="array")
+    if values.ndim != 3 or 0 in values.shape:
+        raise ConfigError(f"expected the shape [C, H, W] with values in it, got {list(values.shape)}", where="array")
     channels, height, width = values.shape
     storage = Storage(channels, height, width, brick, groups, packing)
     parameters = Parameters(format, storage, data_bits, threshold, pointer_group, values.dtype.name)
-    _check_range(values, data_bits)
+    _check_range(values, parameters.data_bits)
     maps = np.ascontiguousarray(values, dtype=np.int16)
-    coder = Codec(get_format(format), brick, data_bits, threshold, kernels)
-    words, stream_bits, pointers = encode_maps(maps, storage, coder, pointer_group, kernels)
+    coder = Codec(get_format(format), storage.brick, parameters.data_bits, parameters.threshold, kernels)
+    words, stream_bits, pointers = encode_maps(maps, storage, coder, parameters.pointer_group, kernels)
     return Encoded(parameters, stream_bits, MemorySource(words, pointers))
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cnvlutin2.encodings.registry import get_format
-from cnvlutin2.encodings.storage import Storage
+from cnvlutin2.encodings.storage import Storage, set_whole
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.numeric import MAX_BITS, MIN_BITS
 
-MAX_POINTER_GROUP = 4096
+MAX_POINTER_GROUP = (1 << 31) - 1
+"""A group may be larger than the stream: then there is one pointer."""
 MAX_THRESHOLD = (1 << 31) - 1
 """As of a layer; from 32769 on nothing is effectual."""
 DTYPES = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -48,7 +49,6 @@ class Parameters:
             ("threshold", 1, MAX_THRESHOLD),
             ("pointer_group", 1, MAX_POINTER_GROUP),
         ):
-            if not least <= getattr(self, key) <= most:
-                raise ConfigError(f"must be {least} to {most}, got {getattr(self, key)}", where=key)
+            set_whole(self, key, least, most)
         if self.dtype not in DTYPES:
             raise ConfigError(f"must be one of {', '.join(DTYPES)}, got {self.dtype}", where="dtype")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -14,6 +15,24 @@ from cnvlutin2.errors import ConfigError
 Packing = Literal["brick", "row"]
 Scalar = TypeVar("Scalar", bound=np.generic)
 MIN_BRICK, MAX_BRICK = 2, 64
+
+
+def set_whole(owner: object, key: str, least: int, most: int | None = None) -> None:
+    """Hold a field of a frozen object to whole numbers in a range, and make it a Python int, which does not overflow.
+
+    Raises
+    ------
+    ConfigError
+        Names the field, and what is allowed.
+    """
+    given = getattr(owner, key)
+    try:
+        value = operator.index(given)
+    except TypeError:
+        raise ConfigError(f"must be a whole number, got {given!r}", where=key) from None
+    if value < least or (most is not None and value > most):
+        raise ConfigError(f"must be {f'at least {least}' if most is None else f'{least} to {most}'}, got {value}", where=key)
+    object.__setattr__(owner, key, value)
 
 
 def offset_bits(brick: int) -> int:
@@ -53,10 +72,8 @@ class Storage:
 
     def __post_init__(self) -> None:
         for key in ("channels", "height", "width", "groups"):
-            if getattr(self, key) < 1:
-                raise ConfigError(f"must be at least 1, got {getattr(self, key)}", where=key)
-        if not MIN_BRICK <= self.brick <= MAX_BRICK:
-            raise ConfigError(f"must be {MIN_BRICK} to {MAX_BRICK}, got {self.brick}", where="brick")
+            set_whole(self, key, 1)
+        set_whole(self, "brick", MIN_BRICK, MAX_BRICK)
         if self.channels % self.groups:
             raise ConfigError(f"{self.groups} groups do not divide {self.channels} channels", where="groups")
         if self.packing not in ("brick", "row"):

@@ -154,5 +154,6 @@ def encode_weights(
     encoded = encode(maps, chosen, brick, data_bits, threshold, pointer_group, groups=filters)
     if format != BIT_VECTOR:
         return EncodedWeights(values.shape, encoded)
-    vectors = to_bricks(effectual(maps.astype(np.int16), threshold), brick, filters)
-    return WeightVectors(values.shape, brick, np.packbits(vectors, bitorder="little").tobytes())
+    parameters = encoded.parameters
+    vectors = to_bricks(effectual(maps.astype(np.int16), parameters.threshold), parameters.storage.brick, filters)
+    return WeightVectors(values.shape, parameters.storage.brick, np.packbits(vectors, bitorder="little").tobytes())
