@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
 import sys
@@ -280,8 +281,11 @@ def test_fill_is_zero(name: str, kernels: Any) -> None:
 def test_files_that_are_not_there_or_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"none\.cnv2: cannot be read"):
         load(tmp_path / "none.cnv2")
-    with pytest.raises(FormatError, match="cannot be read"):
-        load(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    for odd in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(FormatError, match=r"cannot be read \(not a file\)"):
+            load(odd)
+    (tmp_path / "pipe").unlink()
     with pytest.raises(OutputError, match="cannot be written"):
         encode(sample(), "dense").save(tmp_path / "no" / "x.cnv2")
     (tmp_path / "x.txt").write_text("not a container")

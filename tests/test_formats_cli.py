@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,20 @@ def test_names_are_derived_from_the_input(source: Path) -> None:
     source.unlink()
     assert call("decode", source.with_suffix(".cnv2")).exit_code == 0
     assert source.is_file()
+
+
+def test_what_is_read_or_derived_is_not_written_over(source: Path, tmp_path: Path) -> None:
+    """Decoding loses what is ineffectual, so it must not take the place of the array that was encoded."""
+    before = source.read_bytes()
+    assert call("encode", source, "-f", "roe", "--threshold", 20).exit_code == 0
+    assert "in.npy exists; name the array to write (--output)" in refused("decode", tmp_path / "in.cnv2")
+    assert "is what is read" in refused("encode", source, "-f", "roe", "-o", source)
+    assert "is what is read" in refused("decode", tmp_path / "in.cnv2", "-o", tmp_path / "in.cnv2")
+    for command in (("encode", source, "-f", "roe"), ("decode", tmp_path / "in.cnv2")):
+        assert "standard output" in refused(*command, "-o", "-")
+    assert source.read_bytes() == before
+    assert load(tmp_path / "in.cnv2").parameters.threshold == 20
+    assert call("decode", tmp_path / "in.cnv2", "-o", source).exit_code == 0
 
 
 def test_a_trace_brings_its_threshold_and_groups(tmp_path: Path) -> None:
@@ -171,6 +186,12 @@ def test_mistakes(source: Path, tmp_path: Path, array: NDArray[np.int16]) -> Non
     assert "no format 'zip'" in refused("encode", source, "-f", "zip")
     assert "none.npy: cannot be read" in refused("encode", tmp_path / "none.npy", "-f", "dense")
     assert "none.npz: cannot be read" in refused("encode", tmp_path / "none.npz", "-f", "dense")
+    os.mkfifo(tmp_path / "pipe.npy")
+    assert "pipe.npy: cannot be read (not a file)" in refused("encode", tmp_path / "pipe.npy", "-f", "dense")
+    np.save(tmp_path / "nan.npy", np.full((4, 2, 2), np.nan))
+    assert "nan.npy: holds float64; quantise it" in refused("encode", tmp_path / "nan.npy", "-f", "dense")
+    np.save(tmp_path / "flat.npy", array[0])
+    assert "flat.npy: expected the shape [C, H, W]" in refused("encode", tmp_path / "flat.npy", "-f", "dense")
     assert "fit data_bits=4" in refused("encode", source, "-f", "dense", "--data-bits", 4)
     assert "--image" in refused("encode", source, "-f", "dense", "--image", 0)
     batch, objects = tmp_path / "batch.npy", tmp_path / "objects.npy"

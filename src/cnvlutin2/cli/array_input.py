@@ -40,6 +40,8 @@ def read_array(path: Path, image: int | None) -> ArrayInput:
     NetworkError
         If the file is missing or damaged, or the image is not told or not there. Names the file.
     """
+    if path.exists() and not path.is_file():  # a pipe would wait for somebody to write to it
+        raise NetworkError(f"{path}: cannot be read (not a file)")
     found = _read_npz(path) if path.suffix.lower() == ".npz" else ArrayInput(_read_npy(path))
     values = found.values
     if values.ndim != 4:

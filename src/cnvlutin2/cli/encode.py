@@ -16,7 +16,7 @@ from cnvlutin2.cli.tables import console
 from cnvlutin2.encodings import Encoded, Packing, brick_counts, encode, format_names, load
 from cnvlutin2.encodings.container import write_whole
 from cnvlutin2.encodings.footprint import POINTERS
-from cnvlutin2.errors import ConfigError
+from cnvlutin2.errors import ConfigError, NetworkError
 from cnvlutin2.numeric import effectual
 
 _BAR_CHARACTERS = 40
@@ -57,18 +57,17 @@ def encode_command(
       cnvlutin2 encode activations.npy -f packed_viai -o activations.cnv2
       cnvlutin2 encode conv2.npz -f zfnaf --image 0 --threshold 8
     """
-    found = read_array(source, image)
-    encoded = encode(
-        found.values,
-        name,
-        brick,
-        data_bits,
-        found.threshold if threshold is None else threshold,
-        pointer_group,
-        packing,
-        found.groups if groups is None else groups,
-    )
     target = output or source.with_suffix(".cnv2")
+    _check_target(target, source)
+    found = read_array(source, image)
+    threshold = found.threshold if threshold is None else threshold
+    groups = found.groups if groups is None else groups
+    try:
+        encoded = encode(found.values, name, brick, data_bits, threshold, pointer_group, packing, groups)
+    except ConfigError as error:
+        if error.where != "array":
+            raise
+        raise NetworkError(f"{source}: {str(error).removesuffix(' at array')}") from None
     encoded.save(target)
     facts = _sizes(encoded)
     if json_file is not None:
@@ -82,7 +81,9 @@ def encode_command(
 
 @click.command("decode")
 @click.argument("source", metavar="IN", type=_path)
-@click.option("--output", "-o", type=_path, metavar="OUT", help="Array to write (.npy or .npz); by default IN with .npy.")
+@click.option(
+    "--output", "-o", type=_path, metavar="OUT", help="Array to write (.npy or .npz); by default IN with .npy if there is none."
+)
 @click.option("--raw", is_flag=True, help="Keep ineffectual values where the format stores them.")
 @click.option("--brick", "place", metavar="Y,X,CB[,GROUP]", help="Print one brick, reading nothing else.")
 def decode_command(source: Path, output: Path | None, raw: bool, place: str | None) -> None:
@@ -99,15 +100,19 @@ def decode_command(source: Path, output: Path | None, raw: bool, place: str | No
             raise ConfigError("prints to standard output; leave --output out", source="--brick")
         click.echo(" ".join(map(str, _brick(encoded, place, raw))))
         return
-    values = encoded.decode(raw=raw)
     target = output or source.with_suffix(".npy")
+    _check_target(target, source)
+    if output is None and target.exists():
+        # Most likely what was encoded, with the ineffectual values that are lost here.
+        raise ConfigError(f"{target} exists; name the array to write", source="--output")
+    if target.suffix.lower() not in (".npy", ".npz"):
+        raise ConfigError(f"cannot write {target}: call it something.npy or something.npz", source="--output")
+    values = encoded.decode(raw=raw)
     buffer = io.BytesIO()
     if target.suffix.lower() == ".npz":
         np.savez_compressed(buffer, activations=values)
-    elif target.suffix.lower() == ".npy":
-        np.save(buffer, values)
     else:
-        raise ConfigError(f"cannot write {target}: call it something.npy or something.npz", source="--output")
+        np.save(buffer, values)
     write_whole(target, [buffer.getvalue()])
     click.echo(f"{target}: {values.dtype} {list(values.shape)}")
 
@@ -146,6 +151,14 @@ def inspect_command(source: Path, json_file: str | None) -> None:
         write_json(facts, json_file)
     if json_file != "-":
         _print_facts(facts)
+
+
+def _check_target(target: Path, source: Path) -> None:
+    """Refuse to write to standard output, which the commands keep for text, and over what is read."""
+    if str(target) == "-":
+        raise ConfigError("is not written to standard output; name a file", source="--output")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise ConfigError(f"{target} is what is read; name another file", source="--output")
 
 
 def write_json(document: dict[str, Any], target: str) -> None:

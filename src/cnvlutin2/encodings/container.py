@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 import zlib
 from dataclasses import dataclass
@@ -90,6 +91,9 @@ def load(path: str | PathLike[str]) -> Encoded:
     """
     name = os.fspath(path)
     try:
+        # Before it is opened: opening a pipe would wait for somebody to write to it.
+        if not stat.S_ISREG(os.stat(name).st_mode):  # noqa: PTH116
+            raise FormatError("cannot be read (not a file)")
         with Path(name).open("rb") as file:
             head = file.read(HEADER_BYTES)
             size = os.fstat(file.fileno()).st_size
