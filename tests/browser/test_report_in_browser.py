@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -312,6 +313,20 @@ class TestControls:
         })()""")
         assert len(values()) == len(organisations())
 
+    def test_the_table_counts_waiting_for_memory(self, opened: Page) -> None:
+        show(opened, "table")
+        heads = opened.run("[...document.querySelectorAll('#view-table th')].map(t => t.textContent)")
+        rows = opened.run("[...document.querySelectorAll('#view-table tbody tr')].map(r => [...r.cells].map(c => c.textContent))")
+        found = simulate(hostile_layers(), None, organisations()).networks[0]
+        by_name = {(layer.layer.name, layer.arch): layer.cost for layer in found.layers}
+        waited = 0
+        for row in (dict(zip(heads, cells, strict=True)) for cells in rows):
+            cost = by_name[row["layer"], row["organisation"]]
+            assert cost is not None
+            assert row["total cycles"] == f"{math.floor(float(cost.total_cycles.mean()) + 0.5):,}"
+            waited += row["total cycles"] != row["cycles"]
+        assert waited > 0
+
     def test_lane_loads_of_every_organisation(self, opened: Page) -> None:
         show(opened, "lanes")
         found = options(opened, "lanes", "Organisation")
@@ -355,6 +370,16 @@ class TestLaneViewer:
         opened.wait(f"{counter} !== 'cycle 1 of {span}'")
         press(opened, " ")
         assert opened.run("document.querySelector('#view-viewer button.primary').textContent") == "Play"
+
+    def test_it_says_what_its_words_mean(self, opened: Page) -> None:
+        show(opened, "viewer")
+        summary = "document.querySelector('#view-viewer details.words summary')"
+        assert opened.run(f"{summary}.nextElementSibling.checkVisibility()") is False
+        opened.run(f"{summary}.focus()")
+        press(opened, " ")
+        assert opened.run(f"{summary}.nextElementSibling.checkVisibility()") is True
+        words = opened.run("[...document.querySelectorAll('#view-viewer dt')].map(word => word.textContent)")
+        assert {"window", "lane", "brick", "run", "offset", "barrier"} < set(words)
 
     def test_a_lane_is_chosen_by_key_and_click(self, opened: Page) -> None:
         show(opened, "viewer")

@@ -26,6 +26,12 @@ const COLUMNS = [
   ...(data.components.length
     ? [
         {
+          name: "total cycles",
+          hint: "of an image, with waiting for encoders and DRAM",
+          value: (r) => (r.run.cost ? r.run.cost.total_cycles / images() : 0),
+          show: whole,
+        },
+        {
           name: "energy",
           hint: "of an image",
           value: (r) => (r.run.cost ? sum(r.run.cost.energy_pj) / images() : 0),

@@ -6,6 +6,22 @@ const VIEWER_TEXT =
   "effectual value to the next; the window ends at a barrier, when the slowest lane is done. First image, group and pass; " +
   "one tile.";
 
+const WORDS = [
+  ["window", "all the activations under the kernel at one output position; every filter multiplies them and adds up"],
+  ["lane", "takes one activation a cycle and multiplies it by the weights that a tile's filters have for it"],
+  ["step", "the activations of a window at one position (y, x); where a layer has few channels, of one row"],
+  ["brick", "neighbouring channels at one position, by default 16: what is fetched from the activation memory at a time"],
+  ["run", "what a lane fetches and works through at a time, at most a brick; one of which all is skipped still costs a cycle"],
+  ["effectual", "not zero, or not below the layer's threshold: a product with it can change the result"],
+  ["offset", "where in its brick a value stands: with neighbours skipped, it tells which weights belong to the value"],
+  ["barrier", "all lanes feed the same sums, so the next window begins when the slowest lane is done"],
+];
+
+function words() {
+  const list = WORDS.flatMap(([word, meaning]) => [h("dt", {}, word), h("dd", {}, meaning)]);
+  return h("details", { class: "words" }, h("summary", {}, "What the words mean"), h("dl", {}, list));
+}
+
 const canStep = (layer) => Boolean(layer && layer.trace && layer.trace.ways.some((way) => way.trace));
 
 function viewerView(panel) {
@@ -35,7 +51,7 @@ function viewerView(panel) {
     (cycle) => sides.forEach((side) => side.show(cycle, span(), lane)),
   );
   const steps = lanesFocus(sides, { ...play.keys, ArrowUp: () => chooseLane(lane - 1), ArrowDown: () => chooseLane(lane + 1) });
-  part.append(h("div", { class: "controls" }, layer.element, place.element), play.element, cellLegend(), steps, keysNote());
+  part.append(words(), h("div", { class: "controls" }, layer.element, place.element), play.element, cellLegend(), steps, keysNote());
 
   function load() {
     place.update();
