@@ -125,6 +125,16 @@ class TestRun:
         assert [run["layer"] for run in found["runs"]] == [f"conv{i}" for i in range(1, 6)]
         assert [entry["name"] for entry in found["networks"][0]["left_out"]] == ["fc6", "fc7", "fc8"]
 
+    def test_inputs_and_densities_go_to_those_that_take_them(self, traces: Path) -> None:
+        options = ("--limit", 2, "--conv-only", "--arch", "cnv2-dispatch", "--json", "-")
+        found = json.loads(call("run", "digits", traces, "nin", *options).stdout)
+        assert [(n["network"], len(n["images"])) for n in found["networks"]] == [("digits", 2), ("traces", 2), ("nin", 1)]
+
+    def test_networks_have_names_of_their_own(self, traces: Path) -> None:
+        found = json.loads(call("run", traces, traces, "--json", "-").stdout)
+        assert [n["network"] for n in found["networks"]] == ["traces", "traces#2"]
+        assert {run["network"] for run in found["runs"]} == {"traces", "traces#2"}
+
     def test_jobs_do_not_matter(self, traces: Path) -> None:
         one, many = (call("run", traces, "--arch", "all", "--jobs", jobs, "--json", "-").stdout for jobs in (1, 5))
         assert json.loads(one)["runs"] == json.loads(many)["runs"]
@@ -185,7 +195,10 @@ class TestBadInput:
         assert str(model) in refused("run", model, "--input", trace)
 
     def test_options_that_do_not_fit(self, traces: Path) -> None:
-        assert "takes no inputs" in refused("run", traces, "--input", traces)
+        for option in (("--input", traces), ("--limit", 2), ("--mean", "1,2")):
+            line = refused("run", traces, "alexnet", *option)
+            assert "takes no inputs" in line
+            assert option[0] in line
         assert "for topologies" in refused("run", "digits", "--seed", 3)
         assert "name a file" in refused("run", traces, "--parquet", "-")
 

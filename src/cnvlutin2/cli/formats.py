@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from cnvlutin2.cli.encode import write_json
-from cnvlutin2.cli.options import FORMS, read_thresholds
+from cnvlutin2.cli.networks import NETWORK_OPTIONS, open_networks, read_inputs
+from cnvlutin2.cli.options import FORMS, SectionedCommand, read_thresholds, with_options
 from cnvlutin2.cli.progress import progress_bar
-from cnvlutin2.cli.run import NETWORK_OPTIONS, _inputs, _networks, with_options
 from cnvlutin2.cli.tables import console
 from cnvlutin2.encodings import Footprint, Packing, break_even
 from cnvlutin2.encodings.footprint import POINTERS, layer_footprint
@@ -34,7 +34,7 @@ class Choice:
     pointer_group: int
 
 
-@click.command("formats")
+@click.command("formats", cls=SectionedCommand)
 @click.argument("network", required=False)
 @with_options(*NETWORK_OPTIONS)
 @click.option("--threshold", metavar="T", help=f"Least effectual activation: {FORMS}.")
@@ -61,8 +61,8 @@ def formats_command(network: str | None, json_file: str | None, **options: Any) 
     choice = Choice(options["brick"], options["data_bits"], options["packing"], options["pointer_group"])
     numeric = Numeric(choice.data_bits, read_thresholds(options["threshold"], "--threshold"))
     documents = []
-    for found in _networks([network] if network else bundled_names(), options):
-        layers = dict(_measure(found, _inputs(found, options), numeric, choice))
+    for found in open_networks([network] if network else bundled_names(), options):
+        layers = dict(_measure(found, read_inputs(found, options), numeric, choice))
         documents.append(_document(found.name, layers, choice))
         if json_file != "-":
             _print(console(), found.name, layers, choice)

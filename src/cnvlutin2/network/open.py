@@ -9,6 +9,15 @@ from cnvlutin2.network.base import Network
 from cnvlutin2.network.bundled import bundled_names, bundled_path
 
 
+def takes_inputs(spec: str | Path) -> bool:
+    """Whether what `open_network` makes of a spec is executed on inputs; without opening it."""
+    from cnvlutin2.network.topologies import is_topology
+
+    if isinstance(spec, str) and (spec in bundled_names() or is_topology(spec)):
+        return spec in bundled_names()
+    return not _is_trace(Path(spec))
+
+
 def open_network(spec: str | Path) -> Network:
     """Open a network by its name or file.
 
@@ -37,7 +46,7 @@ def open_network(spec: str | Path) -> Network:
         if is_topology(spec):
             return Topology(spec)
     path = Path(spec)
-    if path.is_dir() or path.suffix.lower() == ".npz":
+    if _is_trace(path):
         from cnvlutin2.network.traces import TraceNetwork
 
         return TraceNetwork.open(path)
@@ -51,3 +60,7 @@ def open_network(spec: str | Path) -> Network:
     raise NetworkError(
         f"there is no network {str(spec)!r}: give an .onnx file, an .npz trace, a folder of traces, or one of {names}"
     )
+
+
+def _is_trace(path: Path) -> bool:
+    return path.is_dir() or path.suffix.lower() == ".npz"
