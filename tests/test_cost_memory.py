@@ -16,6 +16,7 @@ from cnvlutin2.cost import LayerCost
 from cnvlutin2.cost.memory import bits_per_cycle
 from cnvlutin2.cost.weights import sb_capacity_bits, store_weights
 from cnvlutin2.testing import integer_arrays
+from cnvlutin2.timing import PreparedLayer
 
 
 def dense(**options: Any) -> Organisation:
@@ -125,7 +126,7 @@ class TestWeights:
             key = (group, index // 6, index % 6 // 3)
             by_pass[key] = by_pass.get(key, 0) + bits
         room = 8 * capacity + (0 if form == "dense" else 8 * capacity // 16)
-        found = store_weights(layer, machine)
+        found = store_weights(PreparedLayer(layer, jobs=1), machine)
         assert sb_capacity_bits(machine) == room
         assert found.tile_bits.tolist() == [sum(v for key, v in by_pass.items() if key[2] == tile) for tile in range(2)]
         assert found.excess_bits == sum(max(0, bits - room) for bits in by_pass.values())

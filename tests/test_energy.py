@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from cnvlutin2 import ArrayNetwork, Layer, Organisation, preset, preset_names, simulate
 from cnvlutin2.cli.run import run_command
-from cnvlutin2.cost import COMPONENTS, EVENTS, STATIC, Prices, area_mm2, baseline_of, load_table, static_mw
+from cnvlutin2.cost import EVENTS, STATIC, Prices, area_mm2, baseline_of, load_table, static_mw
 from cnvlutin2.cost.area import storage_bits
-from cnvlutin2.cost.events import DRAM, no_events
+from cnvlutin2.cost.energy import ENERGIES
+from cnvlutin2.cost.events import DRAM, as_counts
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.organisation import with_overrides
 from cnvlutin2.testing import integer_arrays, organisations
@@ -65,20 +66,19 @@ class TestPrices:
     )
     def test_by_hand(self, event: str, pj: float) -> None:
         machine = Organisation(dram="hbm2")
-        events = no_events(2)
-        events[event] += np.array([3, 0])
-        energies = Prices.of(machine, TABLE).energy_pj(events, np.zeros(2, np.int64))
-        assert energies[EVENTS[event].component].tolist() == pytest.approx([3 * pj, 0])
-        assert sum(float(energy.sum()) for energy in energies.values()) == pytest.approx(3 * pj)
+        counts = as_counts({event: np.array([3, 0])}, 2)
+        energies = Prices.of(machine, TABLE).energy_pj(counts, np.zeros(2, np.int64))
+        assert energies[ENERGIES.index(EVENTS[event].component)].tolist() == pytest.approx([3 * pj, 0])
+        assert float(energies.sum()) == pytest.approx(3 * pj)
 
     def test_static_energy_is_power_times_time(self) -> None:
         for clock in (1.0, 0.5):
             machine = Organisation(clock_ghz=clock)
-            energies = Prices.of(machine, TABLE).energy_pj(no_events(1), np.array([1000]))
+            energies = Prices.of(machine, TABLE).energy_pj(as_counts({}, 1), np.array([1000]))
             watts = static_mw(area_mm2(machine, TABLE), TABLE) / 1000
             seconds = 1000 / (clock * 1e9)
-            assert energies[STATIC][0] == pytest.approx(watts * seconds * 1e12)
-            assert all(not energies[name].any() for name in COMPONENTS)
+            assert energies[ENERGIES.index(STATIC)].tolist() == pytest.approx([watts * seconds * 1e12])
+            assert not np.delete(energies, ENERGIES.index(STATIC), axis=0).any()
 
     def test_static_power_by_hand(self) -> None:
         watts = static_mw({"sb": 2 * 0.165010056668, "multipliers": 10.0}, TABLE) / 1000

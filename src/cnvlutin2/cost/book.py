@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnvlutin2.cost.area import area_mm2
-from cnvlutin2.cost.energy import Prices
-from cnvlutin2.cost.events import Counts
+from cnvlutin2.cost.energy import ENERGIES, Energies, Prices
+from cnvlutin2.cost.events import Counts, as_events
 from cnvlutin2.cost.memory import place
 from cnvlutin2.cost.model import LayerCost, MachineCost, NetworkCost
 from cnvlutin2.cost.tables import CostTable
-from cnvlutin2.cost.traffic import Account, RunMode, Stored, account
+from cnvlutin2.cost.traffic import Account, RunMode, account
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing import LayerTiming, PreparedLayer
 from cnvlutin2.timing.dense import dense_cycles
@@ -43,6 +45,16 @@ def baseline_of(organisation: Organisation) -> Organisation:
     return Organisation.parse({"name": "dadiannao", "layer_mode": "dense", **size})
 
 
+@dataclass
+class _Baseline:
+    """A dense machine and its account: batches and cycles by layer, and what the network costs once it is known."""
+
+    machine: Organisation
+    batches: dict[str, list[Account]] = field(default_factory=lambda: defaultdict(list))
+    cycles: dict[str, int] = field(default_factory=dict)
+    cost: MachineCost | None = None
+
+
 class CostBook:
     """Accounts by organisation, layer and mode, batch by batch; an observer of `cnvlutin2.simulate`.
 
@@ -54,17 +66,16 @@ class CostBook:
     def __init__(self, table: CostTable) -> None:
         self.table = table
         self._batches: dict[tuple[str, str, RunMode], list[Account]] = defaultdict(list)
-        self._dense: dict[tuple[Organisation, str], list[Account]] = defaultdict(list)
-        self._dense_cycles: dict[tuple[Organisation, str], int] = {}
-        self._networks: dict[Organisation, MachineCost] = {}
-        self._baselines: dict[str, Organisation] = {}
+        self._bases: dict[Organisation, _Baseline] = {}
+        self._base_of: dict[str, _Baseline] = {}  # by an organisation's name
 
     def __call__(self, prepared: PreparedLayer, organisations: Sequence[Organisation], timings: Sequence[LayerTiming]) -> None:
         """Enter one batch of one layer."""
         name = prepared.layer.name
-        for base in dict.fromkeys(self._baseline_of(organisation) for organisation in organisations):
-            self._dense[base, name].append(account(prepared, base, "dense"))
-            self._dense_cycles[base, name] = dense_cycles(prepared, base)
+        bases = {id(base): base for base in map(self._baseline_of, organisations)}
+        for base in bases.values():
+            base.batches[name].append(account(prepared, base.machine, "dense"))
+            base.cycles[name] = dense_cycles(prepared, base.machine)
         for organisation, timing in zip(organisations, timings, strict=True):
             if timing.skip is not None:
                 entry = account(prepared, organisation, "skip", timing.skip.slots)
@@ -82,35 +93,41 @@ class CostBook:
             The layers in execution order.
         """
         accounts = [_joined(self._batches[organisation.name, run.name, _mode(run)]) for run in runs]
-        layers = self._priced(accounts, [run.cycles for run in runs], organisation)
-        machine = MachineCost.of(layers, area_mm2(organisation, self.table))
-        return layers, NetworkCost(machine, self._baseline(self._baseline_of(organisation), [run.name for run in runs]))
+        layers, machine = self._priced(accounts, np.stack([run.cycles for run in runs]), organisation)
+        return layers, NetworkCost(machine, self._settled(self._baseline_of(organisation), [run.name for run in runs]))
 
-    def _baseline_of(self, organisation: Organisation) -> Organisation:
-        if organisation.name not in self._baselines:
-            self._baselines[organisation.name] = baseline_of(organisation)
-        return self._baselines[organisation.name]
+    def _baseline_of(self, organisation: Organisation) -> _Baseline:
+        """Return the account of an organisation's baseline, which those of the same size share."""
+        if organisation.name not in self._base_of:
+            machine = baseline_of(organisation)
+            self._base_of[organisation.name] = self._bases.setdefault(machine, _Baseline(machine))
+        return self._base_of[organisation.name]
 
-    def _baseline(self, base: Organisation, names: Sequence[str]) -> MachineCost:
-        if base not in self._networks:
-            accounts = [_joined(self._dense[base, name]) for name in names]
-            images = accounts[0].stored.bits.size
-            cycles = [np.full(images, self._dense_cycles[base, name], np.int64) for name in names]
-            self._networks[base] = MachineCost.of(self._priced(accounts, cycles, base), area_mm2(base, self.table))
-        return self._networks[base]
+    def _settled(self, base: _Baseline, names: Sequence[str]) -> MachineCost:
+        if base.cost is None:
+            accounts = [_joined(base.batches[name]) for name in names]
+            cycles = np.array([base.cycles[name] for name in names], np.int64)
+            by_image = np.repeat(cycles[:, None], accounts[0].counts.shape[1], axis=1)
+            _, base.cost = self._priced(accounts, by_image, base.machine)
+        return base.cost
 
-    def _priced(self, accounts: Sequence[Account], cycles: Sequence[Counts], organisation: Organisation) -> list[LayerCost]:
-        prices = Prices.of(organisation, self.table)
-        return [
-            LayerCost(
-                layer.events,
-                layer.encoder_stall_cycles,
-                layer.dram_cycles,
-                layer.total_cycles,
-                prices.energy_pj(layer.events, layer.total_cycles),
-            )
-            for layer in place(accounts, cycles, organisation)
+    def _priced(
+        self, accounts: Sequence[Account], cycles: Counts, organisation: Organisation
+    ) -> tuple[list[LayerCost], MachineCost]:
+        """Put layers together and price what they do; `cycles` are ``[layers, N]``."""
+        placed = place(accounts, cycles, organisation)
+        energies = Prices.of(organisation, self.table).energy_pj(placed.counts, placed.total_cycles)
+        waits = zip(placed.encoder_stall_cycles, placed.dram_cycles, placed.total_cycles, strict=True)
+        layers = [
+            LayerCost(as_events(counts), *cycles, _by_component(energy))
+            for counts, cycles, energy in zip(placed.counts, waits, energies, strict=True)
         ]
+        whole = _by_component(energies.sum(axis=0))
+        return layers, MachineCost(placed.total_cycles.sum(axis=0), whole, area_mm2(organisation, self.table))
+
+
+def _by_component(energies: NDArray[np.float64]) -> Energies:
+    return dict(zip(ENERGIES, energies, strict=True))
 
 
 def _mode(run: Run) -> RunMode:
@@ -122,13 +139,10 @@ def _joined(batches: Sequence[Account]) -> Account:
     first = batches[0]
     if len(batches) == 1:
         return first
-    stored = Stored(
-        first.stored.format,
-        np.concatenate([batch.stored.bits for batch in batches]),
-        np.concatenate([batch.stored.rows for batch in batches]),
-        first.stored.row_bits,
-        first.stored.values,
-        tuple(batch.stored.identity for batch in batches),
+    stored = replace(
+        first.stored,
+        bits=np.concatenate([batch.stored.bits for batch in batches]),
+        rows=np.concatenate([batch.stored.rows for batch in batches]),
+        identity=tuple(batch.stored.identity for batch in batches),
     )
-    events = {name: np.concatenate([batch.events[name] for batch in batches]) for name in first.events}
-    return Account(events, stored, first.weights, first.windows, first.filters, first.passes, first.busiest_tile_filters)
+    return replace(first, counts=np.concatenate([batch.counts for batch in batches], axis=1), stored=stored)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.cost.area import area_mm2, static_mw
-from cnvlutin2.cost.events import COMPONENTS, EVENTS, STATIC, Counts, Events
+from cnvlutin2.cost.events import COMPONENTS, EVENTS, ROW, STATIC, Counts
 from cnvlutin2.cost.tables import CostTable
 from cnvlutin2.organisation import Organisation
 
 Energies = dict[str, NDArray[np.float64]]
 """By component, pJ of each image, ``[N]``."""
+ENERGIES = (*COMPONENTS, STATIC)
+"""The components in the order in which energies stand in arrays."""
 
 _MEMORY_OF = {"nm": "nm", "sb": "sb", "nbin": "buffers", "nbout": "buffers", "brick_buffer": "buffers"}
 _OPERATIONS = {
@@ -29,7 +32,7 @@ _OPERATIONS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prices:
     """What an organisation pays under a table.
 
@@ -52,20 +55,25 @@ class Prices:
         pj = {name: _price_pj(name, organisation, table) for name in EVENTS}
         return cls(pj, static_mw(area_mm2(organisation, table), table), organisation.clock_ghz)
 
-    def energy_pj(self, events: Events, total_cycles: Counts) -> Energies:
-        """Return the energy of a layer by component, static energy included.
+    @cached_property
+    def _by_component(self) -> NDArray[np.float64]:
+        """What each component pays for an event, ``[components, events]``."""
+        prices = np.zeros((len(COMPONENTS), len(EVENTS)))
+        for name, event in EVENTS.items():
+            prices[COMPONENTS.index(event.component), ROW[name]] = self.pj[name]
+        return prices
+
+    def energy_pj(self, counts: Counts, total_cycles: Counts) -> NDArray[np.float64]:
+        """Return energies by component, static energy last, ``[..., len(ENERGIES), N]``.
 
         Parameters
         ----------
-        events : mapping of str to int64 ``[N]``
-        total_cycles : int64 ``[N]``
+        counts : int64 ``[..., events, N]``
+        total_cycles : int64 ``[..., N]``
             How long it takes; leakage lasts as long.
         """
-        energies: Energies = {component: np.zeros(total_cycles.shape) for component in COMPONENTS}
-        for name, counts in events.items():
-            energies[EVENTS[name].component] += counts * self.pj[name]
-        energies[STATIC] = total_cycles.astype(np.float64) * (self.static_mw / self.clock_ghz)  # mW times ns is pJ
-        return energies
+        static = total_cycles * (self.static_mw / self.clock_ghz)  # mW times ns is pJ
+        return np.concatenate([self._by_component @ counts, static[..., None, :]], axis=-2)
 
 
 def _price_pj(name: str, organisation: Organisation, table: CostTable) -> float:

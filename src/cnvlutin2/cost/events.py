@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 Counts = NDArray[np.int64]
 Events = dict[str, Counts]
 """By name, how often it happens in each image, ``[N]``."""
+Tally = dict[str, Counts | int]
+"""The same while it is counted: what is not in it is 0, an int is the same for all images."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,18 @@ STATIC = "static"
 DRAM = "dram"
 
 
-def no_events(images: int) -> Events:
-    """Return zero of everything."""
-    return dict(zip(EVENTS, np.zeros((len(EVENTS), images), np.int64), strict=True))
+ROW: Mapping[str, int] = {name: row for row, name in enumerate(EVENTS)}
+"""Where an event stands in an array of all of them, ``[events, N]``."""
+
+
+def as_counts(tally: Tally, images: int) -> Counts:
+    """Return a tally as an array ``[events, N]``."""
+    counts = np.zeros((len(EVENTS), images), np.int64)
+    for name, count in tally.items():
+        counts[ROW[name]] = count
+    return counts
+
+
+def as_events(counts: Counts) -> Events:
+    """Return an array ``[events, N]`` as a mapping; its arrays are views."""
+    return dict(zip(EVENTS, counts, strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,26 +20,64 @@ from cnvlutin2.timing import PreparedLayer
 class Fetches:
     """What fetching a layer's input once for every window that needs it takes, of one image and one pass over all groups.
 
+    An int is the same for all images.
+
     Parameters
     ----------
-    bricks, rows, bits : int64 ``[N]``
-        Bricks fetched, NM rows touched, bits of their records and of the vectors stepped over.
-    pointers : int64 ``[N]``
+    rows, bits : int64 ``[N]`` or int
+        NM rows touched, bits of the fetched records and of the vectors stepped over.
+    pointers : int
         Pointers looked up; their bits are `pointer_bits` each.
-    pointer_bits : int64 ``[N]``
-    raw_bricks : int64 ``[N]``
-        Those of `bricks` that carry neither offsets nor a vector.
+    pointer_bits : int64 ``[N]`` or int
+    raw_bricks : int64 ``[N]`` or int
+        Fetched bricks that carry neither offsets nor a vector.
     """
 
-    bricks: Counts
-    rows: Counts
-    bits: Counts
-    pointers: Counts
-    pointer_bits: Counts
-    raw_bricks: Counts
+    rows: Counts | int
+    bits: Counts | int
+    pointers: int
+    pointer_bits: Counts | int
+    raw_bricks: Counts | int
 
 
-def brick_uses(prepared: PreparedLayer, organisation: Organisation) -> NDArray[np.int64]:
+def values_in_windows(prepared: PreparedLayer, organisation: Organisation) -> int:
+    """Return the values that windows take from the map, padding left out, over all windows and groups."""
+    layer, (down, across) = prepared.layer, prepared.steps(organisation).uses
+    columns = int(across.sum()) * layer.group_channels
+    if prepared.packing(organisation) == "row":
+        begin, end = _row_spans(*_row_of(prepared))
+        columns = int((end - begin).sum())
+    return int(down.sum()) * columns * layer.groups
+
+
+def fetch_input(prepared: PreparedLayer, organisation: Organisation, format_name: str) -> Fetches:
+    """Count the fetches of a layer's input, stored in a format."""
+    o, fmt = organisation, get_format(format_name)
+    if not fmt.indirect:
+        bricks = _bricks_fetched(prepared, o)
+        raw: Counts | int = bricks if format_name == "dense" else 0
+        if format_name == "roe":
+            raw = _weighed(raw_bricks(prepared, o), _brick_uses(prepared, o))
+        return Fetches(bricks, bricks * brick_bits(format_name, o.brick, o.data_bits), 0, 0, raw)
+    uses = _brick_uses(prepared, o)
+    counts = prepared.brick_counts(o.brick, prepared.packing(o))
+    rows, bits, pointer_bits = np.array([_indirect_sizes(fmt, image, uses, o) for image in counts], np.int64).T
+    return Fetches(rows, bits, _bricks_fetched(prepared, o), pointer_bits, 0)
+
+
+@lru_cache(maxsize=64)
+def brick_bits(format_name: str, brick: int, data_bits: int) -> int:
+    """Return the bits of a brick in a format that gives all of them the same room."""
+    return get_format(format_name).most_bits(brick, data_bits)
+
+
+def raw_bricks(prepared: PreparedLayer, organisation: Organisation) -> NDArray[np.bool_]:
+    """Return which bricks of a layer's input RoE stores raw, ``[N, groups, H, W, bricks]``, without `W` if row-packed."""
+    counts = prepared.brick_counts(organisation.brick, prepared.packing(organisation))
+    return get_format("roe").raw_bricks(counts, organisation.brick, organisation.data_bits)
+
+
+def _brick_uses(prepared: PreparedLayer, organisation: Organisation) -> NDArray[np.int64]:
     """Return how many windows fetch each storage brick of a group.
 
     Returns
@@ -46,67 +85,49 @@ def brick_uses(prepared: PreparedLayer, organisation: Organisation) -> NDArray[n
     int64, ``[H, W, 1]`` or, row-packed, ``[H, row bricks]``
         The channel bricks of a place are fetched equally often.
     """
-    steps = prepared.steps(organisation)
-    down, across = (uses.astype(np.int64) for uses in steps.uses)
-    if not steps.row_packed:
-        return down[:, None, None] * across[None, :, None]
-    return down[:, None] * row_brick_uses(prepared, organisation)[None, :]
-
-
-def values_in_windows(prepared: PreparedLayer, organisation: Organisation) -> int:
-    """Return the values that windows take from the map, padding left out, over all windows and groups."""
-    layer, (down, across) = prepared.layer, prepared.steps(organisation).uses
-    columns = int(across.sum())
+    down, across = (uses.astype(np.int64) for uses in prepared.steps(organisation).uses)
     if prepared.packing(organisation) == "row":
-        begin, end = _row_spans(prepared)
-        columns = int((end - begin).sum()) // layer.group_channels
-    return int(down.sum()) * columns * layer.group_channels * layer.groups
+        return down[:, None] * _row_brick_uses(*_row_of(prepared), organisation.brick)
+    return down[:, None, None] * across[:, None]
 
 
-def _row_spans(prepared: PreparedLayer) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _bricks_fetched(prepared: PreparedLayer, organisation: Organisation) -> int:
+    """Return the fetches of all windows and groups."""
+    layer, steps = prepared.layer, prepared.steps(organisation)
+    if prepared.packing(organisation) == "row":
+        down, _ = steps.uses
+        return int(down.sum()) * int(_row_brick_uses(*_row_of(prepared), organisation.brick).sum()) * layer.groups
+    in_map = steps.windows * steps.steps - steps.padded_steps
+    return in_map * -(-layer.group_channels // organisation.brick) * layer.groups
+
+
+Row = tuple[int, int, int, int, int, int]
+
+
+def _row_of(prepared: PreparedLayer) -> Row:
+    """Return width, channels, kernel, stride, left pad and windows of a packed row."""
+    layer = prepared.layer
+    across = layer.input_size[1], layer.group_channels, layer.kernel_size[1], layer.strides[1], layer.pads[1]
+    return (*across, layer.output_size[1])
+
+
+def _row_spans(width: int, channels: int, kernel: int, stride: int, left: int, windows: int) -> tuple[Counts, Counts]:
     """Return the first value of a packed row that each window along it takes, and the end, padding cut off."""
-    layer = prepared.layer
-    begin = (np.arange(layer.output_size[1]) * layer.strides[1] - layer.pads[1]) * layer.group_channels
-    size = layer.input_size[1] * layer.group_channels
-    return np.clip(begin, 0, size), np.clip(begin + layer.kernel_size[1] * layer.group_channels, 0, size)
+    begin = (np.arange(windows) * stride - left) * channels
+    return np.clip(begin, 0, width * channels), np.clip(begin + kernel * channels, 0, width * channels)
 
 
-def row_brick_uses(prepared: PreparedLayer, organisation: Organisation) -> NDArray[np.int64]:
+@lru_cache(maxsize=1024)
+def _row_brick_uses(width: int, channels: int, kernel: int, stride: int, left: int, windows: int, brick: int) -> Counts:
     """Return how many of the windows along a row take a value from each brick of a packed row, ``[row bricks]``."""
-    layer = prepared.layer
-    size, brick = layer.input_size[1] * layer.group_channels, organisation.brick
-    first, last = _row_spans(prepared)
+    first, last = _row_spans(width, channels, kernel, stride, left, windows)
     some = first < last  # windows may lie in the padding altogether
-    edges = np.zeros(-(-size // brick) + 1, np.int64)
+    edges = np.zeros(-(-width * channels // brick) + 1, np.int64)
     np.add.at(edges, first[some] // brick, 1)
     np.add.at(edges, (last[some] - 1) // brick + 1, -1)
-    return np.cumsum(edges)[:-1]
-
-
-def fetch_input(prepared: PreparedLayer, organisation: Organisation, format_name: str) -> Fetches:
-    """Count the fetches of a layer's input, stored in a format."""
-    layer, fmt = prepared.layer, get_format(format_name)
-    uses = brick_uses(prepared, organisation)
-    images = layer.images
-    per_place = 1 if prepared.packing(organisation) == "row" else -(-layer.group_channels // organisation.brick)
-    bricks = int(uses.sum()) * per_place * layer.groups
-    every = np.full(images, bricks, np.int64)
-    zero = np.zeros(images, np.int64)
-    if not fmt.indirect:
-        raw = every if format_name == "dense" else zero
-        if format_name == "roe":
-            raw = _weighed(raw_bricks(prepared, organisation), uses)
-        return Fetches(every, every, every * fmt.most_bits(organisation.brick, organisation.data_bits), zero, zero, raw)
-    counts = prepared.brick_counts(organisation.brick, prepared.packing(organisation))
-    sizes = [_indirect_sizes(fmt, image, uses, organisation) for image in counts]
-    rows, bits, pointer_bits = np.array(sizes, np.int64).T
-    return Fetches(every, rows, bits, every, np.ascontiguousarray(pointer_bits), zero)
-
-
-def raw_bricks(prepared: PreparedLayer, organisation: Organisation) -> NDArray[np.bool_]:
-    """Return which bricks of a layer's input RoE stores raw, ``[N, groups, H, W, bricks]``, without `W` if row-packed."""
-    counts = prepared.brick_counts(organisation.brick, prepared.packing(organisation))
-    return get_format("roe").raw_bricks(counts, organisation.brick, organisation.data_bits)
+    uses: Counts = np.cumsum(edges)[:-1]
+    uses.setflags(write=False)
+    return uses
 
 
 def _indirect_sizes(

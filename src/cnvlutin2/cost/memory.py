@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cnvlutin2.cost.events import Counts, Events
+from cnvlutin2.cost.events import ROW, Counts
 from cnvlutin2.cost.traffic import Account
 from cnvlutin2.cost.weights import sb_capacity_bits
 from cnvlutin2.organisation import Organisation
@@ -21,38 +22,26 @@ BANDWIDTH_GB_PER_S: Mapping[str, Fraction] = {
 """Peak bandwidths: transfers a second times width, in 10^9 bytes a second."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Placed:
-    """A layer among its neighbours.
+    """Layers among their neighbours.
 
     Parameters
     ----------
-    events : mapping
+    counts : int64 ``[layers, events, N]``
         All of them.
-    encoder_stall_cycles : int64 ``[N]``
+    encoder_stall_cycles : int64 ``[layers, N]``
         Cycles in which tiles wait for their encoders.
-    dram_cycles : int64 ``[N]``
+    dram_cycles : int64 ``[layers, N]``
         Cycles that the transfers to and from DRAM take.
-    total_cycles : int64 ``[N]``
+    total_cycles : int64 ``[layers, N]``
         Until the layer is done: the longer of compute (with stalls) and transfers.
     """
 
-    events: Events
+    counts: Counts
     encoder_stall_cycles: Counts
     dram_cycles: Counts
     total_cycles: Counts
-
-
-@dataclass(frozen=True)
-class _Tensor:
-    """What a layer reads, and who writes it.
-
-    `writer` is the layer before which it is complete, or -1 for the network's input; `first` says whether no earlier layer
-    read the same tensor.
-    """
-
-    writer: int
-    first: bool
 
 
 def bits_per_cycle(organisation: Organisation) -> Fraction | None:
@@ -64,154 +53,136 @@ def bits_per_cycle(organisation: Organisation) -> Fraction | None:
     return 8 * rate / Fraction(str(organisation.clock_ghz))
 
 
-def place(accounts: Sequence[Account], cycles: Sequence[Counts], organisation: Organisation) -> list[Placed]:
+def nm_rows(organisation: Organisation) -> int:
+    """Return the rows of NM: as many as raw bricks fit its size."""
+    return 8 * organisation.nm_bytes // (organisation.brick * organisation.data_bits)
+
+
+def place(accounts: Sequence[Account], cycles: Counts, organisation: Organisation) -> Placed:
     """Join layers into a network: what each writes, what does not fit, what is loaded, and when.
 
     Parameters
     ----------
     accounts : sequence of Account
         Layers in execution order, of the same images.
-    cycles : sequence of int64 ``[N]``
+    cycles : int64 ``[layers, N]``
         Compute cycles of each.
     organisation : Organisation
-
-    Returns
-    -------
-    list of Placed
-        In the same order.
     """
-    tensors = _tensors(accounts)
-    events = [{name: counts.copy() for name, counts in account.events.items()} for account in accounts]
-    _move_activations(events, accounts, tensors, organisation)
-    weight_bits = _weight_loads(accounts, cycles, organisation)
-    for layer, bits in zip(events, weight_bits, strict=True):
-        layer["dram_weight_bits_read"] += bits
-        layer["sb_bits_written"] += bits
-    stalls = [_encoder_stall(i, accounts, cycles[i], tensors, organisation) for i in range(len(accounts))]
-    busy = [a + b for a, b in zip(cycles, stalls, strict=True)]
-    transfers = _transfers(events, weight_bits, busy, accounts, organisation)
-    return [
-        Placed(layer, stall, moved, np.maximum(compute, moved))
-        for layer, stall, moved, compute in zip(events, stalls, transfers, busy, strict=True)
-    ]
+    first = _first_reads(accounts)
+    counts = np.stack([account.counts for account in accounts])
+    _move_activations(counts, accounts, first, organisation)
+    weight_bits = _weight_loads(accounts, cycles.shape[1], organisation)
+    for name in ("dram_weight_bits_read", "sb_bits_written"):
+        counts[:, ROW[name]] += weight_bits
+    stalls = _encoder_stalls(accounts, first, cycles, organisation)
+    busy = cycles + stalls
+    activation_bits = counts[:, ROW["dram_activation_bits_read"]] + counts[:, ROW["dram_activation_bits_written"]]
+    transfers = _transfers(activation_bits, weight_bits, busy, accounts, organisation)
+    return Placed(counts, stalls, transfers, np.maximum(busy, transfers))
 
 
-def _tensors(accounts: Sequence[Account]) -> list[_Tensor]:
-    """Find out which layers read the same tensor; one that was read before is not written again."""
+def _first_reads(accounts: Sequence[Account]) -> NDArray[np.bool_]:
+    """Find the layers that no earlier one shares its input with; what was read before is not written again, ``[layers]``."""
     seen: set[tuple[object, ...]] = set()
-    tensors = []
-    for index, account in enumerate(accounts):
-        identity = account.stored.identity
-        tensors.append(_Tensor(index - 1, identity not in seen))
-        seen.add(identity)
-    return tensors
+    first = []
+    for account in accounts:
+        first.append(account.stored.identity not in seen)
+        seen.add(account.stored.identity)
+    return np.array(first)
 
 
-def _move_activations(
-    events: Sequence[Events], accounts: Sequence[Account], tensors: Sequence[_Tensor], organisation: Organisation
-) -> None:
-    """Count what is written to NM, and what leaves it and comes back because it does not fit."""
+def _by_layer(values: Sequence[int]) -> Counts:
+    return np.array(values, np.int64)[:, None]
+
+
+def _move_activations(counts: Counts, accounts: Sequence[Account], first: NDArray[np.bool_], organisation: Organisation) -> None:
+    """Count what is written to NM, and what leaves it and comes back because it does not fit.
+
+    A layer's input is written by the layer before it, unless an earlier layer has read it, too.
+    """
     room = nm_rows(organisation) // organisation.batch  # of one image of a batch
-    for index, (account, tensor) in enumerate(zip(accounts, tensors, strict=True)):
-        stored, layer = account.stored, events[index]
-        outside = np.maximum(0, stored.rows - room)
-        again = stored.part_bits(outside) * (account.passes - 1)
-        if not tensor.first:
-            arrives = stored.part_bits(outside) * account.passes
-        elif index == 0:
-            arrives = stored.bits + again
-        else:
-            before = events[tensor.writer]
-            left = np.maximum(0, room - accounts[tensor.writer].stored.rows)
-            spilled = stored.part_bits(np.maximum(0, stored.rows - left))
-            before["nm_bits_written"] += stored.bits
-            before["nm_bits_spilled"] += spilled
-            before["dram_activation_bits_written"] += spilled
-            if stored.format != "dense":
-                before["encoder_values"] += stored.values
-            arrives = spilled + again
-        layer["dram_activation_bits_read"] += arrives
-        layer["nm_bits_filled"] += arrives
-    results = accounts[-1].outputs * organisation.data_bits
-    for name in ("nm_bits_written", "nm_bits_spilled", "dram_activation_bits_written"):
-        events[-1][name] += results
+    bits, rows = (np.stack([getattr(account.stored, key) for account in accounts]) for key in ("bits", "rows"))
+    row_bits = _by_layer([account.stored.row_bits for account in accounts])
+    streamed = np.minimum(bits, np.maximum(0, rows - room) * row_bits)
+    fresh = first[:, None]
+    left = np.maximum(0, room - rows[:-1])  # by what the writer reads
+    spilled = np.zeros_like(bits)
+    spilled[1:] = np.where(fresh[1:], np.minimum(bits[1:], np.maximum(0, rows[1:] - left) * row_bits[1:]), 0)
+    arrives = streamed * (_by_layer([account.passes for account in accounts]) - 1) + np.where(fresh, spilled, streamed)
+    arrives[0] += bits[0]  # the network's input
+    last = accounts[-1].windows * accounts[-1].filters * organisation.data_bits  # the network's results
+    leaves = np.concatenate([spilled[1:], np.full_like(bits[:1], last)])
+    encoded = _by_layer([account.stored.values if account.stored.format != "dense" else 0 for account in accounts])
+    counts[:-1, ROW["encoder_values"]] += np.where(fresh, encoded, 0)[1:]
+    counts[:, ROW["nm_bits_written"]] += np.concatenate([np.where(fresh, bits, 0)[1:], leaves[-1:]])
+    for name in ("nm_bits_spilled", "dram_activation_bits_written"):
+        counts[:, ROW[name]] += leaves
+    for name in ("nm_bits_filled", "dram_activation_bits_read"):
+        counts[:, ROW[name]] += arrives
 
 
-def nm_rows(organisation: Organisation) -> int:
-    """Return the rows of NM: as many as raw bricks fit its size."""
-    return 8 * organisation.nm_bytes // (organisation.brick * organisation.data_bits)
-
-
-def _weight_loads(accounts: Sequence[Account], cycles: Sequence[Counts], organisation: Organisation) -> list[Counts]:
-    """Return the bits of weights that each image brings from DRAM, by layer.
+def _weight_loads(accounts: Sequence[Account], images: int, organisation: Organisation) -> Counts:
+    """Return the bits of weights that each image brings from DRAM, ``[layers, N]``.
 
     Nothing, if the whole network's weights live in SB. Else a layer's weights are loaded once for a batch, each image bearing
     its share; what a pass has more than SB holds comes again for every window.
     """
-    images = len(cycles[0])
     of_tiles = np.sum([account.weights.tile_bits for account in accounts], axis=0)
     if of_tiles.max() <= sb_capacity_bits(organisation):
-        return [np.zeros(images, np.int64) for _ in accounts]
-    batch = organisation.batch
-    turn = np.arange(images) % batch
-    loads = []
-    for account in accounts:
-        once = account.weights.bits - account.weights.excess_bits
-        loads.append(_share(once, turn, batch) + account.weights.excess_bits * account.windows)
-    return loads
+        return np.zeros((len(accounts), images), np.int64)
+    turn, batch = np.arange(images) % organisation.batch, organisation.batch
+    once = _by_layer([account.weights.bits - account.weights.excess_bits for account in accounts])
+    again = _by_layer([account.weights.excess_bits * account.windows for account in accounts])
+    return once * (turn + 1) // batch - once * turn // batch + again  # shares are whole and add up
 
 
-def _share(whole: int, turn: Counts, batch: int) -> Counts:
-    """Return what the images of a batch bear of a load; the shares are whole and add up."""
-    out: Counts = whole * (turn + 1) // batch - whole * turn // batch
-    return out
+def _encoder_stalls(accounts: Sequence[Account], first: NDArray[np.bool_], cycles: Counts, organisation: Organisation) -> Counts:
+    """Return the least that tiles must wait for their encoders, which take one value a cycle, ``[layers, N]``.
 
-
-def _encoder_stall(
-    index: int, accounts: Sequence[Account], cycles: Counts, tensors: Sequence[_Tensor], organisation: Organisation
-) -> Counts:
-    """Return the least that tiles must wait for their encoders, which take one value a cycle.
-
-    The busiest tile's encoder has to pass `values`; all but what its buffer holds at the end must pass while the layer runs.
+    The busiest tile's encoder has to pass its values; all but what its buffer holds at the end must pass while the layer runs.
     """
-    consumer = next((i for i in range(index + 1, len(accounts)) if tensors[i].first), None)
-    if consumer is None or accounts[consumer].stored.format == "dense":
-        return np.zeros_like(cycles)
-    account = accounts[index]
-    # Pooling in between leaves fewer positions to encode than windows.
-    positions = min(account.windows, accounts[consumer].stored.values // account.filters)
-    values = positions * account.busiest_tile_filters
-    stall: Counts = np.maximum(0, values - organisation.encoder_buffer_entries - cycles)
-    return stall
+    values = [0] * len(accounts)
+    reader: Account | None = None  # the next layer that reads what was not read before
+    for index in range(len(accounts) - 1, -1, -1):
+        account = accounts[index]
+        if reader is not None and reader.stored.format != "dense":
+            # Pooling in between leaves fewer positions to encode than windows.
+            values[index] = min(account.windows, reader.stored.values // account.filters) * account.busiest_tile_filters
+        reader = account if first[index] else reader
+    stalls: Counts = np.maximum(0, _by_layer(values) - organisation.encoder_buffer_entries - cycles)
+    return stalls
 
 
 def _transfers(
-    events: Sequence[Events],
-    weight_bits: Sequence[Counts],
-    busy: Sequence[Counts],
-    accounts: Sequence[Account],
-    organisation: Organisation,
-) -> list[Counts]:
-    """Return the cycles of the transfers of each layer, those for the next layer's weights taken off it."""
+    activation_bits: Counts, weight_bits: Counts, busy: Counts, accounts: Sequence[Account], organisation: Organisation
+) -> Counts:
+    """Return the cycles of each layer's transfers, ``[layers, N]``, those for the next layer's weights taken off it."""
     rate = bits_per_cycle(organisation)
     if rate is None:
-        return [np.zeros_like(compute) for compute in busy]
-    found = []
+        return np.zeros_like(busy)
+    if not organisation.prefetch_weights:
+        return _ceil_cycles(activation_bits + weight_bits, rate)
+    found = np.empty_like(busy)
     loaded = np.zeros_like(busy[0])  # of this layer's weights, while the one before ran
-    for index, layer in enumerate(events):
-        moved = layer["dram_activation_bits_read"] + layer["dram_activation_bits_written"] + weight_bits[index] - loaded
-        transfer = _cycles(moved, rate)
-        found.append(transfer)
-        loaded = np.zeros_like(loaded)
-        if organisation.prefetch_weights and index + 1 < len(events):
-            idle = np.maximum(0, busy[index] - transfer)
-            spare = np.array([int(cycles * rate) for cycles in idle.tolist()], np.int64)
-            loaded = np.minimum(np.minimum(weight_bits[index + 1], spare), _free_bits(accounts[index], organisation))
+    for index, account in enumerate(accounts):
+        found[index] = _ceil_cycles(activation_bits[index] + weight_bits[index] - loaded, rate)
+        if index + 1 < len(accounts):
+            spare = _whole_bits(np.maximum(0, busy[index] - found[index]), rate)
+            loaded = np.minimum(np.minimum(weight_bits[index + 1], spare), _free_bits(account, organisation))
     return found
 
 
-def _cycles(bits: Counts, rate: Fraction) -> Counts:
-    return np.array([-(-count * rate.denominator // rate.numerator) for count in bits.tolist()], np.int64)
+def _ceil_cycles(bits: Counts, rate: Fraction) -> Counts:
+    """Return the cycles in which so many bits move; exact, whatever the rate's terms are."""
+    cycles: Counts = (-(-bits.astype(object) * rate.denominator // rate.numerator)).astype(np.int64)
+    return cycles
+
+
+def _whole_bits(cycles: Counts, rate: Fraction) -> Counts:
+    """Return the whole bits that move in so many cycles."""
+    bits: Counts = (cycles.astype(object) * rate.numerator // rate.denominator).astype(np.int64)
+    return bits
 
 
 def _free_bits(account: Account, organisation: Organisation) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,13 +59,6 @@ class MachineCost:
     total_cycles: Counts
     energy_pj: Energies
     area_mm2: Mapping[str, float]
-
-    @classmethod
-    def of(cls, layers: Sequence[LayerCost], area_mm2: Mapping[str, float]) -> MachineCost:
-        """Add up the layers."""
-        names = layers[0].energy_pj
-        energies = {name: np.sum([layer.energy_pj[name] for layer in layers], axis=0) for name in names}
-        return cls(np.sum([layer.total_cycles for layer in layers], axis=0), energies, area_mm2)
 
     @property
     def total_pj(self) -> NDArray[np.float64]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.cost.events import Counts, Events, no_events
-from cnvlutin2.cost.fetches import Fetches, fetch_input, raw_bricks, values_in_windows
+from cnvlutin2.cost.events import Counts, Events, Tally, as_counts, as_events
+from cnvlutin2.cost.fetches import Fetches, brick_bits, fetch_input, raw_bricks, values_in_windows
 from cnvlutin2.cost.weights import WeightStorage, store_weights, tile_counts
 from cnvlutin2.encodings import get_format
 from cnvlutin2.encodings.base import pointer_width
@@ -51,10 +52,6 @@ class Stored:
     values: int
     identity: tuple[object, ...]
 
-    def part_bits(self, rows: Counts) -> Counts:
-        """Return the bits in so many of the rows."""
-        return np.minimum(self.bits, rows * self.row_bits)
-
 
 @dataclass(frozen=True)
 class Account:
@@ -62,7 +59,7 @@ class Account:
 
     Parameters
     ----------
-    events : mapping
+    counts : int64 ``[events, N]``
         What the layer alone determines; what it writes and what moves off chip are still 0.
     stored : Stored
     weights : WeightStorage
@@ -72,7 +69,7 @@ class Account:
         Filters of the busiest tile, over all passes and groups.
     """
 
-    events: Events
+    counts: Counts
     stored: Stored
     weights: WeightStorage
     windows: int
@@ -80,10 +77,10 @@ class Account:
     passes: int
     busiest_tile_filters: int
 
-    @property
-    def outputs(self) -> int:
-        """Output values of an image."""
-        return self.windows * self.filters
+    @cached_property
+    def events(self) -> Events:
+        """The counts by name."""
+        return as_events(self.counts)
 
 
 def account(prepared: PreparedLayer, organisation: Organisation, mode: RunMode, slots: Counts | None = None) -> Account:
@@ -102,22 +99,20 @@ def account(prepared: PreparedLayer, organisation: Organisation, mode: RunMode, 
     Account
     """
     layer, o = prepared.layer, organisation
-    passes = -(-layer.group_filters // o.filters)
     full, rest = divmod(layer.group_filters, o.filters)
     busiest = full * o.filters_per_tile + min(rest, o.filters_per_tile)
-    format_name = o.format if mode == "skip" else "dense"
     if mode == "dense":
-        events = _dense_events(prepared, o)
+        tally = _dense_events(prepared, o)
     else:
         assert slots is not None  # noqa: S101 - a caller's mistake, not an input's
-        events = _skip_events(prepared, o, slots[:, PRODUCTS].sum(axis=1))
+        tally = _skip_events(prepared, o, slots[:, PRODUCTS].sum(axis=1))
     return Account(
-        events,
-        store_input(prepared, o, format_name),
-        store_weights(layer, o),
-        layer.windows,
+        as_counts(tally, layer.images),
+        store_input(prepared, o, o.format if mode == "skip" else "dense"),
+        store_weights(prepared, o),
+        prepared.steps(o).windows,
         layer.filters,
-        passes,
+        full + (rest > 0),
         busiest * layer.groups,
     )
 
@@ -135,66 +130,75 @@ def store_input(prepared: PreparedLayer, organisation: Organisation, format_name
         bits = np.array([stream + pointers * pointer_width(stream) for stream in streams], np.int64)
         return Stored(format_name, bits, -(-bits // o.row_bits), o.row_bits, values[0].size, identity)
     storage = Storage(values.shape[1], *layer.input_size, o.brick, layer.groups, packing)
-    row_bits = fmt.most_bits(o.brick, o.data_bits)
+    row_bits = brick_bits(format_name, o.brick, o.data_bits)
     rows = np.full(layer.images, storage.bricks, np.int64)
     return Stored(format_name, rows * row_bits, rows, row_bits, values[0].size, identity)
 
 
 _digests: WeakKeyDictionary[PreparedLayer, int] = WeakKeyDictionary()
+_FOLD = 509  # words; a prime, so that what moves by rows or maps of an even size moves in the fold
 
 
 def _digest(prepared: PreparedLayer) -> int:
     """Return a checksum of the activations, by which layers that read the same tensor are found."""
-    if prepared not in _digests:
-        _digests[prepared] = zlib.crc32(np.ascontiguousarray(prepared.layer.activations).data)
-    return _digests[prepared]
+    found = _digests.get(prepared)
+    if found is None:
+        found = _digests[prepared] = _checksum(np.ascontiguousarray(prepared.layer.activations).ravel())
+    return found
 
 
-def _fetched(found: Fetches, times: int) -> Events:
+def _checksum(values: NDArray[np.int16]) -> int:
+    """Return a checksum at the speed of memory: words of four values, folded by wrapping sums before they are digested."""
+    folds = values.size // (4 * _FOLD)
+    folded = values[: folds * 4 * _FOLD].view(np.int64).reshape(folds, _FOLD).sum(axis=0)
+    return zlib.crc32(values[folds * 4 * _FOLD :].data, zlib.crc32(folded.data))
+
+
+def _fetched(found: Fetches, times: int) -> Tally:
     """Return the events of NM when the input is fetched `times` times."""
-    events = no_events(len(found.bits))
-    events["nm_rows_read"] = found.rows * times
-    events["nm_bits_read"] = (found.bits + found.pointers * found.pointer_bits) * times
-    events["pointer_lookups"] = found.pointers * times
-    return events
+    return {
+        "nm_rows_read": found.rows * times,
+        "nm_bits_read": (found.bits + found.pointers * found.pointer_bits) * times,
+        "pointer_lookups": found.pointers * times,
+    }
 
 
-def _dense_events(prepared: PreparedLayer, organisation: Organisation) -> Events:
+def _dense_events(prepared: PreparedLayer, organisation: Organisation) -> Tally:
     """Every value of every window, padding too, goes to all lanes and meets every filter."""
-    layer, o = prepared.layer, organisation
-    events = _fetched(fetch_input(prepared, o, "dense"), -(-layer.group_filters // o.filters))
-    _add_inputs(events, layer.windows * layer.weights[0].size * layer.groups * _tile_loads(prepared, o), o.data_bits)
-    _add_products(events, layer.macs, layer.windows * layer.filters, o.data_bits)
-    return events
+    layer, o, windows = prepared.layer, organisation, prepared.steps(organisation).windows
+    tally = _fetched(fetch_input(prepared, o, "dense"), -(-layer.group_filters // o.filters))
+    values = windows * layer.weights[0].size * layer.groups * _tile_loads(prepared, o)
+    return tally | _inputs(values, o.data_bits) | _products(windows * layer.weights.size, windows * layer.filters, o.data_bits)
 
 
-def _skip_events(prepared: PreparedLayer, organisation: Organisation, products: Counts) -> Events:
+def _skip_events(prepared: PreparedLayer, organisation: Organisation, products: Counts) -> Tally:
     """Bricks go to the brick buffer, their effectual values with offsets to the tiles."""
-    layer, o = prepared.layer, organisation
+    layer, o, windows = prepared.layer, organisation, prepared.steps(organisation).windows
     tiles = _tile_loads(prepared, o)
     apart = o.skip_weights != "none" and o.tile_sync == "layer"
     times = tiles if apart else -(-layer.group_filters // o.filters)
     found = fetch_input(prepared, o, o.format)
-    events = _fetched(found, times)
     entry_bits = o.data_bits + o.offset_bits
     stored, sent = _dispatched(prepared, o, products)
-    events["brick_buffer_bits_written"] = found.bits * times
-    events["brick_buffer_bits_read"] = stored * times * entry_bits
+    tally = _fetched(found, times) | _inputs(sent * tiles, entry_bits)
+    tally |= _products(products, windows * layer.filters, o.data_bits)
+    tally["brick_buffer_bits_written"] = found.bits * times
+    tally["brick_buffer_bits_read"] = stored * times * entry_bits
+    offsets: Counts | int = 0
     if o.skip_activations:
         if o.detect == "dispatch":
-            events["detector_values"] = found.raw_bricks * o.brick * times
-        events["offsets_generated"] = _without_offsets(prepared, o, stored) * times
-    _add_inputs(events, sent * tiles, entry_bits)
+            tally["detector_values"] = found.raw_bricks * o.brick * times
+        offsets = _without_offsets(prepared, o, stored) * times
     if o.skip_weights != "none":
         pairs = _tile_pairs(prepared, o)
         shared = o.skip_weights == "shared"
-        events["nbin_bits_read"] = pairs * entry_bits
-        events["offsets_generated"] = events["offsets_generated"] + (pairs if shared else products)
-        events["activations_selected"] += 0 if shared else products
+        tally["nbin_bits_read"] = pairs * entry_bits
+        offsets = offsets + (pairs if shared else products)
+        tally["activations_selected"] = 0 if shared else products
         vectors = tiles * layer.groups if shared else layer.filters
-        events["sb_vector_bits_read"] += layer.windows * layer.weights[0].size * vectors
-    _add_products(events, products, layer.windows * layer.filters, o.data_bits)
-    return events
+        tally["sb_vector_bits_read"] = windows * layer.weights[0].size * vectors
+    tally["offsets_generated"] = offsets
+    return tally
 
 
 def _tile_loads(prepared: PreparedLayer, organisation: Organisation) -> int:
@@ -202,30 +206,30 @@ def _tile_loads(prepared: PreparedLayer, organisation: Organisation) -> int:
     return -(-prepared.layer.group_filters // organisation.filters_per_tile)
 
 
-def _add_inputs(events: Events, values: Counts | int, bits: int) -> None:
-    """Count values that arrive at tiles, of so many bits each."""
-    for name in ("broadcast_bits", "nbin_bits_written", "nbin_bits_read"):
-        events[name] += values * bits
+def _inputs(values: Counts | int, bits: int) -> Tally:
+    """Return the events of values that arrive at tiles, of so many bits each."""
+    return dict.fromkeys(("broadcast_bits", "nbin_bits_written", "nbin_bits_read"), values * bits)
 
 
-def _add_products(events: Events, products: Counts | int, outputs: int, data_bits: int) -> None:
-    events["sb_weight_bits_read"] += products * data_bits
-    events["multiplications"] += products
-    events["additions"] += products
-    events["nbout_bits_written"] += outputs * data_bits
-    events["nbout_bits_read"] += outputs * data_bits
+def _products(products: Counts | int, outputs: int, data_bits: int) -> Tally:
+    return {
+        "sb_weight_bits_read": products * data_bits,
+        "multiplications": products,
+        "additions": products,
+        "nbout_bits_written": outputs * data_bits,
+        "nbout_bits_read": outputs * data_bits,
+    }
 
 
-def _dispatched(prepared: PreparedLayer, organisation: Organisation, products: Counts) -> tuple[Counts, Counts]:
-    """Return, over all windows and groups, the values that leave the brick buffer and those that go to the lanes, ``[N]``.
+def _dispatched(prepared: PreparedLayer, organisation: Organisation, products: Counts) -> tuple[Counts | int, Counts | int]:
+    """Return, over all windows and groups, the values that leave the brick buffer and those that go to the lanes.
 
     They differ only where nothing is skipped: then the zeros of the padding go to the lanes too.
     """
     layer = prepared.layer
     if not organisation.skip_activations:
-        stored = values_in_windows(prepared, organisation)
-        every = layer.windows * layer.weights[0].size * layer.groups
-        return np.full(layer.images, stored), np.full(layer.images, every)
+        every = prepared.steps(organisation).windows * layer.weights[0].size * layer.groups
+        return values_in_windows(prepared, organisation), every
     if organisation.skip_weights == "none":  # every value meets every filter of its group
         values = products // layer.group_filters
         return values, values
@@ -239,23 +243,23 @@ def _seen_positions(prepared: PreparedLayer, organisation: Organisation) -> NDAr
     return prepared.position_counts if seen is prepared.bits else prepared.positions_of(seen)
 
 
-def _without_offsets(prepared: PreparedLayer, organisation: Organisation, dispatched: Counts) -> Counts:
+def _without_offsets(prepared: PreparedLayer, organisation: Organisation, dispatched: Counts | int) -> Counts | int:
     """Return how many of the dispatched values have no offset in NM, and need one."""
     o = organisation
     if o.format == "zfnaf":
-        return np.zeros_like(dispatched)
+        return 0
     if o.format != "roe":
         return dispatched
     if o.detect == "output":  # raw bricks are walked value by value
-        return np.zeros_like(dispatched)
+        return 0
     raw = prepared.bits & prepared.spread(raw_bricks(prepared, o), o)
     counts: Counts = prepared.positions_of(raw).sum(axis=(1, 2, 3), dtype=np.int64)
     return counts
 
 
-def _tile_pairs(prepared: PreparedLayer, organisation: Organisation) -> Counts:
-    """Return how many pairs of a dispatched value and a tile with an effectual weight for it there are, ``[N]``."""
+def _tile_pairs(prepared: PreparedLayer, organisation: Organisation) -> Counts | int:
+    """Return how many pairs of a dispatched value and a tile with an effectual weight for it there are."""
     tiles = tile_counts(prepared, organisation)
     if not organisation.skip_activations:
-        return np.full(prepared.layer.images, prepared.layer.windows * int(tiles.sum()))
+        return prepared.steps(organisation).windows * int(tiles.sum(dtype=np.int64))
     return dot(_seen_positions(prepared, organisation), tiles)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from cnvlutin2.network.layer import Layer
 from cnvlutin2.numeric import effectual
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing import PreparedLayer
+from cnvlutin2.timing.weights import PreparedWeights
 
 _CHUNK = 1 << 24  # weights looked at a time
 
@@ -31,7 +34,7 @@ class WeightStorage:
     tile_bits: Counts
     excess_bits: int
 
-    @property
+    @cached_property
     def bits(self) -> int:
         """Bits of all weights."""
         return int(self.tile_bits.sum())
@@ -43,23 +46,43 @@ def sb_capacity_bits(organisation: Organisation) -> int:
     return bits if organisation.weight_format == "dense" else bits + bits // organisation.data_bits
 
 
-def store_weights(layer: Layer, organisation: Organisation) -> WeightStorage:
+def store_weights(prepared: PreparedLayer, organisation: Organisation) -> WeightStorage:
     """Count what a layer's weights take."""
-    o, places = organisation, layer.weights[0].size
+    o, layer, places = organisation, prepared.layer, prepared.layer.weights[0].size
+    machine = (o.tiles, o.filters_per_tile, sb_capacity_bits(o))
     if o.weight_format == "packed":
-        of_filters = places + o.data_bits * _effectual_by_filter(layer)
-    else:
-        of_filters = np.full(layer.filters, places * (o.data_bits + (o.weight_format == "bit_vector")), np.int64)
-    passes = -(-layer.group_filters // o.filters)
-    padded = np.zeros((layer.groups, passes * o.filters), np.int64)
-    padded[:, : layer.group_filters] = of_filters.reshape(layer.groups, layer.group_filters)
-    by_pass = padded.reshape(layer.groups, passes, o.tiles, o.filters_per_tile).sum(axis=3)
-    excess = np.maximum(0, by_pass - sb_capacity_bits(o)).sum()
-    return WeightStorage(by_pass.sum(axis=(0, 1)), int(excess))
+        return _store(places + o.data_bits * _effectual_by_filter(prepared), layer.groups, *machine)
+    return _store_alike(places * (o.data_bits + (o.weight_format == "bit_vector")), layer.filters, layer.groups, *machine)
 
 
-def _effectual_by_filter(layer: Layer) -> Counts:
-    """Return how many weights of each filter are effectual, ``[Co]``."""
+@lru_cache(maxsize=1024)
+def _store_alike(filter_bits: int, filters: int, groups: int, tiles: int, per_tile: int, capacity_bits: int) -> WeightStorage:
+    """Store filters that take the same, as `_store` does."""
+    return _store(np.full(filters, filter_bits, np.int64), groups, tiles, per_tile, capacity_bits)
+
+
+def _store(filter_bits: Counts, groups: int, tiles: int, per_tile: int, capacity_bits: int) -> WeightStorage:
+    """Give filters of so many bits, ``[Co]``, to the tiles, pass by pass."""
+    group_filters = filter_bits.size // groups
+    passes = -(-group_filters // (tiles * per_tile))
+    padded = np.zeros((groups, passes * tiles * per_tile), np.int64)
+    padded[:, :group_filters] = filter_bits.reshape(groups, group_filters)
+    by_pass = padded.reshape(groups, passes, tiles, per_tile).sum(axis=3)
+    return WeightStorage(by_pass.sum(axis=(0, 1)), int(np.maximum(0, by_pass - capacity_bits).sum()))
+
+
+_effectual: WeakKeyDictionary[PreparedWeights, Counts] = WeakKeyDictionary()
+
+
+def _effectual_by_filter(prepared: PreparedLayer) -> Counts:
+    """Return how many weights of each filter are effectual, ``[Co]``; counted once for all organisations."""
+    found = _effectual.get(prepared.weights)
+    if found is None:
+        found = _effectual[prepared.weights] = _count_effectual(prepared.layer)
+    return found
+
+
+def _count_effectual(layer: Layer) -> Counts:
     weights = layer.weights.reshape(layer.filters, -1)
     step = max(1, _CHUNK // weights.shape[1])
     counts = [
