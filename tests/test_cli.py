@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -16,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from cnvlutin2.cli.main import COMMANDS, group
 from cnvlutin2.network import Layer
+from cnvlutin2.network.trace_file import save_trace
 from cnvlutin2.network.traces import save_traces
 from cnvlutin2.organisation import preset_names
 
@@ -135,6 +137,10 @@ class TestRun:
         assert [n["network"] for n in found["networks"]] == ["traces", "traces#2"]
         assert {run["network"] for run in found["runs"]} == {"traces", "traces#2"}
 
+    def test_the_hash_of_every_file_is_recorded(self, traces: Path) -> None:
+        (network,) = json.loads(call("run", traces, "--json", "-").stdout)["networks"]
+        assert network["hashes"] == {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in traces.iterdir()}
+
     def test_jobs_do_not_matter(self, traces: Path) -> None:
         one, many = (call("run", traces, "--arch", "all", "--jobs", jobs, "--json", "-").stdout for jobs in (1, 5))
         assert json.loads(one)["runs"] == json.loads(many)["runs"]
@@ -185,6 +191,17 @@ class TestBadInput:
         file.write_bytes(pickle.dumps(Trap()))
         assert str(file) in refused("run", file)
         assert not (tmp_path / "sprung").exists()
+
+    def test_traces_of_different_images(self, traces: Path) -> None:
+        layer = Layer("more", np.zeros((5, 16, 4, 4), np.int16), np.zeros((8, 16, 3, 3), np.int16))
+        save_trace(layer, traces / "9.npz")
+        line = refused("run", traces)
+        assert "9.npz: its layer saw 5 images, that of 0000-conv0.npz 2" in line
+
+    @pytest.mark.parametrize("name", ["pipe.npz", "pipe.onnx"])
+    def test_a_pipe_is_not_waited_for(self, name: str, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / name)
+        assert "is not a file" in refused("run", tmp_path / name, *(("--input", tmp_path) if "onnx" in name else ()))
 
     def test_damaged_files(self, tmp_path: Path, traces: Path) -> None:
         trace = min(traces.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -375,7 +376,8 @@ def test_networks_own_inputs(tmp_path: Path, shared: Path) -> None:
     assert isinstance(own, Inputs)
     np.testing.assert_array_equal(own.values, bundled_inputs().values)
     np.testing.assert_array_equal(load_inputs(digits, limit=4).values, bundled_inputs(4).values)
-    assert default_inputs(traces) is None
+    labels = list(range(4))
+    assert load_inputs(digits, limit=4, labels=labels).labels.tolist() == labels  # type: ignore[union-attr]
     for call in (default_inputs, load_inputs):
         with pytest.raises(NetworkError, match=r"has no inputs of its own; give photos, an .npy batch or a folder with --input"):
             call(network(tmp_path))
@@ -388,3 +390,35 @@ def test_a_network_runs_on_a_photo(tmp_path: Path) -> None:
     net: Network = network(tmp_path)
     (layer,) = net.layers(load_inputs(net, [photo(tmp_path)], preprocess="unit"), Numeric())
     assert layer.images == 1
+
+
+def test_photo_options_without_photos_are_refused(tmp_path: Path) -> None:
+    net, path = network(tmp_path), batch(tmp_path, np.zeros((1, 3, 8, 8), np.float32))
+    for key, value in {"mean": 0.5, "preprocess": "unit", "layout": "NCHW", "resize": 9}.items():
+        for source, paths in ((net, [path]), (open_network("digits"), [])):
+            with pytest.raises(ConfigError, match=f"is for photos, and the inputs are none at {key}"):
+                load_inputs(source, paths, **{key: value})  # type: ignore[arg-type]
+
+
+def test_how_photos_were_read_is_recorded(tmp_path: Path) -> None:
+    net, path = network(tmp_path), photo(tmp_path)
+    found = load_inputs(net, [path], scale=0.5, mean=[1, 2, 3], channels="BGR")
+    recipe = {"scale": 0.5, "mean": (1.0, 2.0, 3.0), "std": (1.0,), "channels": "BGR"}
+    assert found.settings == {"photos": {**recipe, "layout": "NCHW", "height": 8, "width": 8, "resize": None}}
+    assert load_inputs(net, [batch(tmp_path, found.values)]).settings == {}
+
+
+def test_other_byte_orders_and_widths_are_converted(tmp_path: Path) -> None:
+    values = integers(2, 3, 8, 8)
+    for dtype in (">f4", ">f8", "<f8", "<f2"):
+        found = load_inputs(network(tmp_path), [batch(tmp_path, values.astype(dtype))])
+        assert found.values.dtype == np.float32
+        np.testing.assert_array_equal(found.values, values)
+    whole = network(tmp_path, dtype="int64")
+    np.testing.assert_array_equal(load_inputs(whole, [batch(tmp_path, values.astype(">i8"))]).values, values)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.npy")
+    with pytest.raises(NetworkError, match="neither a file nor a folder"):
+        load_inputs(network(tmp_path), [tmp_path / "pipe.npy"])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnvlutin2.errors import NetworkError
+from cnvlutin2.errors import ConfigError, NetworkError
 from cnvlutin2.network.base import Threshold, Thresholds
 from cnvlutin2.numeric import effectual, fraction_bits, limits, quantise
 
@@ -136,7 +136,7 @@ class TestThresholds:
         assert not effectual(values, 32769).any()
 
     def test_in_lsbs(self) -> None:
-        assert [Threshold(v).in_lsbs(9) for v in (0, 1, 2, 256)] == [1, 1, 2, 256]
+        assert [Threshold(v).in_lsbs(9) for v in (1, 2, 256, 3.0)] == [1, 2, 256, 3]
 
     # With 4 fraction bits a step is 1/16: what is at least 0.25 are the integers from 4; from just above it, 5.
     @pytest.mark.parametrize(
@@ -146,7 +146,6 @@ class TestThresholds:
             (math.nextafter(0.25, 1), 4, 5),
             (math.nextafter(0.25, 0), 4, 4),
             (0.26, 4, 5),
-            (0, 4, 1),
             (1e-9, 4, 1),
             (3, -1, 2),
         ],
@@ -154,11 +153,24 @@ class TestThresholds:
     def test_in_real_units_at_the_boundaries(self, value: float, frac: int, lsbs: int) -> None:
         assert Threshold(value, real=True).in_lsbs(frac) == lsbs
 
-    @given(st.integers(-32768, 32767), st.floats(0, 100), st.integers(-3, 15))
+    @given(st.integers(-32768, 32767), st.floats(0, 100, exclude_min=True), st.integers(-3, 15))
     def test_in_real_units_by_the_definition(self, integer: int, value: float, frac: int) -> None:
         """An integer other than 0 is effectual exactly if its real magnitude reaches the threshold."""
         found = bool(effectual(np.array([integer], np.int16), Threshold(value, real=True).in_lsbs(frac))[0])
         assert found == (integer != 0 and Fraction(abs(integer)) / Fraction(2) ** frac >= Fraction(value))
+
+    @pytest.mark.parametrize("value", [0, -1, 0.5, 1.5, 32769, math.nan, math.inf])
+    def test_what_is_no_number_of_lsbs(self, value: float) -> None:
+        with pytest.raises(ConfigError, match="whole number from 1 to 32768"):
+            Threshold(value)
+
+    @pytest.mark.parametrize("value", [0.0, -0.5, math.nan, math.inf])
+    def test_what_is_no_magnitude(self, value: float) -> None:
+        with pytest.raises(ConfigError, match="finite and above 0"):
+            Threshold(value, real=True)
+
+    def test_they_read_as_the_command_line_takes_them(self) -> None:
+        assert [str(t) for t in (Threshold(8), Threshold(0.1234567891, real=True))] == ["8", "real:0.1234567891"]
 
     def test_by_layer(self) -> None:
         thresholds = Thresholds(Threshold(4), {"conv2": Threshold(8)})

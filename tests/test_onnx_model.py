@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,12 @@ def test_other_files_are_refused(data: bytes, tmp_path: Path) -> None:
 def test_missing_and_unreadable_files_are_refused(tmp_path: Path) -> None:
     refused(tmp_path / "none.onnx", "cannot be read: No such file")
     (tmp_path / "folder.onnx").mkdir()
-    refused(tmp_path / "folder.onnx", "cannot be read: Is a directory")
+    refused(tmp_path / "folder.onnx", "is not a file")
+    os.mkfifo(tmp_path / "pipe.onnx")
+    refused(tmp_path / "pipe.onnx", "is not a file")
+    with (tmp_path / "huge.onnx").open("wb") as file:
+        file.truncate((1 << 31) + 1)  # a hole: it takes no room
+    refused(tmp_path / "huge.onnx", "larger than any ONNX file")
 
 
 def damage(change: Callable[[onnx.ModelProto], object]) -> onnx.ModelProto:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import cnvlutin2
+import cnvlutin2.network.topologies
 from cnvlutin2.errors import ConfigError, NetworkError
 from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Network, Numeric
 from cnvlutin2.organisation import Organisation, preset, with_overrides
@@ -135,3 +136,44 @@ def test_progress_is_told() -> None:
     seen: list[tuple[str, int, int]] = []
     cnvlutin2.simulate([layer("a"), layer("b")], organisations="cnv", progress=lambda *told: seen.append(told))
     assert seen == [("a", 1, 2), ("b", 2, 2)]
+
+
+def test_layers_of_one_name_or_of_different_images_are_refused() -> None:
+    with pytest.raises(NetworkError, match="two layers are called 'a'"):
+        cnvlutin2.simulate([layer("a"), layer("a")])
+    with pytest.raises(NetworkError, match="layer 'b' holds 2 images, 'a' 3"):
+        cnvlutin2.simulate([layer("a"), layer("b", images=2)])
+
+
+@pytest.mark.parametrize("jobs", [0, -1, 1.5, True])
+def test_threads_are_a_whole_number(jobs: int) -> None:
+    with pytest.raises(ConfigError, match="at jobs"):
+        cnvlutin2.simulate(layer(), jobs=jobs)
+
+
+@pytest.mark.parametrize("inputs", [np.float32(3), np.array(3.0), np.zeros((2, 8, 8)), np.zeros((0, 1, 8, 8))])
+def test_arrays_that_do_not_fit(inputs: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> None:
+    with pytest.raises(NetworkError, match=r"inputs: .*\[N, 1, 8, 8\]|inputs: holds no values"):
+        cnvlutin2.simulate("digits", np.asarray(inputs))
+
+
+def test_arrays_of_another_width_are_converted() -> None:
+    images = cnvlutin2.load_inputs(cnvlutin2.open_network("digits"), limit=2).values
+    runs = [list(cnvlutin2.simulate("digits", images.astype(d), "cnv", cost=False).runs()) for d in ("<f4", ">f4", "<f8")]
+    assert runs[0] == runs[1] == runs[2]
+
+
+def test_the_record_names_every_file_and_setting() -> None:
+    (network,) = cnvlutin2.simulate("digits", organisations="cnv", cost=False).networks
+    assert set(network.hashes) == {"digits.onnx", "digits-test.npz"}
+    drawn = cnvlutin2.network.topologies.Topology("nin", 0.5, 0.25, seed=7, conv_only=True)
+    (network,) = cnvlutin2.simulate(drawn, organisations="cnv2-dispatch", cost=False).networks
+    settings = json.loads(json.dumps(network.settings))
+    assert (settings["seed"], settings["images"], settings["weight_density"]["conv1"]) == (7, 1, 0.25)
+    found = cnvlutin2.simulate(layer(), thresholds=3, organisations="cnv", cost=False)
+    assert found.provenance["thresholds"] == {"default": "3"}
+
+
+def test_a_result_shows_itself_on_one_line() -> None:
+    found = cnvlutin2.simulate([layer("a"), layer("b", seed=2)], organisations="dadiannao,cnv", cost=False)
+    assert repr(found) == f"<Results: network (dadiannao 1.00x, cnv {found.speedup('cnv'):.2f}x)>"

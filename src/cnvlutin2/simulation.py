@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cnvlutin2.cost import DEFAULT_TABLE, CostBook, CostTable, NetworkCost, load_table
 from cnvlutin2.encodings import footprints
-from cnvlutin2.errors import ConfigError
+from cnvlutin2.errors import ConfigError, NetworkError
 from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Network, Numeric, Threshold, Thresholds
 from cnvlutin2.organisation import Organisation, load_organisations
 from cnvlutin2.results.model import Counts, LayerInfo, LayerResult, NetworkResult, Results
@@ -108,17 +108,22 @@ def simulate(
     _check_layer_modes(chosen, names)
     collected: dict[tuple[str, str], _Collected] = {}
     accuracy = None
+    if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
+        raise ConfigError(f"{jobs!r} threads are not possible; give a whole number of at least 1", where="jobs")
     by_width = _by_width(chosen)
     book = CostBook(load_table(energy)) if cost else None
     watching: tuple[Observer, ...] = (*observers, *([book] if book else []))
     for done, (data_bits, group) in enumerate(by_width.items()):
         numeric = Numeric(data_bits, *limits, quantised=quantised)
-        seen: dict[str, None] = {}
+        seen: dict[str, int] = {}
         for layer in source.layers(given, numeric):
+            if layer.first_image != seen.get(layer.name, 0):
+                raise NetworkError(f"network {source.name!r}: two layers are called {layer.name!r}; give one another name")
+            seen[layer.name] = layer.first_image + layer.images
             _simulate_layer(layer, group, collected, jobs, watching, verify=verify)
-            seen[layer.name] = None
             if progress is not None:
                 progress(layer.name, done * len(names) + len(seen), len(by_width) * len(names))
+        _check_images(source.name, seen)
         accuracy = accuracy or source.accuracy
     layers = [
         _finish(organisation.name, collected[name, organisation.name])
@@ -129,7 +134,9 @@ def simulate(
     costs: dict[str, NetworkCost] = {}
     if book is not None:
         layers, costs = _with_costs(book, chosen, layers)
-    found = NetworkResult(source.name, images, layers, source.left_out, accuracy, given.hashes if given else {}, costs)
+    hashes = {**source.hashes, **(given.hashes if given else {})}
+    made = {**source.settings, **(given.settings if given else {})}
+    found = NetworkResult(source.name, images, layers, source.left_out, accuracy, hashes, made, costs)
     settings = {
         "thresholds": _described(limits[0]),
         "weight_thresholds": _described(limits[1]),
@@ -165,7 +172,9 @@ def _as_inputs(network: Network, inputs: GivenInputs) -> Inputs | None:
     if isinstance(inputs, Inputs):
         return inputs
     if isinstance(inputs, np.ndarray):
-        return Inputs(inputs, [str(i) for i in range(len(inputs))])
+        spec = getattr(network, "input", None)
+        values = inputs if spec is None else spec.fitted(inputs, "inputs")
+        return Inputs(values, [str(i) for i in range(len(np.atleast_1d(values)))])
     from cnvlutin2.network.inputs import load_inputs
 
     if inputs is None:
@@ -181,7 +190,16 @@ def _as_thresholds(limits: Thresholds | int | None) -> Thresholds:
 
 def _described(limits: Thresholds) -> dict[str, str]:
     every = {} if limits.default is None else {"default": limits.default}
-    return {name: f"{t.value:g}{' real' if t.real else ''}" for name, t in {**every, **limits.layers}.items()}
+    return {name: str(threshold) for name, threshold in {**every, **limits.layers}.items()}
+
+
+def _check_images(network: str, images: Mapping[str, int]) -> None:
+    """Refuse layers that saw different numbers of images: they have no sum."""
+    first, *others = images.items()
+    for name, count in others:
+        if count != first[1]:
+            message = f"layer {name!r} holds {count} images, {first[0]!r} {first[1]}; give all layers the same images"
+            raise NetworkError(f"network {network!r}: {message}")
 
 
 def _check_layer_modes(organisations: Sequence[Organisation], names: Sequence[str]) -> None:

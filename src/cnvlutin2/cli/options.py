@@ -12,6 +12,7 @@ from ruamel.yaml.error import YAMLError
 
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.network import Threshold, Thresholds
+from cnvlutin2.organisation.model import short
 
 FORMS = "an integer is LSBs, 'real:X' real units, FILE.yaml a map of layer (or default) to either"
 
@@ -89,8 +90,8 @@ def _threshold(text: str, where: str, source: str) -> Threshold:
     try:
         value = float(text.removeprefix("real:")) if real else int(text)
     except ValueError:
-        raise ConfigError(f"cannot read the threshold {text!r}: {FORMS}", where, source) from None
-    if not (0 < value < 1e30 if real else 1 <= value <= 1 << 15):
-        allowed = "above 0" if real else f"from 1 to {1 << 15}"
-        raise ConfigError(f"the threshold {text} is out of range: it is {allowed}", where, source)
-    return Threshold(value, real)
+        raise ConfigError(f"cannot read the threshold {short(text)}: {FORMS}", where, source) from None
+    try:
+        return Threshold(value, real)
+    except ConfigError as error:
+        raise ConfigError(str(error), where, source) from None

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.errors import ConfigError, NetworkError
 from cnvlutin2.network.layer import Layer
+
+MAX_LSBS = 1 << 15
+"""The largest magnitude of an int16, which is also the largest threshold that any value reaches."""
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -25,15 +38,30 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Threshold:
-    """A magnitude from which a value is effectual: in LSBs of its tensor, or in real units."""
+    """A magnitude from which a value is effectual: in LSBs of its tensor, or in real units.
+
+    Raises
+    ------
+    ConfigError
+        Unless it is a whole number of LSBs from 1 to `MAX_LSBS`, or a finite real number above 0.
+    """
 
     value: float
     real: bool = False
 
+    def __post_init__(self) -> None:
+        if self.real and not 0 < self.value < math.inf:
+            raise ConfigError(f"the threshold {self.value!r} is out of range: in real units it is finite and above 0")
+        if not self.real and not (1 <= self.value <= MAX_LSBS and self.value == int(self.value)):
+            raise ConfigError(f"the threshold {self.value!r} is out of range: in LSBs it is a whole number from 1 to {MAX_LSBS}")
+
+    def __str__(self) -> str:
+        return f"real:{float(self.value)!r}" if self.real else str(int(self.value))
+
     def in_lsbs(self, frac: int) -> int:
         """Return the least integer magnitude that is effectual, for a tensor of `frac` fraction bits."""
         if not self.real:
-            return max(1, int(self.value))
+            return int(self.value)
         return max(1, int(np.ceil(np.ldexp(self.value, frac))))
 
 
@@ -101,12 +129,15 @@ class Inputs:
         File to SHA-256, for the record.
     labels : int array ``[N]`` or None
         Where they are known.
+    settings : mapping
+        How they were made of the files, for the record.
     """
 
     values: NDArray[np.generic]
     names: Sequence[str]
     hashes: Mapping[str, str] = field(default_factory=dict)
     labels: NDArray[np.int64] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -134,6 +165,10 @@ class Network(ABC):
     left_out: tuple[LeftOut, ...] = ()
     accuracy: Accuracy | None = None
     """Set once all layers have been yielded, where the network classifies."""
+    hashes: Mapping[str, str] = MappingProxyType({})
+    """SHA-256 of the files that the network is read from, by name; complete once all layers have been yielded."""
+    settings: Mapping[str, Any] = MappingProxyType({})
+    """What else the values depend on, for the record: densities and seed of synthetic ones."""
     takes_inputs: ClassVar[bool] = False
     """Whether `layers` wants an `Inputs`."""
 

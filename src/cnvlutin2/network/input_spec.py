@@ -62,6 +62,23 @@ class InputSpec:
         if values.size == 0:
             raise NetworkError(f"{name}: holds no values: {list(values.shape)}; give at least one image")
 
+    def fitted(self, values: NDArray[np.generic], name: str) -> NDArray[np.generic]:
+        """Return values in the model's dtype: floating point of another width, and another byte order, are converted.
+
+        Raises
+        ------
+        NetworkError
+            As `check`.
+        """
+        floats = values.dtype.kind == "f" and self.dtype.kind == "f"
+        if values.dtype != self.dtype and (floats or values.dtype.newbyteorder("=") == self.dtype):
+            # Checked before anything is converted, for the values may be mapped from a large file.
+            self.check(np.broadcast_to(np.zeros((), self.dtype), values.shape), name)
+            with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such when it runs
+                return values.astype(self.dtype)
+        self.check(values, name)
+        return values
+
     def layout(self, asked: Layout | None = None) -> Layout:
         """Return the order of an image input's dimensions: as asked, or told by where the 1 or 3 channels are.
 

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.errors import Cnvlutin2Warning, NetworkError
+from cnvlutin2.errors import Cnvlutin2Warning, ConfigError, NetworkError
 from cnvlutin2.network import bundled
-from cnvlutin2.network.base import Inputs, Network
+from cnvlutin2.network.base import Inputs, Network, sha256
 from cnvlutin2.network.input_spec import InputSpec, Layout
 from cnvlutin2.network.photos import SUFFIXES, Recipe, choose_recipe, crop_size, read_photo
 
 __all__ = ["InputSpec", "default_inputs", "load_inputs"]
 
 
-def default_inputs(network: Network, limit: int | None = None) -> Inputs | None:
-    """Return the inputs that a network brings along: the bundled ones' held-out images; None for one that takes none.
+def default_inputs(network: Network, limit: int | None = None) -> Inputs:
+    """Return the inputs that a network brings along: the bundled ones' held-out images.
 
     Raises
     ------
     NetworkError
-        If the network takes inputs and brings none.
+        If the network brings none.
     """
-    if not network.takes_inputs:
-        return None
     path = getattr(network, "path", None)
     if path is None or Path(path).parent != bundled.FOLDER:
         raise NetworkError(
@@ -95,76 +94,91 @@ def load_inputs(
     Cnvlutin2Warning
         If photos are normalised by a default, the model giving no hint, or files of a folder are passed over.
     """
-    if not paths:
-        found = default_inputs(network, limit)
-        if found is None:
-            raise NetworkError(f"network {network.name!r} holds its own values and takes no inputs")
-        return found
     spec = getattr(network, "input", None)
     if not isinstance(spec, InputSpec):
         raise NetworkError(f"network {network.name!r} holds its own values and takes no inputs; leave --input out")
     if limit is not None and limit < 1:
         raise NetworkError(f"limit is {limit}; at least one input is needed")
-    options = {"preprocess": preprocess, "mean": mean, "scale": scale, "std": std, "channels": channels}
-    reader: _PhotoReader | None = None
+    recipe = {"preprocess": preprocess, "mean": mean, "scale": scale, "std": std, "channels": channels}
+    photos = _PhotoReader(spec, layout, resize, recipe)
+    found = _read(_files(paths), spec, photos, limit) if paths else default_inputs(network, limit)
+    unused = [key for key, value in {**recipe, "layout": layout, "resize": resize}.items() if value is not None]
+    if unused and not photos.settings:
+        raise ConfigError("is for photos, and the inputs are none", where=unused[0])
+    if labels is None:
+        return found
+    return replace(found, labels=_labels(labels, len(found.names), cut=limit is not None))
+
+
+def _read(files: Iterable[Path], spec: InputSpec, photos: _PhotoReader, limit: int | None) -> Inputs:
     parts: list[NDArray[np.generic]] = []
     names: list[str] = []
     hashes: dict[str, str] = {}
-    for path in _files(paths):
+    for path in files:
         room = None if limit is None else limit - len(names)
         if room == 0:
             break
         if path.suffix.lower() == ".npy":
-            batch = _read_batch(path, spec)[:room]
+            batch = _read_batch(path, spec, room)
             names += [f"{path}[{i}]" for i in range(len(batch))]
         else:
-            reader = reader or _PhotoReader(spec, layout, resize, options)
-            batch = reader.read(path)
+            batch = photos.read(path)
             names.append(str(path))
         if parts and batch.shape[1:] != parts[0].shape[1:]:
             raise NetworkError(
                 f"{path}: is {list(batch.shape[1:])} an input, others are {list(parts[0].shape[1:])}; give equal ones"
             )
         parts.append(batch)
-        hashes[str(path)] = _sha256(path)
+        hashes[str(path)] = sha256(path)
     values = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return Inputs(values, names, hashes, None if labels is None else _labels(labels, len(names), cut=limit is not None))
+    return Inputs(values, names, hashes, settings=photos.settings)
 
 
 class _PhotoReader:
-    """Reads photos for a model; decides how when it is made, once for all."""
+    """Reads photos for a model; decides how at the first one, once for all."""
 
-    def __init__(self, spec: InputSpec, layout: Layout | None, resize: int | None, options: Mapping[str, object]) -> None:
-        self._spec = spec
-        self._layout = spec.layout(layout)
-        image_channels = spec.image_shape(self._layout)[0] or len(str(options["channels"] or "RGB"))
-        self._size = crop_size(spec, self._layout, resize)
-        self._resize = resize
-        self._recipe: Recipe = choose_recipe(spec, image_channels, **options)  # type: ignore[arg-type]
+    def __init__(self, spec: InputSpec, layout: Layout | None, resize: int | None, recipe: Mapping[str, object]) -> None:
+        self._spec, self._layout, self._resize, self._asked = spec, layout, resize, recipe
+        self._decided: tuple[Layout, tuple[int, int], Recipe] | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How photos were made into inputs, for the record; nothing if there were none."""
+        if self._decided is None:
+            return {}
+        layout, (height, width), recipe = self._decided
+        return {"photos": {**asdict(recipe), "layout": layout, "height": height, "width": width, "resize": self._resize}}
 
     def read(self, path: Path) -> NDArray[np.generic]:
         """Return one image as a batch in the model's layout and dtype."""
-        values = read_photo(path, self._size, self._resize, self._recipe)
+        self._decided = self._decided or self._decide()
+        layout, size, recipe = self._decided
+        values = read_photo(path, size, self._resize, recipe)
         if self._spec.dtype.kind in "iu":
             info = np.iinfo(str(self._spec.dtype))
             values = np.clip(np.rint(values), info.min, info.max)
-        ordered = values if self._layout == "NCHW" else values.transpose(1, 2, 0)
+        ordered = values if layout == "NCHW" else values.transpose(1, 2, 0)
         batch = np.ascontiguousarray(ordered[None].astype(self._spec.dtype))
         self._spec.check(batch, str(path))
         return batch
+
+    def _decide(self) -> tuple[Layout, tuple[int, int], Recipe]:
+        layout = self._spec.layout(self._layout)
+        image_channels = self._spec.image_shape(layout)[0] or len(str(self._asked["channels"] or "RGB"))
+        size = crop_size(self._spec, layout, self._resize)
+        return layout, size, choose_recipe(self._spec, image_channels, **self._asked)  # type: ignore[arg-type]
 
 
 def _files(paths: Iterable[str | Path]) -> list[Path]:
     """Return the files that paths name, folders unfolded."""
     files: list[Path] = []
     for path in map(Path, paths):
-        if not path.is_dir():
-            if not path.exists():
-                raise NetworkError(
-                    f"{path}: there is no such file or folder; give a photo, an .npy batch or a folder with --input"
-                )
+        if path.is_file():
             files.append(path)
             continue
+        if not path.is_dir():  # a pipe could be read once only, and might never end
+            what = "is neither a file nor a folder" if path.exists() else "there is no such file or folder"
+            raise NetworkError(f"{path}: {what}; give a photo, an .npy batch or a folder with --input")
         inside = sorted(f for f in path.iterdir() if f.is_file() and not f.name.startswith("."))
         taken = [f for f in inside if f.suffix.lower() in SUFFIXES | {".npy"}]
         if not taken:
@@ -180,20 +194,15 @@ def _files(paths: Iterable[str | Path]) -> list[Path]:
     return files
 
 
-def _read_batch(path: Path, spec: InputSpec) -> NDArray[np.generic]:
-    """Map an ``.npy`` batch and check it against the model; its values are read when they are needed."""
+def _read_batch(path: Path, spec: InputSpec, most: int | None) -> NDArray[np.generic]:
+    """Map an ``.npy`` batch, or its first images, and check it against the model; its values are read when they are needed."""
     try:
         batch: NDArray[np.generic] = np.lib.format.open_memmap(path, mode="r")
     except OSError as error:
         raise NetworkError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (ValueError, EOFError, TypeError, SyntaxError, OverflowError):
         raise NetworkError(f"{path}: is not an .npy array of numbers, or is truncated; write it with numpy.save") from None
-    if batch.dtype.kind == "f" and spec.dtype.kind == "f" and batch.dtype != spec.dtype:
-        spec.check(np.broadcast_to(np.zeros((), spec.dtype), batch.shape), str(path))  # the shape, before anything is converted
-        with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such when it runs
-            batch = batch.astype(spec.dtype)
-    spec.check(batch, str(path))
-    return batch
+    return spec.fitted(batch[:most] if batch.ndim else batch, str(path))
 
 
 def _labels(labels: Sequence[int] | str | Path, images: int, *, cut: bool) -> NDArray[np.int64]:
@@ -214,8 +223,3 @@ def _labels(labels: Sequence[int] | str | Path, images: int, *, cut: bool) -> ND
     if (found[:images] < 0).any():
         raise NetworkError(f"{source}: holds negative labels; classes count from 0")
     return found[:images].astype(np.int64)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

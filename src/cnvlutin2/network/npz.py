@@ -59,6 +59,8 @@ class CheckedArchive:
 
     def __init__(self, file: Path, required: Collection[str], optional: Collection[str]) -> None:
         self.file = file
+        if file.exists() and not file.is_file():  # a pipe would wait for somebody to write to it
+            self.refuse("is not a file; give an .npz file")
         try:
             self._zip = zipfile.ZipFile(file)
         except FileNotFoundError:

@@ -22,6 +22,8 @@ from onnx import numpy_helper
 from cnvlutin2.errors import NetworkError
 from cnvlutin2.network.onnx_tensors import FLOATS, embedded, empty, external, first_line, placeholder, size_bytes, unfolded
 
+MAX_BYTES = 1 << 31
+"""Of a serialised protobuf message."""
 LARGE_BYTES = 1024
 """From this size on, a floating-point initialiser is kept apart from the graph."""
 
@@ -73,6 +75,10 @@ def read_model(path: Path | str) -> OnnxModel:
     """
     path = Path(path)
     try:
+        if path.exists() and not path.is_file():  # a pipe or a device may never end
+            raise NetworkError(f"{path}: is not a file; give an ONNX file")
+        if path.stat().st_size > MAX_BYTES:
+            raise NetworkError(f"{path}: is larger than any ONNX file, 2 GiB; keep its weights as external data")
         data = path.read_bytes()
     except OSError as error:
         raise NetworkError(f"{path}: cannot be read: {error.strerror or error}; give an ONNX file") from None

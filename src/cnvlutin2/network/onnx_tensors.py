@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from pathlib import Path
 from typing import cast
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from cnvlutin2.errors import NetworkError
+from cnvlutin2.network.base import sha256
 
 SPARSE_LIMIT_BYTES = 1 << 31
 """The most that a sparse initialiser may unfold to: its header alone says how much, its data may be tiny."""
@@ -70,7 +70,10 @@ def unfolded(path: Path, sparse: onnx.SparseTensorProto, hashes: dict[str, str])
 
 
 def external(path: Path, tensor: onnx.TensorProto, hashes: dict[str, str]) -> NDArray[np.generic]:
-    """Map a tensor that is kept in another file; that file must lie in the model's own folder or below it."""
+    """Map a tensor that is kept in another file; that file must lie in the model's own folder or below it.
+
+    Its hash is added to `hashes`, by its path from that folder.
+    """
     info = {entry.key: entry.value for entry in tensor.external_data}
     try:
         offset = int(info.get("offset") or 0)
@@ -87,9 +90,9 @@ def external(path: Path, tensor: onnx.TensorProto, hashes: dict[str, str]) -> ND
         raise NetworkError(
             f"{file}: is truncated: {tensor.name!r} of {path.name} ends at byte {offset + needed_bytes} of {length}"
         )
-    if file.name not in hashes:
-        with file.open("rb") as stream:
-            hashes[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    name = file.relative_to(path.parent.resolve()).as_posix()
+    if name not in hashes:
+        hashes[name] = sha256(file)
     if needed_bytes == 0:
         return np.zeros(shape, dtype)
     array = np.memmap(file, dtype, "r", offset, shape)

@@ -98,7 +98,7 @@ def choose_recipe(
             f"{spec.source}: says nothing about how its images are normalised; taking {name} "
             "(give --preprocess, or --mean, --std and --scale)",
             Cnvlutin2Warning,
-            stacklevel=4,
+            stacklevel=6,
         )
     chosen = Recipe(
         recipe.scale if scale is None else float(scale),

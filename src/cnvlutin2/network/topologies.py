@@ -194,6 +194,8 @@ class Topology(Network):
         self.activation_density: dict[str, float] = default | dict(published.activations) | given
         given = _by_layer("weight_density", weight_density, names)
         self.weight_density: dict[str, float] = dict.fromkeys(names, 1.0) | dict(published.weights) | given
+        densities = {"activation_density": self.activation_density, "weight_density": self.weight_density}
+        self.settings = {"seed": self.seed, "images": self.images, "conv_only": conv_only, "profile": profile, **densities}
 
     def layer_names(self) -> Sequence[str]:
         """Return the names of the layers in order."""

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 
 from cnvlutin2.errors import NetworkError, OutputError
-from cnvlutin2.network.base import Inputs, LeftOut, Network, Numeric, rethreshold
+from cnvlutin2.network.base import Inputs, LeftOut, Network, Numeric, rethreshold, sha256
 from cnvlutin2.network.layer import Layer
 from cnvlutin2.network.trace_file import read_plan, read_values, save_trace
 
@@ -30,6 +30,7 @@ class TraceNetwork(Network):
     def __init__(self, name: str, plans: Sequence[tuple[Path, Layer]], left_out: Sequence[LeftOut] = ()) -> None:
         self.name = name
         self.left_out = tuple(left_out)
+        self.hashes: dict[str, str] = {}
         self._plans = tuple(plans)
 
     @classmethod
@@ -59,6 +60,9 @@ class TraceNetwork(Network):
             if plan.name in seen:
                 raise NetworkError(f"{file}: its layer is called {plan.name!r} like that of {seen[plan.name].name}; rename one")
             seen[plan.name] = file
+            if plans and plan.images != plans[0][1].images:
+                what = f"its layer saw {plan.images} images, that of {plans[0][0].name} {plans[0][1].images}"
+                raise NetworkError(f"{file}: {what}; give all layers of a network the same images")
             plans.append((file, replace(plan, first=file != path and not plans)))
             if odd_filters:
                 reason = f"{odd_filters} of {plan.filters + odd_filters} filters are in none of the {plan.groups} equal groups"
@@ -81,6 +85,7 @@ class TraceNetwork(Network):
             raise NetworkError(f"trace {self.name!r} holds its activations and takes no inputs")
         for file, plan in self._plans:
             layer = read_values(file, plan)
+            self.hashes[file.name] = sha256(file)
             try:
                 layer = rethreshold(layer, numeric)
             except NetworkError as error:

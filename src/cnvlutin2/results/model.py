@@ -147,7 +147,9 @@ class NetworkResult:
         Nodes that are not simulated, and why.
     accuracy : Accuracy or None
     hashes : mapping of str to str
-        SHA-256 of the files that went in.
+        SHA-256 of the files that went in: the network's and the inputs'.
+    settings : mapping
+        How values were made where no file says it: the normalisation of photographs, densities and seed of synthetic values.
     costs : mapping of str to NetworkCost
         Energy, area and total cycles by organisation, where they were accounted for.
     """
@@ -158,6 +160,7 @@ class NetworkResult:
     left_out: Sequence[LeftOut] = ()
     accuracy: Accuracy | None = None
     hashes: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     costs: Mapping[str, NetworkCost] = field(default_factory=dict)
 
     def of(self, arch: str) -> list[LayerResult]:
@@ -209,6 +212,13 @@ class Results:
     networks: Sequence[NetworkResult]
     organisations: Mapping[str, Organisation]
     provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Say on one line what there is; the numbers are many."""
+        networks = (
+            f"{n.network} ({', '.join(f'{arch} {n.speedup(arch):.2f}x' for arch in self.organisations)})" for n in self.networks
+        )
+        return f"<Results: {'; '.join(networks)}>"
 
     def runs(self) -> Iterator[dict[str, Any]]:
         """Yield a record for every network, layer, organisation and image."""
@@ -262,6 +272,7 @@ def _summary(network: NetworkResult, organisations: Mapping[str, Organisation]) 
         "network": network.network,
         "images": list(network.images),
         "hashes": dict(network.hashes),
+        "settings": dict(network.settings),
         "left_out": [asdict(item) for item in network.left_out],
         "accuracy": asdict(network.accuracy) if network.accuracy else None,
         "layers": [asdict(layer) for layer in layers.values()],
