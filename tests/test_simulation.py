@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
+from hypothesis import given
 
 import cnvlutin2
-import cnvlutin2.network.topologies
 from cnvlutin2.errors import ConfigError, NetworkError
-from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Network, Numeric
+from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Network, Numeric, Topology
 from cnvlutin2.organisation import Organisation, preset, with_overrides
+from cnvlutin2.testing import layers, organisations
 
 
 def layer(name: str = "conv", seed: int = 1, images: int = 3, most: int = 99, **changes: object) -> Layer:
@@ -54,9 +55,9 @@ def test_arrays_need_no_file() -> None:
 
 
 def test_batches_and_order_do_not_matter() -> None:
-    layers = [layer("a"), layer("b", seed=2)]
-    whole = cnvlutin2.simulate(ArrayNetwork(layers, "streamed"), organisations="all")
-    streamed = cnvlutin2.simulate(InBatches(layers), organisations="all", jobs=1)
+    both = [layer("a"), layer("b", seed=2)]
+    whole = cnvlutin2.simulate(ArrayNetwork(both, "streamed"), organisations="all")
+    streamed = cnvlutin2.simulate(InBatches(both), organisations="all", jobs=1)
     assert list(whole.runs()) == list(streamed.runs())
 
 
@@ -145,6 +146,13 @@ def test_layers_of_one_name_or_of_different_images_are_refused() -> None:
         cnvlutin2.simulate([layer("a"), layer("b", images=2)])
 
 
+@given(layers(max_images=1), organisations())
+def test_organisations_that_are_drawn_suit_any_network(drawn: Layer, organisation: Organisation) -> None:
+    (network,) = cnvlutin2.simulate(drawn, organisations=organisation, jobs=1).networks
+    (found,) = network.of(organisation.name)
+    assert found.slots.sum() == found.cycles.sum() * organisation.slots_per_cycle
+
+
 @pytest.mark.parametrize("jobs", [0, -1, 1.5, True])
 def test_threads_are_a_whole_number(jobs: int) -> None:
     with pytest.raises(ConfigError, match="at jobs"):
@@ -166,7 +174,7 @@ def test_arrays_of_another_width_are_converted() -> None:
 def test_the_record_names_every_file_and_setting() -> None:
     (network,) = cnvlutin2.simulate("digits", organisations="cnv", cost=False).networks
     assert set(network.hashes) == {"digits.onnx", "digits-test.npz"}
-    drawn = cnvlutin2.network.topologies.Topology("nin", 0.5, 0.25, seed=7, conv_only=True)
+    drawn = Topology("nin", 0.5, 0.25, seed=7, conv_only=True)
     (network,) = cnvlutin2.simulate(drawn, organisations="cnv2-dispatch", cost=False).networks
     settings = json.loads(json.dumps(network.settings))
     assert (settings["seed"], settings["images"], settings["weight_density"]["conv1"]) == (7, 1, 0.25)

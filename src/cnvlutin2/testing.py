@@ -13,6 +13,7 @@ Examples
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -110,13 +111,15 @@ def integer_arrays(
 
 
 @st.composite
-def organisations(draw: st.DrawFn, *, data_bits: int | None = 16) -> Organisation:
+def organisations(draw: st.DrawFn, *, data_bits: int | None = 16, layer_names: Sequence[str] = ()) -> Organisation:
     """Draw any valid organisation, with few tiles, filters, lanes and small bricks so that small layers fill it.
 
     Parameters
     ----------
     data_bits : int or None
         The width, or None for any.
+    layer_names : sequence of str
+        Layers that `layer_mode` may name; with none it suits any network.
 
     Returns
     -------
@@ -139,7 +142,7 @@ def organisations(draw: st.DrawFn, *, data_bits: int | None = 16) -> Organisatio
         "tile_sync": draw(st.sampled_from(("brick", "window", "layer"))),
         "lane_map": draw(st.sampled_from(("sliced", "interleaved"))),
         "packing": draw(st.sampled_from(("row", "brick"))),
-        "layer_mode": draw(_layer_modes()),
+        "layer_mode": draw(_layer_modes(layer_names)),
         "run_overhead": draw(st.integers(0, 2)),
         "window_overhead": draw(st.integers(0, 2)),
         "pointer_group": draw(st.integers(1, 4)),
@@ -147,9 +150,9 @@ def organisations(draw: st.DrawFn, *, data_bits: int | None = 16) -> Organisatio
     return Organisation.parse(values, source="cnvlutin2.testing")
 
 
-def _layer_modes() -> st.SearchStrategy[LayerMode]:
+def _layer_modes(layer_names: Sequence[str]) -> st.SearchStrategy[LayerMode]:
     one = st.sampled_from(("skip", "skip", "auto", "dense"))
-    several = st.dictionaries(st.sampled_from(("default", "first", "conv1")), one, max_size=3)
+    several = st.dictionaries(st.sampled_from(("default", "first", *layer_names)), one, max_size=3)
     return cast("st.SearchStrategy[LayerMode]", one | several)
 
 

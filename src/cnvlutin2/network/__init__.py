@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cnvlutin2.network.base import (
@@ -21,6 +22,18 @@ from cnvlutin2.network.torch_capture import from_torch
 
 if TYPE_CHECKING:
     from cnvlutin2.network.onnx_network import OnnxNetwork
+    from cnvlutin2.network.topologies import Topology
+    from cnvlutin2.network.trace_file import save_trace
+    from cnvlutin2.network.traces import TraceNetwork, save_traces
+
+_HOMES = {
+    "OnnxNetwork": "onnx_network",
+    "Topology": "topologies",
+    "TraceNetwork": "traces",
+    "save_trace": "trace_file",
+    "save_traces": "traces",
+}
+"""What is imported when it is first asked for: onnx and onnxruntime take longer than all the rest."""
 
 __all__ = [
     "Accuracy",
@@ -34,17 +47,18 @@ __all__ = [
     "OnnxNetwork",
     "Threshold",
     "Thresholds",
+    "Topology",
+    "TraceNetwork",
     "default_inputs",
     "from_torch",
     "load_inputs",
     "open_network",
+    "save_trace",
+    "save_traces",
 ]
 
 
 def __getattr__(name: str) -> object:
-    """Import what needs onnx and onnxruntime when it is first asked for: they take longer than all the rest."""
-    if name == "OnnxNetwork":
-        from cnvlutin2.network.onnx_network import OnnxNetwork
-
-        return OnnxNetwork
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
