@@ -245,7 +245,9 @@ def test_damaged_batches_are_refused(tmp_path: Path) -> None:
     text.write_text("1 2 3")
     huge.write_bytes(data.replace(b"(2, 3, 8, 8)", b"(2222, 3, 8, 8)"))
     empty.touch()
-    for path in (pickled, zipped, short, text, huge, empty):
+    code = tmp_path / "code.npy"  # a header that ends inside a text
+    code.write_bytes(data.replace(b"'shape': (2, 3", b"'''shape\0 (2, 3"))
+    for path in (pickled, zipped, short, text, huge, empty, code):
         with pytest.raises(NetworkError, match=rf"{path.name}: is not an .npy array of numbers, or is truncated"):
             load_inputs(net, [path])
     with pytest.raises(NetworkError, match=r"none.npy: there is no such file"):
@@ -350,7 +352,9 @@ def test_labels(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("3\n1\n2\n")
     np.save(tmp_path / "labels.npy", np.array([3, 1, 2], np.int16))
     for labels in ([3, 1, 2], tmp_path / "labels.txt", str(tmp_path / "labels.npy")):
-        found = load_inputs(net, [path], labels=labels).labels
+        loaded = load_inputs(net, [path], labels=labels)
+        assert set(loaded.hashes) == {str(p) for p in (path, labels) if not isinstance(p, list)}
+        found = loaded.labels
         assert found is not None
         assert found.dtype == np.int64
         np.testing.assert_array_equal(found, [3, 1, 2])
@@ -364,6 +368,7 @@ def test_labels(tmp_path: Path) -> None:
         ([-1, 1, 2], "negative"),
         (tmp_path / "words.txt", "words.txt: cannot be read as labels"),
         (tmp_path / "none.txt", "none.txt: cannot be read as labels"),
+        (tmp_path, "cannot be read as labels"),
     ]
     for labels, words in bad:
         with pytest.raises(NetworkError, match=words):
@@ -408,14 +413,11 @@ def test_how_photos_were_read_is_recorded(tmp_path: Path) -> None:
     assert load_inputs(net, [batch(tmp_path, found.values)]).settings == {}
 
 
-def test_other_byte_orders_and_widths_are_converted(tmp_path: Path) -> None:
-    values = integers(2, 3, 8, 8)
-    for dtype in (">f4", ">f8", "<f8", "<f2"):
-        found = load_inputs(network(tmp_path), [batch(tmp_path, values.astype(dtype))])
-        assert found.values.dtype == np.float32
-        np.testing.assert_array_equal(found.values, values)
-    whole = network(tmp_path, dtype="int64")
-    np.testing.assert_array_equal(load_inputs(whole, [batch(tmp_path, values.astype(">i8"))]).values, values)
+def test_whole_numbers_of_the_other_byte_order_are_converted(tmp_path: Path) -> None:
+    values = integers(2, 3, 8, 8, dtype=">i8")
+    found = load_inputs(network(tmp_path, dtype="int64"), [batch(tmp_path, values)])
+    assert found.values.dtype == np.int64
+    np.testing.assert_array_equal(found.values, values)
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -122,7 +123,12 @@ def test_external_data_beside_the_model(offset: int, tmp_path: Path) -> None:
 
 def test_external_data_is_hashed(tmp_path: Path) -> None:
     (tmp_path / "weights.bin").write_bytes(WEIGHTS.tobytes())
-    assert set(OnnxNetwork(saved(tmp_path, external("weights.bin"))).hashes) == {"model.onnx", "weights.bin"}
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "weights.bin").write_bytes(WEIGHTS.tobytes() + b"1")
+    for location in ("weights.bin", "a/weights.bin"):
+        path = saved(tmp_path, external(location))
+        expected = {file: hashlib.sha256((tmp_path / file).read_bytes()).hexdigest() for file in (path.name, location)}
+        assert OnnxNetwork(path).hashes == expected
 
 
 @pytest.mark.parametrize(

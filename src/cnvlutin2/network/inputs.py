@@ -15,6 +15,7 @@ from cnvlutin2.errors import Cnvlutin2Warning, ConfigError, NetworkError
 from cnvlutin2.network import bundled
 from cnvlutin2.network.base import Inputs, Network, sha256
 from cnvlutin2.network.input_spec import InputSpec, Layout
+from cnvlutin2.network.npz import map_npy
 from cnvlutin2.network.photos import SUFFIXES, Recipe, choose_recipe, crop_size, read_photo
 
 __all__ = ["InputSpec", "default_inputs", "load_inputs"]
@@ -107,7 +108,9 @@ def load_inputs(
         raise ConfigError("is for photos, and the inputs are none", where=unused[0])
     if labels is None:
         return found
-    return replace(found, labels=_labels(labels, len(found.names), cut=limit is not None))
+    classes = _labels(labels, len(found.names), cut=limit is not None)
+    hashed = {str(labels): sha256(Path(labels))} if isinstance(labels, (str, Path)) else {}
+    return replace(found, labels=classes, hashes={**found.hashes, **hashed})
 
 
 def _read(files: Iterable[Path], spec: InputSpec, photos: _PhotoReader, limit: int | None) -> Inputs:
@@ -119,7 +122,8 @@ def _read(files: Iterable[Path], spec: InputSpec, photos: _PhotoReader, limit: i
         if room == 0:
             break
         if path.suffix.lower() == ".npy":
-            batch = _read_batch(path, spec, room)
+            values = map_npy(path)
+            batch = spec.fitted(values[:room] if values.ndim else values, str(path))
             names += [f"{path}[{i}]" for i in range(len(batch))]
         else:
             batch = photos.read(path)
@@ -130,8 +134,8 @@ def _read(files: Iterable[Path], spec: InputSpec, photos: _PhotoReader, limit: i
             )
         parts.append(batch)
         hashes[str(path)] = sha256(path)
-    values = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return Inputs(values, names, hashes, settings=photos.settings)
+    together = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return Inputs(together, names, hashes, settings=photos.settings)
 
 
 class _PhotoReader:
@@ -194,32 +198,23 @@ def _files(paths: Iterable[str | Path]) -> list[Path]:
     return files
 
 
-def _read_batch(path: Path, spec: InputSpec, most: int | None) -> NDArray[np.generic]:
-    """Map an ``.npy`` batch, or its first images, and check it against the model; its values are read when they are needed."""
-    try:
-        batch: NDArray[np.generic] = np.lib.format.open_memmap(path, mode="r")
-    except OSError as error:
-        raise NetworkError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, EOFError, TypeError, SyntaxError, OverflowError):
-        raise NetworkError(f"{path}: is not an .npy array of numbers, or is truncated; write it with numpy.save") from None
-    return spec.fitted(batch[:most] if batch.ndim else batch, str(path))
-
-
 def _labels(labels: Sequence[int] | str | Path, images: int, *, cut: bool) -> NDArray[np.int64]:
     """Return the labels of `images` images; with `cut`, the first so many."""
     source = str(labels) if isinstance(labels, (str, Path)) else "labels"
     try:
-        if isinstance(labels, (str, Path)):
-            path = Path(labels)
-            found = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.array(path.read_text().split(), np.int64)
-        else:
-            found = np.asarray(labels)
-    except (OSError, ValueError, EOFError, OverflowError):
+        found = _read_labels(Path(labels)) if isinstance(labels, (str, Path)) else np.asarray(labels)
+    except (OSError, ValueError, OverflowError):
         raise NetworkError(f"{source}: cannot be read as labels; give integers, one a line, or an .npy of them") from None
-    if not isinstance(found, np.ndarray) or found.ndim != 1 or found.dtype.kind not in "iu":
+    if found.ndim != 1 or found.dtype.kind not in "iu":
         raise NetworkError(f"{source}: must be one integer an image")
     if len(found) < images or (len(found) > images and not cut):
         raise NetworkError(f"{source}: holds {len(found)} labels for {images} images")
     if (found[:images] < 0).any():
         raise NetworkError(f"{source}: holds negative labels; classes count from 0")
     return found[:images].astype(np.int64)
+
+
+def _read_labels(path: Path) -> NDArray[Any]:
+    if not path.is_file():  # a pipe could be read once only
+        raise FileNotFoundError(path)
+    return map_npy(path) if path.suffix.lower() == ".npy" else np.array(path.read_text("utf-8").split(), np.int64)

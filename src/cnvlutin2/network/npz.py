@@ -1,4 +1,4 @@
-"""Reading an `.npz` that nobody vouches for: no pickles, and no allocation before sizes are checked."""
+"""Reading an `.npz` or `.npy` that nobody vouches for: no pickles, and no allocation before sizes are checked."""
 
 from __future__ import annotations
 
@@ -32,6 +32,22 @@ _DAMAGE = (
     *(EOFError, OSError, ValueError, TypeError, SyntaxError, MemoryError, tokenize.TokenError),
 )
 """What zipfile and numpy raise for bytes that are not what they claim to be."""
+
+
+def map_npy(file: Path) -> NDArray[Any]:
+    """Map the array of an `.npy`: nothing is allocated by what its header claims, and values are read when they are needed.
+
+    Raises
+    ------
+    NetworkError
+        If the file is not a whole `.npy` of plain numbers. Names the file.
+    """
+    try:
+        return np.lib.format.open_memmap(file, mode="r")
+    except OSError as error:
+        raise NetworkError(f"{file}: cannot be read: {error.strerror or error}") from None
+    except (*_DAMAGE, OverflowError):
+        raise NetworkError(f"{file}: is not an .npy array of numbers, or is truncated; write it with numpy.save") from None
 
 
 @dataclass(frozen=True)
