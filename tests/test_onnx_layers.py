@@ -16,7 +16,7 @@ from onnx import helper, numpy_helper
 from onnx_models import convolved, inputs, integers, model, node, plainly_run, saved
 
 from cnvlutin2.errors import NetworkError
-from cnvlutin2.network import Layer, Numeric, OnnxNetwork
+from cnvlutin2.network import Layer, Numeric, OnnxNetwork, Threshold, Thresholds
 from cnvlutin2.network.onnx_geometry import resolved_pads
 from cnvlutin2.network.onnx_graph import LayerNode
 
@@ -154,6 +154,36 @@ def test_matmul_adds_up(case: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(result.reshape(-1), reference(proto, values).reshape(-1))
 
 
+LEFT: dict[str, tuple[str, tuple[int, ...], tuple[int, ...], int, dict[str, Any]]] = {
+    # node, weights, input, windows an image, attributes
+    "columns are the windows": ("MatMul", (4, 5), (3, 5, 6), 6, {}),
+    "of maps": ("MatMul", (4, 5), (3, 2, 5, 6), 12, {}),
+    "one matrix in a stack": ("MatMul", (1, 4, 5), (3, 5, 6), 6, {}),
+    "vector": ("MatMul", (5,), (3, 5, 6), 6, {}),
+    "Gemm": ("Gemm", (4, 5), (1, 5), 1, {"transB": 1, "alpha": 0.5}),
+    "Gemm of the transposed": ("Gemm", (5, 4), (3, 5), 1, {"transA": 1, "transB": 1}),
+}
+
+
+@pytest.mark.parametrize("threshold", [1, 9000])
+@pytest.mark.parametrize("case", LEFT)
+def test_the_constant_may_be_the_left_factor(case: str, threshold: int, tmp_path: Path) -> None:
+    op, weights, shape, windows, attributes = LEFT[case]
+    proto = model([node(op, "w x", "y", "mixing", **attributes)], {"x": ["N", *shape[1:]]}, ["y"], {"w": integers(*weights)})
+    values = integers(*shape, seed=1)
+    (layer,) = OnnxNetwork(saved(tmp_path, proto)).layers(inputs(values), Numeric(thresholds=Thresholds(Threshold(threshold))))
+    assert (layer.images, layer.windows, layer.threshold) == (shape[0], windows, threshold)
+    # What the layer multiplies is what onnx's evaluator makes of an input without the small values.
+    assert layer.activation_frac is not None
+    kept = np.where(np.abs(values) * 2.0**layer.activation_frac >= threshold, values, 0).astype(np.float32)
+    expected = reference(proto, kept)
+    if op == "Gemm":  # images are the columns
+        expected = expected.T
+    elif len(shape) == 4:
+        expected = expected.transpose(0, 2, 1, 3)
+    np.testing.assert_array_equal(convolved(layer, thresholds=True).reshape(-1), expected.reshape(-1))
+
+
 def test_rows_that_images_were_folded_into_are_the_images_windows(tmp_path: Path) -> None:
     nodes = [node("Reshape", "x rows", "r"), node("Gemm", "r w", "y", "fc")]
     proto = model(nodes, {"x": ["N", 5, 6]}, ["y"], {"rows": np.array([-1, 6]), "w": integers(6, 4)})
@@ -272,7 +302,7 @@ def test_what_has_no_meaning_is_listed(tmp_path: Path) -> None:
         node("Reshape", "a five", "volume"),
         node("Conv", "volume cube", "unused2", "cubic"),
         node("MatMul", "a a", "unused3", "attention"),
-        node("MatMul", "square a", "unused4", "mixing"),
+        node("MatMul", "square a", "unused4", "mixed"),
         node("MatMul", "a stack", "unused5", "heads"),
         node("MatMul", "square square", "unused6", "folded"),
         node("Conv", "a deep", "unused7", "cropped", pads=[-1, 0, 0, 0]),
@@ -301,7 +331,6 @@ def test_what_has_no_meaning_is_listed(tmp_path: Path) -> None:
         "hyper": "Conv",
         "cubic": "Conv",
         "attention": "MatMul",
-        "mixing": "MatMul",
         "heads": "MatMul",
         "folded": "MatMul",
         "cropped": "Conv",
@@ -315,7 +344,6 @@ def test_what_has_no_meaning_is_listed(tmp_path: Path) -> None:
         "hyper": "weights are not constant",
         "cubic": "3-dimensional",
         "attention": "two activations",
-        "mixing": "left factor",
         "heads": "stack of matrices",
         "folded": "constants",
         "cropped": "negative padding",

@@ -26,7 +26,7 @@ def arrange(node: LayerNode, tensor: NDArray[Any], images: int) -> NDArray[Any]:
         if tensor.shape[0] != images:
             raise UnsupportedLayer(f"it sees {tensor.shape[0]} maps for {images} image(s): they are not the network's batch")
         return tensor[:, :, None, :] if node.one_dimensional else tensor
-    rows = tensor.T if node.trans_a else tensor
+    rows = tensor.swapaxes(-1, -2) if node.columns and tensor.ndim > 1 else tensor
     channels = rows.shape[-1]
     count = rows.size // channels if channels else 0
     if rows.ndim < 2 or count % images or (images > 1 and rows.shape[0] % images):
@@ -38,7 +38,7 @@ def layout(node: LayerNode) -> str:
     """Return what `arrange` does to a tensor, as a key: nodes with the same tensor and key see the same activations."""
     if node.op == "Conv":
         return "line" if node.one_dimensional else "map"
-    return "columns" if node.trans_a else "rows"
+    return "columns" if node.columns else "rows"
 
 
 def kind_of(node: LayerNode, rank: int, windows: int) -> Kind:
@@ -69,4 +69,4 @@ def as_stored(node: LayerNode, filters: NDArray[Any]) -> NDArray[Any]:
     if node.op == "Conv":
         return filters.reshape(node.shape)
     matrix = filters[:, :, 0, 0]
-    return np.ascontiguousarray(matrix if node.trans_b else matrix.T).reshape(node.shape)
+    return np.ascontiguousarray(matrix if node.filters_first else matrix.T).reshape(node.shape)

@@ -71,8 +71,12 @@ class LayerNode:
         NOTSET, VALID, SAME_UPPER or SAME_LOWER.
     kernel : (int, int)
     groups : int
-    trans_a, trans_b : bool
-        Of a Gemm.
+    constant_first : bool
+        Of a matrix product: whether its left factor is the constant, so that the columns of the right one are the windows.
+    columns : bool
+        Of a matrix product: whether the windows are the columns of the activations, as they are in the graph.
+    filters_first : bool
+        Of a matrix product: whether a filter is a row of the weights, as they are in the graph.
     alpha : float
         Of a Gemm, folded into the weights.
     """
@@ -91,8 +95,9 @@ class LayerNode:
     auto_pad: str = "NOTSET"
     kernel: tuple[int, int] = (1, 1)
     groups: int = 1
-    trans_a: bool = False
-    trans_b: bool = False
+    constant_first: bool = False
+    columns: bool = False
+    filters_first: bool = False
     alpha: float = 1.0
 
     def filters(self, constants: Constants) -> NDArray[np.floating]:
@@ -102,10 +107,11 @@ class LayerNode:
             values = values.astype(np.float32)
         if self.op == "Conv":
             return values[:, :, None, :] if self.one_dimensional else values
-        if self.op == "Gemm":
-            values = values if self.trans_b else values.T
-            return (values if self.alpha == 1 else values * values.dtype.type(self.alpha))[:, :, None, None]
-        return values.reshape(values.shape[-2:] if values.ndim > 1 else (-1, 1)).T[:, :, None, None]
+        if values.ndim == 1:  # a single filter
+            return values[None, :, None, None]
+        matrix = values.reshape(values.shape[-2:])
+        matrix = matrix if self.filters_first else matrix.T
+        return (matrix if self.alpha == 1 else matrix * matrix.dtype.type(self.alpha))[:, :, None, None]
 
 
 def find_layers(graph: onnx.GraphProto, constants: Constants) -> tuple[list[LayerNode], list[LeftOut]]:
@@ -119,7 +125,7 @@ def find_layers(graph: onnx.GraphProto, constants: Constants) -> tuple[list[Laye
         if _multiplies(node, constants):
             try:
                 layer = _layer(node, index, names[index], constants)
-                first = node.input[0] in untouched and not any(other.first for other in layers)
+                first = layer.activation in untouched and not any(other.first for other in layers)
                 layers.append(replace(layer, first=first))
             except UnsupportedLayer as reason:
                 left_out.append(LeftOut(names[index], node.op_type, str(reason)))
@@ -163,27 +169,28 @@ def _layer(node: onnx.NodeProto, index: int, name: str, constants: Constants) ->
     left, right = node.input[:2]
     if left in constants and right in constants:
         raise UnsupportedLayer("multiplies constants: it does not depend on the network's input")
-    if right not in constants:
-        side = "the constant is its left factor" if left in constants else TWO_ACTIVATIONS
-        raise UnsupportedLayer(side if node.op_type != "Conv" else "its weights are not constant")
-    weights = constants.value(right)
+    constant_first = left in constants and node.op_type != "Conv"
+    activation, weight = (right, left) if constant_first else (left, right)
+    if weight not in constants:
+        raise UnsupportedLayer("its weights are not constant" if node.op_type == "Conv" else TWO_ACTIVATIONS)
+    weights = constants.value(weight)
     if weights.dtype.kind in "iub":
         raise UnsupportedLayer(INTEGERS)
     shape = weights.shape
-    plain = LayerNode(name, cast(Literal["Conv", "Gemm", "MatMul"], node.op_type), index, left, right, shape)
+    plain = LayerNode(name, cast(Literal["Conv", "Gemm", "MatMul"], node.op_type), index, activation, weight, shape)
     attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     if node.op_type == "Conv":
         return _convolution(plain, shape, attributes)
-    if node.op_type == "Gemm":
-        return replace(
-            plain,
-            trans_a=bool(attributes.get("transA", 0)),
-            trans_b=bool(attributes.get("transB", 0)),
-            alpha=float(attributes.get("alpha", 1.0)),
-        )
     if max(shape[:-2], default=1) > 1:
         raise UnsupportedLayer(f"its constant is a stack of matrices, {list(shape)}; split it into one MatMul each")
-    return plain
+    transposed = [bool(attributes.get(key, 0)) for key in ("transA", "transB")]
+    return replace(
+        plain,
+        constant_first=constant_first,
+        columns=not transposed[1] if constant_first else transposed[0],
+        filters_first=not transposed[0] if constant_first else transposed[1],
+        alpha=float(attributes.get("alpha", 1.0)),
+    )
 
 
 def _convolution(layer: LayerNode, shape: tuple[int, ...], attributes: dict[str, object]) -> LayerNode:

@@ -103,9 +103,9 @@ def rewrite(model: OnnxModel, layers: Sequence[QuantisedLayer], dtypes: Mapping[
             thresholded[key] = writer.to_real(layer.threshold)
         before[layer.node.index] = writer.nodes
         graph.initializer.extend(writer.constants)
-        node.input[0] = thresholded[key]
-        node.input[1] = f"{PREFIX}weights:{layer.node.index}"
-        model.set_weight(node.input[1], _real_weights(layer, writer.dtype))
+        weights = f"{PREFIX}weights:{layer.node.index}"
+        node.input[0], node.input[1] = (weights, thresholded[key]) if layer.node.constant_first else (thresholded[key], weights)
+        model.set_weight(weights, _real_weights(layer, writer.dtype))
         for attribute in node.attribute:
             if attribute.name == "alpha":
                 attribute.f = 1.0
