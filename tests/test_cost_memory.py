@@ -1,22 +1,31 @@
-"""Capacity and bandwidth: what fits, what streams, and how long the machine waits; worked out by hand."""
+"""Capacity and bandwidth: what fits, what streams, and how long the machine waits; by plain loops and worked out by hand."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory_reference import Placement
 from numpy.typing import NDArray
 
 from cnvlutin2 import ArrayNetwork, Layer, Organisation, simulate
 from cnvlutin2.cost import LayerCost
 from cnvlutin2.cost.memory import bits_per_cycle
 from cnvlutin2.cost.weights import sb_capacity_bits, store_weights
-from cnvlutin2.testing import integer_arrays
-from cnvlutin2.timing import PreparedLayer
+from cnvlutin2.organisation import with_overrides
+from cnvlutin2.testing import integer_arrays, layers, organisations
+from cnvlutin2.timing import PreparedLayer, time_layer
+
+PLACED = (
+    *("nm_bits_written", "nm_bits_filled", "nm_bits_spilled", "encoder_values", "sb_bits_written"),
+    *("dram_weight_bits_read", "dram_activation_bits_read", "dram_activation_bits_written"),
+)
+"""Events that take neighbouring layers to know."""
 
 
 def dense(**options: Any) -> Organisation:
@@ -40,6 +49,48 @@ def costs_of(layers: Sequence[Layer], organisation: Organisation) -> list[LayerC
 
 def events(costs: Sequence[LayerCost], name: str) -> list[int]:
     return [int(cost.events[name][0]) for cost in costs]
+
+
+@st.composite
+def networks(draw: st.DrawFn, data_bits: int) -> list[Layer]:
+    """Draw two to four layers of one to three images, some of which read what an earlier one has read."""
+    chain: list[Layer] = []
+    images = draw(st.integers(1, 3))
+    for number in range(draw(st.integers(2, 4))):
+        again = bool(chain) and draw(st.booleans())
+        layer = draw(st.sampled_from(chain) if again else layers(data_bits=data_bits, max_channels=20))
+        maps = np.resize(layer.activations, (images, *layer.activations.shape[1:]))
+        chain.append(replace(layer, name=f"l{number}", activations=maps.copy(), first=number == 0))
+    return chain
+
+
+class TestAgainstLoops:
+    @settings(max_examples=150)
+    @given(st.data(), organisations(data_bits=None))
+    def test_what_neighbours_determine(self, data: st.DataObject, drawn: Organisation) -> None:
+        chain = data.draw(networks(drawn.data_bits))
+        memories = {
+            "nm_bytes": st.sampled_from((1, 100, 700, 3000, 1 << 20)),
+            "sb_bytes_per_tile": st.sampled_from((1, 60, 400, 1 << 20)),
+            "encoder_buffer_entries": st.sampled_from((1, 20, 64)),
+            "weight_format": st.sampled_from(("dense", "bit_vector", "packed")),
+            "dram": st.sampled_from(("unlimited", "lpddr4", "ddr4-3200", "hbm2", 0.37, 3)),
+            "clock_ghz": st.sampled_from((1.0, 0.606)),
+            "prefetch_weights": st.booleans(),
+            "batch": st.integers(1, 3),
+        }
+        machine = with_overrides(drawn, {key: data.draw(values) for key, values in memories.items()})
+        found = simulate(ArrayNetwork(chain), organisations=[machine], jobs=1).networks[0].layers
+        modes = [layer.mode for layer in found]
+        for image in range(chain[0].images):
+            expected = Placement(chain, machine, image, modes, [int(layer.cycles[image]) for layer in found])
+            for index, cost in enumerate(layer.cost for layer in found):
+                assert cost is not None
+                placed = {name: int(cost.events[name][image]) for name in PLACED}
+                assert placed == {name: expected.events[index][name] for name in PLACED}
+                assert int(cost.encoder_stall_cycles[image]) == expected.stalls[index]
+                assert int(cost.dram_cycles[image]) == expected.dram[index]
+                assert int(cost.total_cycles[image]) == expected.total[index]
 
 
 class TestActivations:
@@ -206,6 +257,39 @@ class TestEncoder:
         machine = Organisation(format="zfnaf", detect="output", encoder_buffer_entries=1)
         layers = (conv("a", ones(16), 32), conv("b", ones(32, 2, 2), 32))
         assert costs_of(layers, machine)[0].encoder_stall_cycles.tolist() == [4 * 16 - 1 - 16]
+
+    def test_of_pooled_branches_each_encodes_its_own_values(self) -> None:
+        machine = Organisation(format="zfnaf", detect="output", encoder_buffer_entries=1)
+        # 32 of the 96 channels that the next layer reads come from this one, at each of 2x2 places.
+        layers = (conv("a", ones(16), 32), conv("b", ones(96, 2, 2), 32))
+        assert costs_of(layers, machine)[0].encoder_stall_cycles.tolist() == [4 * 16 - 1 - 16]
+        # A map that was flattened has all its values at one place.
+        layers = (conv("a", ones(16), 32), conv("b", ones(4 * 32, 1, 1), 32))
+        assert costs_of(layers, machine)[0].encoder_stall_cycles.tolist() == [4 * 16 - 1 - 16]
+
+    @settings(max_examples=40)
+    @given(st.data(), st.sampled_from((1, 2, 4, 16)), st.sampled_from((4, 8, 20)))
+    def test_window_by_window_tiles_wait_no_less(self, data: st.DataObject, lanes: int, entries: int) -> None:
+        """A window gives its values when it ends; with no room for all of them the tile waits until there is."""
+        maps = data.draw(integer_arrays((1, 16, 5, 6)))
+        filters = 4
+        machine = Organisation(
+            format="zfnaf", detect="output", lanes=lanes, tiles=1, filters_per_tile=filters, encoder_buffer_entries=entries
+        )
+        held = waited = 0
+        lengths = [
+            int(time_layer(conv("a", maps[:, :, y : y + 1, x : x + 1], filters), [machine])[0].skip.cycles[0])  # type: ignore[union-attr]
+            for y in range(5)
+            for x in range(6)
+        ]
+        for cycles in lengths:
+            held = max(0, held - cycles)
+            wait = max(0, held + filters - entries)
+            held, waited = held - wait + filters, waited + wait
+        found = costs_of((conv("a", maps, filters), conv("b", ones(filters, 5, 6), 1)), machine)[0]
+        assert found.encoder_stall_cycles.tolist() <= [waited]
+        if max(lengths) <= filters:  # the encoder never runs dry, but has nothing to do before the first window ends
+            assert waited == max(0, filters * 30 - entries - sum(lengths) + lengths[0])
 
     def test_raw_outputs_need_no_encoder(self) -> None:
         layers = (conv("a", ones(16), 32), conv("b", ones(32), 32))

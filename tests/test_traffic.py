@@ -18,12 +18,6 @@ from cnvlutin2.encodings import footprints
 from cnvlutin2.testing import integer_arrays, layers, organisations
 from cnvlutin2.timing import PreparedLayer, time_layer
 
-PLACED = (
-    *("nm_bits_written", "nm_bits_filled", "nm_bits_spilled", "encoder_values", "sb_bits_written"),
-    *("dram_weight_bits_read", "dram_activation_bits_read", "dram_activation_bits_written"),
-)
-"""Events that take neighbouring layers to know; the others are the layer's own."""
-
 
 def events_of(layer: Layer, organisation: Organisation, mode: str) -> Events:
     prepared = PreparedLayer(layer, jobs=1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ Value = tuple[int, int, int]
 
 
 class Traffic:
-    """Walks every window of an image and counts; `events` holds what the layer alone determines."""
+    """An image of a layer as it is stored; `events` walks every window and counts what the layer alone determines."""
 
     def __init__(self, layer: Layer, organisation: Organisation, image: int, mode: str) -> None:
         self.layer, self.o, self.image = layer, organisation, image
@@ -26,9 +27,14 @@ class Traffic:
         self.format = organisation.format if self.skip else "dense"
         self.row_packed = organisation.packing == "row" and layer.group_channels < organisation.brick and layer.dilations[1] == 1
         self.records = self._records()
-        self.events: Counter[str] = Counter()
-        for group in range(layer.groups):
-            self._group(group)
+
+    @cached_property
+    def events(self) -> Counter[str]:
+        """How often each event happens, over all groups."""
+        counts: Counter[str] = Counter()
+        for group in range(self.layer.groups):
+            self._group(group, counts)
+        return counts
 
     # Storage
 
@@ -105,7 +111,7 @@ class Traffic:
             else:
                 yield from row
 
-    def _group(self, group: int) -> None:
+    def _group(self, group: int, events: Counter[str]) -> None:
         layer, o = self.layer, self.o
         filters = range(layer.group_filters)
         tiles = [filters[i : i + o.filters_per_tile] for i in range(0, len(filters), o.filters_per_tile)]
@@ -115,12 +121,12 @@ class Traffic:
             for ox in range(layer.output_size[1]):
                 for tile in tiles:
                     for kind in ("written", "read"):
-                        self.events[f"nbout_bits_{kind}"] += len(tile) * o.data_bits
+                        events[f"nbout_bits_{kind}"] += len(tile) * o.data_bits
                 for number, step in enumerate(self.steps(oy, ox)):
                     for _ in range(len(tiles) if apart else passes):
-                        self._fetch(group, step)
+                        self._fetch(group, step, events)
                     for tile in tiles:
-                        self._multiply(group, number, step, tile)
+                        self._multiply(group, number, step, tile, events)
 
     def in_map(self, value: Value) -> bool:
         return 0 <= value[1] < self.layer.input_size[0] and 0 <= value[2] < self.layer.input_size[1]
@@ -133,8 +139,8 @@ class Traffic:
         carried_raw = self.o.detect == "output" and self.raw(self.brick_of(group, value))
         return carried_raw or self.effectual(group, value)
 
-    def _fetch(self, group: int, step: list[Value]) -> None:
-        o, events = self.o, self.events
+    def _fetch(self, group: int, step: list[Value], events: Counter[str]) -> None:
+        o = self.o
         for brick in {self.brick_of(group, value) for value in step if self.in_map(value)}:
             _, begin, end = self.records[brick]
             row_bits = o.brick * o.data_bits + o.brick
@@ -169,8 +175,8 @@ class Traffic:
             (ky, kx), channel = divmod(number, layer.kernel_size[1]), index
         return abs(int(layer.weights[group * layer.group_filters + filter_, channel, ky, kx])) >= layer.weight_threshold
 
-    def _multiply(self, group: int, number: int, step: list[Value], tile: range) -> None:
-        o, events = self.o, self.events
+    def _multiply(self, group: int, number: int, step: list[Value], tile: range, events: Counter[str]) -> None:
+        o = self.o
         width = o.data_bits + (self.offset_bits() if self.skip else 0)
         skip_weights = o.skip_weights if self.skip else "none"
         vectors = {"none": 0, "shared": 1, "per_filter": len(tile)}[skip_weights]

@@ -141,14 +141,16 @@ def _encoder_stalls(accounts: Sequence[Account], first: NDArray[np.bool_], cycle
     """Return the least that tiles must wait for their encoders, which take one value a cycle, ``[layers, N]``.
 
     The busiest tile's encoder has to pass its values; all but what its buffer holds at the end must pass while the layer runs.
+    Pooling in between leaves fewer positions to encode than there are windows.
     """
     values = [0] * len(accounts)
     reader: Account | None = None  # the next layer that reads what was not read before
     for index in range(len(accounts) - 1, -1, -1):
         account = accounts[index]
         if reader is not None and reader.stored.format != "dense":
-            # Pooling in between leaves fewer positions to encode than windows.
-            values[index] = min(account.windows, reader.stored.values // account.filters) * account.busiest_tile_filters
+            flat = reader.stored.positions == 1  # the map was flattened into channels, or pooled to one position
+            positions = reader.stored.values // account.filters if flat else reader.stored.positions
+            values[index] = min(account.windows, positions) * account.busiest_tile_filters
         reader = account if first[index] else reader
     stalls: Counts = np.maximum(0, _by_layer(values) - organisation.encoder_buffer_entries - cycles)
     return stalls

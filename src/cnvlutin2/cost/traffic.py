@@ -39,8 +39,8 @@ class Stored:
         NM rows.
     row_bits : int
         Bits of a row that are used: a brick's, or a whole row of packed records.
-    values : int
-        Activations of an image.
+    values, positions : int
+        Activations of an image; places of its map.
     identity : tuple
         Equal for two layers that read the same tensor.
     """
@@ -50,6 +50,7 @@ class Stored:
     rows: Counts
     row_bits: int
     values: int
+    positions: int
     identity: tuple[object, ...]
 
 
@@ -121,18 +122,19 @@ def store_input(prepared: PreparedLayer, organisation: Organisation, format_name
     """Say what a layer's input takes in NM."""
     layer, o, fmt = prepared.layer, organisation, get_format(format_name)
     packing = prepared.packing(o)
-    values = layer.activations
-    identity = (_digest(prepared), values.shape, layer.threshold, layer.groups, packing, format_name)
+    shape = layer.activations.shape
+    identity = (_digest(prepared), shape, layer.threshold, layer.groups, packing, format_name)
+    size = layer.activations[0].size, shape[2] * shape[3]
     if fmt.indirect:
         counts = prepared.brick_counts(o.brick, packing)
         streams = [fmt.stream_bits(image, o.brick, o.data_bits) for image in counts]
         pointers = fmt.pointer_count(counts[0].size, o.pointer_group)
         bits = np.array([stream + pointers * pointer_width(stream) for stream in streams], np.int64)
-        return Stored(format_name, bits, -(-bits // o.row_bits), o.row_bits, values[0].size, identity)
-    storage = Storage(values.shape[1], *layer.input_size, o.brick, layer.groups, packing)
+        return Stored(format_name, bits, -(-bits // o.row_bits), o.row_bits, *size, identity)
+    storage = Storage(shape[1], *layer.input_size, o.brick, layer.groups, packing)
     row_bits = brick_bits(format_name, o.brick, o.data_bits)
     rows = np.full(layer.images, storage.bricks, np.int64)
-    return Stored(format_name, rows * row_bits, rows, row_bits, values[0].size, identity)
+    return Stored(format_name, rows * row_bits, rows, row_bits, *size, identity)
 
 
 _digests: WeakKeyDictionary[PreparedLayer, int] = WeakKeyDictionary()
