@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -180,6 +181,13 @@ class TestBadInput:
         assert "make it first" in refused("run", traces, option, tmp_path / "none" / "r")
         assert "is a folder" in refused("run", traces, option, tmp_path)
 
+    def test_names_that_are_too_long(self, traces: Path) -> None:
+        name = "x" * 300
+        for arguments in (("run", name), ("run", traces, "--json", name), ("run", "digits", "--input", name)):
+            line = refused(*arguments)
+            assert name in line
+            assert "too long" in line
+
     def test_a_pickle_is_not_opened(self, tmp_path: Path) -> None:
         class Trap:
             def __reduce__(self) -> tuple[object, tuple[str, ...]]:
@@ -254,3 +262,31 @@ def test_help_is_quick_and_loads_nothing_heavy() -> None:
 def test_module_runs_too() -> None:
     done = subprocess.run([sys.executable, "-m", "cnvlutin2", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("cnvlutin2, version")
+
+
+def command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cnvlutin2", *arguments], stderr=subprocess.PIPE, text=True, check=False, **options
+    )
+
+
+class TestStandardOutput:
+    def test_a_reader_that_has_enough_is_no_error_to_speak_of(self) -> None:
+        reading, writing = os.pipe()
+        os.close(reading)
+        with os.fdopen(writing, "w") as out:
+            done = command("archs", stdout=out)
+        assert (done.returncode, done.stderr) == (1, "")
+
+    @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="this system has no device that is always full")
+    @pytest.mark.parametrize("arguments", ["--help", "archs", "archs cnv --json"])
+    def test_a_full_disk_is_told(self, arguments: str) -> None:
+        with Path("/dev/full").open("w") as out:
+            done = command(*arguments.split(), stdout=out)
+        assert done.returncode == 2
+        assert done.stderr.splitlines() == ["cnvlutin2: error: cannot write the output: No space left on device"]
+
+    def test_none_at_all(self) -> None:
+        code = "import sys; sys.stdout = None; from cnvlutin2.cli import main; sys.argv = ['cnvlutin2', 'archs', 'cnv']; main()"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")

@@ -219,7 +219,7 @@ class TestWriting:
         layer = Layer("conv", ACTIVATIONS, WEIGHTS, groups=2)
         (tmp_path / "file").write_text("", "utf-8")
         for path in (tmp_path / "nowhere" / "a.npz", tmp_path / "file" / "a.npz"):
-            with pytest.raises(OutputError, match=r"a\.npz: cannot be written"):
+            with pytest.raises(OutputError, match=r"cannot write .*a\.npz: "):
                 save_trace(layer, path)
         with pytest.raises(OutputError, match="cannot be written"):
             save_traces([layer], tmp_path / "file" / "net")

@@ -52,10 +52,14 @@ class LazyGroup(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run the command line; an error of the user's is one line on stderr and exit code 2."""
         warnings.showwarning = _show_warning
+        if sys.stdout is None:  # the shell closed it
+            sys.stdout = io.StringIO()
         debug = "--debug" in (kwargs.get("args") or (args[0] if args else None) or sys.argv[1:])
         kwargs["standalone_mode"] = False
         try:
-            sys.exit(super().main(*args, **kwargs) or 0)
+            code = super().main(*args, **kwargs) or 0
+            sys.stdout.flush()
+            sys.exit(code)
         except click.Abort:
             _fail("interrupted", EXIT_INTERRUPTED)
         except click.UsageError as error:
@@ -71,6 +75,11 @@ class LazyGroup(click.Group):
             # Who read the output has enough of it; nothing more can be written, not even on the way out.
             sys.stdout = sys.stderr = io.StringIO()
             sys.exit(EXIT_BROKEN_PIPE)
+        except OSError as error:
+            if debug:
+                raise
+            sys.stdout = io.StringIO()  # what it still holds could not be written on the way out either
+            _fail(f"{error.filename or 'cannot write the output'}: {error.strerror or error}", EXIT_BAD_INPUT)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -16,12 +16,12 @@ from rich.text import Text
 from cnvlutin2.cli.tables import console
 from cnvlutin2.cost import DEFAULT_TABLE, load_table
 from cnvlutin2.errors import ConfigError
+from cnvlutin2.files import check_writable, write_whole
 from cnvlutin2.network import Inputs, Network
 from cnvlutin2.network.bundled import bundled_names
 from cnvlutin2.network.inputs import load_inputs
 from cnvlutin2.network.open import open_network
 from cnvlutin2.reproduction import Comparison, NetworkFigures, Reproduction, reproduce
-from cnvlutin2.results.write import check_writable, write_whole
 
 SCHEMA = "cnvlutin2/reproduction/1"
 _PERCENT = ("area_overhead", "zero_activations", "zfnaf_overhead", "viai_overhead")

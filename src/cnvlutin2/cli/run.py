@@ -17,12 +17,13 @@ from cnvlutin2.cli.progress import progress_bar
 from cnvlutin2.cli.tables import print_results
 from cnvlutin2.cost.tables import DEFAULT_TABLE, load_table
 from cnvlutin2.errors import ConfigError
+from cnvlutin2.files import check_writable
 from cnvlutin2.network.bundled import bundled_names
 from cnvlutin2.network.traces import TraceWriter
 from cnvlutin2.organisation import Organisation, load_organisations, with_overrides
 from cnvlutin2.report import write_figures, write_report
 from cnvlutin2.report.viewer import TraceCollector
-from cnvlutin2.results import Results, check_writable, write_csv, write_json, write_parquet
+from cnvlutin2.results import Results, write_csv, write_json, write_parquet
 from cnvlutin2.simulation import DEFAULT_ORGANISATIONS, Observer, simulate
 
 _ACCELERATORS, _VALUES, _RESULTS = "Accelerators", "Integers and thresholds", "Results"

@@ -8,8 +8,6 @@ Keys: ``activations`` int16 ``[N, C, H, W]`` (not thresholded) and ``weights`` i
 
 from __future__ import annotations
 
-import secrets
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.errors import NetworkError, OutputError
+from cnvlutin2.files import write_whole
 from cnvlutin2.network.layer import Layer
 from cnvlutin2.network.npz import CheckedArchive
 
@@ -110,17 +109,13 @@ def save_trace(layer: Layer, path: str | Path) -> Path:
     values: dict[str, Any] = {key: getattr(layer, key) for key in (*_ARRAYS, *_INTEGERS, "name")}
     if layer.weight_threshold == 1:
         del values["weight_threshold"]
-    temporary = path.with_name(f".{path.stem[:80]}.{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("xb") as out:
-            np.savez_compressed(out, **values)
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    write_whole(path, lambda part: _write(part, values))
     return path
+
+
+def _write(path: Path, values: dict[str, Any]) -> None:
+    with path.open("xb") as out:  # as a stream, for numpy adds .npz to a path
+        np.savez_compressed(out, **values)
 
 
 def _open(file: Path) -> CheckedArchive:

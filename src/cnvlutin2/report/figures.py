@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from cnvlutin2.errors import OutputError, ToolMissing
+from cnvlutin2.files import write_whole
 from cnvlutin2.report.specs import Spec, all_specs
-from cnvlutin2.results import Results, write_whole
+from cnvlutin2.results import Results
 
 PNG_PPI = 300
 

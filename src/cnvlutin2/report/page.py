@@ -11,9 +11,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from cnvlutin2.files import write_whole
 from cnvlutin2.report.data import page_data
 from cnvlutin2.report.viewer import ViewerData
-from cnvlutin2.results import Results, write_whole
+from cnvlutin2.results import Results
 
 SCRIPTS = (
     "dom.js",

@@ -1,7 +1,7 @@
 """Results: the model, frames and files."""
 
 from cnvlutin2.results.model import SCHEMA, LayerInfo, LayerResult, NetworkResult, Results
-from cnvlutin2.results.write import check_writable, write_csv, write_json, write_parquet, write_whole
+from cnvlutin2.results.write import write_csv, write_json, write_parquet
 
 __all__ = [
     "SCHEMA",
@@ -9,9 +9,7 @@ __all__ = [
     "LayerResult",
     "NetworkResult",
     "Results",
-    "check_writable",
     "write_csv",
     "write_json",
     "write_parquet",
-    "write_whole",
 ]

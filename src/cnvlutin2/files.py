@@ -1,0 +1,82 @@
+"""Writing files: a file appears whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from cnvlutin2.errors import OutputError
+
+
+def write_whole(target: Path, write: Callable[[Path], object]) -> None:
+    """Write a file under another name in the same folder, then rename it.
+
+    A link is followed: the file that it points to is replaced. A device or a pipe is written to directly.
+
+    Parameters
+    ----------
+    target : Path
+        What is replaced if it exists.
+    write : callable
+        Called with the path to write.
+
+    Raises
+    ------
+    OutputError
+        Names the file and the reason; nothing is left behind.
+    """
+    try:
+        final = _replaced_by(target)
+        if final is None:
+            write(target)
+            return
+        temporary = final.with_name(f".{secrets.token_hex(8)}.part")
+        try:
+            write(temporary)
+            temporary.replace(final)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                temporary.unlink()
+    except (OSError, RuntimeError) as error:
+        raise _refusal(target, error) from None
+
+
+def check_writable(target: Path) -> None:
+    """Refuse a file that cannot be written, before long work is done for it.
+
+    Raises
+    ------
+    OutputError
+        If its folder does not exist or may not be written, it is a folder, or it is there and may not be written.
+    """
+    try:
+        _replaced_by(target)
+    except (OSError, RuntimeError) as error:
+        raise _refusal(target, error) from None
+
+
+def _replaced_by(target: Path) -> Path | None:
+    """Return the file that is to be made or replaced, or None for a device or a pipe."""
+    if target.is_dir():
+        raise OutputError(f"cannot write {target}: it is a folder; name a file in it")
+    if target.exists():
+        if not os.access(target, os.W_OK):
+            raise OutputError(f"cannot write {target}: it is read-only; choose another")
+        if not target.is_file():
+            return None
+    final = target.resolve()
+    if not final.parent.is_dir():
+        raise OutputError(f"cannot write {target}: no folder {target.parent}; make it first")
+    if not os.access(final.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {target}: the folder {target.parent} may not be written; choose another")
+    return final
+
+
+def _refusal(target: Path, error: Exception) -> OutputError:
+    if isinstance(error, OutputError):
+        return error
+    reason = getattr(error, "strerror", None) or error  # RuntimeError: a loop of links
+    return OutputError(f"cannot write {target}: {reason}; choose another place")
