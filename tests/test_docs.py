@@ -36,6 +36,7 @@ from shown import check_shown
 
 import cnvlutin2
 from cnvlutin2.cli.main import group
+from cnvlutin2.cost import EVENTS
 from cnvlutin2.encodings import formats
 from cnvlutin2.encodings.registry import all_formats
 from cnvlutin2.network import Layer
@@ -227,6 +228,13 @@ def test_every_parameter_is_explained() -> None:
 def test_every_slot_class_and_preset_is_explained() -> None:
     model_page = (ROOT / "docs" / "model.md").read_text("utf-8")
     assert [name for name in (*SLOT_KINDS, *preset_names()) if f"| `{name}` |" not in model_page] == []
+
+
+def test_every_event_has_an_equation() -> None:
+    rows = [line.split(" | ") for line in (ROOT / "docs" / "cost.md").read_text("utf-8").splitlines() if line.startswith("| `")]
+    equations = {name: cells[1] for cells in rows if len(cells) == 4 for name in re.findall(r"`(\w+)`", cells[0])}
+    assert [name for name in EVENTS if name not in equations] == []
+    assert all("`" in equation or "](#" in equation for equation in equations.values())
 
 
 def test_every_public_name_is_in_the_reference() -> None:
