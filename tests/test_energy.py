@@ -234,6 +234,16 @@ class TestResults:
         table = CliRunner().invoke(run_command, [*arguments, "--energy", "45nm"]).stdout
         total = np.mean(document["networks"][0]["totals"][0]["cost"]["total_cycles"])
         assert f"{total:,.0f}" in table
+        cost = document["networks"][0]["totals"][0]["cost"]
+        lines = table.partition("of an image (mean)")[2].partition("\nspeed-up and gains")[0].splitlines()[1:]
+        rows = {name.strip(): cell for name, cell in (line.rsplit(maxsplit=1) for line in lines)}
+        for part, names in {"SB": ["sb"], "leakage": ["static"], "DRAM": ["dram"], "energy, uJ": list(cost["energy_pj"])}.items():
+            assert float(rows[part].replace(",", "")) == pytest.approx(
+                sum(cost["energy_pj"][name] for name in names) / 1e6, abs=0.051
+            )
+        for gain in ("EDP", "ED2P"):
+            assert rows[f"{gain} gain"] == f"{cost['relative'][gain.lower() + '_gain']:.2f}x"
+            assert rows[f"{gain} gain on chip"] == f"{cost['relative'][f'chip_{gain.lower()}_gain']:.2f}x"
         assert "waiting for DRAM" in table
 
     @pytest.mark.parametrize(

@@ -13,12 +13,24 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cnvlutin2.cost.events import EVENTS
+from cnvlutin2.cost import NetworkCost
+from cnvlutin2.cost.events import DRAM, EVENTS, STATIC
 from cnvlutin2.results import LayerInfo, NetworkResult, Results
 from cnvlutin2.timing.slots import SLOT_KINDS, Counts
 
 MOST_IMAGES = 8
 """Images that a table lists one by one; all are in the files."""
+
+_ENERGY_PARTS = {
+    "multipliers, adders": ("multipliers", "adders"),
+    "SB": ("sb",),
+    "NM": ("nm",),
+    "buffers, broadcast": ("nbin", "nbout", "brick_buffer", "broadcast"),
+    "skipping": ("skip_logic",),
+    "leakage": (STATIC,),
+    "DRAM": (DRAM,),
+}
+"""What the energy goes to, as a table has room for it."""
 
 _WIDTH_OF_A_FILE = 120  # where standard output is not a terminal
 _LONGEST_NAME = 28
@@ -157,9 +169,11 @@ def cost_table(network: NetworkResult, archs: Sequence[str]) -> Table:
         "  waiting for DRAM": [transfers for _, transfers in waiting],
         "  speed-up": [f"{cost.speedup:.2f}x" for cost in costs],
         "energy, uJ": [_microjoules(cost.machine.total_pj) for cost in costs],
-        "  without DRAM": [_microjoules(cost.machine.chip_pj) for cost in costs],
-        "  EDP gain": [f"{cost.edp_gain():.2f}x" for cost in costs],
-        "  EDP gain without DRAM": [f"{cost.edp_gain(chip=True):.2f}x" for cost in costs],
+        **{f"  {part}": [_microjoules(_sum_of(cost, names)) for cost in costs] for part, names in _ENERGY_PARTS.items()},
+        "EDP gain": [f"{cost.edp_gain():.2f}x" for cost in costs],
+        "EDP gain on chip": [f"{cost.edp_gain(chip=True):.2f}x" for cost in costs],
+        "ED2P gain": [f"{cost.ed2p_gain():.2f}x" for cost in costs],
+        "ED2P gain on chip": [f"{cost.ed2p_gain(chip=True):.2f}x" for cost in costs],
         "NM bits read": [moved(arch, "nm_bits_read", "nm_bits_spilled") for arch in archs],
         "NM bits written": [moved(arch, "nm_bits_written", "nm_bits_filled") for arch in archs],
         "DRAM bits": [moved(arch, *(name for name in EVENTS if name.startswith("dram_"))) for arch in archs],
@@ -168,9 +182,14 @@ def cost_table(network: NetworkResult, archs: Sequence[str]) -> Table:
     }
     for name, cells in rows.items():
         table.add_row(name, *cells)
-    table.caption = "speed-up and gains over the dense baseline"
+    table.caption = "speed-up and gains over the dense baseline; on chip: without DRAM's energy"
     table.caption_justify = "left"
     return table
+
+
+def _sum_of(cost: NetworkCost, components: Sequence[str]) -> NDArray[np.float64]:
+    energies: NDArray[np.float64] = np.sum([cost.machine.energy_pj[name] for name in components], axis=0)
+    return energies
 
 
 def networks_table(results: Results, archs: Sequence[str]) -> Table:
