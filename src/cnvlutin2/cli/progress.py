@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cnvlutin2.simulation import Progress as Report
 
-_PATIENCE_SECONDS = 1.0
+PATIENCE_SECONDS = 1.0
 
 
 @contextmanager
@@ -23,15 +23,17 @@ def progress_bar(title: str) -> Iterator[Report | None]:
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=Console(stderr=True), transient=True)
-    task = bar.add_task(title)
-    start = time.monotonic()
+    task = bar.add_task(title, total=None)
 
     def report(layer: str, done: int, total: int) -> None:
-        if time.monotonic() - start > _PATIENCE_SECONDS:
-            bar.start()
         bar.update(task, description=f"{title}: {layer}", completed=done, total=total)
 
+    # By a clock of its own: a network is executed before its first layer is done.
+    start = threading.Timer(PATIENCE_SECONDS, bar.start)
+    start.start()
     try:
         yield report
     finally:
+        start.cancel()
+        start.join()
         bar.stop()

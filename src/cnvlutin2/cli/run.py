@@ -90,12 +90,11 @@ def run_command(networks: tuple[str, ...], archs: tuple[str, ...], overrides: tu
     collector = TraceCollector() if options["report_file"] else None
     found = []
     for network in open_networks(networks or bundled_names(), options):
-        inputs = read_inputs(network, options)
-        with _traces(options["save_traces"]) as observers, progress_bar(network.name) as progress:
+        with progress_bar(network.name) as progress, _traces(options["save_traces"]) as observers:
             found.append(
                 simulate(
                     network,
-                    inputs,
+                    read_inputs(network, options),
                     organisations,
                     quantised=options["quantised"],
                     verify=options["verify"],
