@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -208,6 +209,9 @@ class TestOwnTables:
         large.write_bytes(b"#" * (1 << 20) + b"##")
         with pytest.raises(ConfigError, match="larger than 1 MiB"):
             load_table(large)
+        os.mkfifo(tmp_path / "pipe.yaml")
+        with pytest.raises(ConfigError, match="it is no file"):
+            load_table(tmp_path / "pipe.yaml")
         binary = tmp_path / "binary.yaml"
         binary.write_bytes(b"\xff\xfe\x00")
         with pytest.raises(ConfigError, match="not UTF-8"):

@@ -301,6 +301,8 @@ def load_table(spec: str | Path | CostTable = DEFAULT_TABLE) -> CostTable:
         return _shipped(spec)
     path = Path(spec)
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would wait for somebody to write to it
+            raise ConfigError(f"cannot read the cost table {path}: it is no file")
         with path.open("rb") as file:
             data = file.read(_LARGEST_FILE + 1)
         if len(data) > _LARGEST_FILE:
