@@ -17,9 +17,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings import Encoded, Packing, encode, format_names, load, to_bricks
+from cnvlutin2.encodings.choice import Kernels
 from cnvlutin2.encodings.container import FileSource
 from cnvlutin2.encodings.header import BLOCK_BYTES, HEADER_BYTES
+from cnvlutin2.encodings.storage import offset_bits
 from cnvlutin2.errors import FormatError, OutputError
+from cnvlutin2.numeric import limits
 
 FUZZ = Path(__file__).parent / "fuzz" / "container_mutations.py"
 CRC_AT = HEADER_BYTES - 4
@@ -258,6 +261,55 @@ def test_records_that_contradict_themselves(name: str, bits: list[int], words: s
         stored[bit // 8] ^= 1 << bit % 8
     with pytest.raises(FormatError, match=words):
         encoded.decode(kernels=kernels)
+
+
+def outcome(encoded: Encoded, kernels: Kernels) -> tuple[str, bytes]:
+    """Return the message with which a stream is refused, or what it is decoded to, as an encoder would write it."""
+    parameters = encoded.parameters
+    try:
+        values = encoded.decode(raw=True, kernels=kernels)
+    except FormatError as error:
+        return str(error), b""
+    storage, data_bits = parameters.storage, parameters.data_bits
+    again = encode(values, parameters.format, storage.brick, data_bits, parameters.threshold, kernels=kernels)
+    return "", again.stream
+
+
+@given(
+    st.sampled_from(format_names()),
+    st.sampled_from(((2, 16), (3, 2), (8, 5), (16, 8), (16, 16), (33, 7), (64, 16))),
+    st.sampled_from((0.1, 0.5, 0.8, 1.0)),
+    st.sampled_from((1, 2)),
+    st.lists(st.tuples(st.sampled_from(("flip", "swap", "copy", "move")), st.integers(0, 999), st.integers(0, 999)), min_size=1),
+)
+def test_a_stream_that_is_taken_is_one_that_an_encoder_writes(
+    name: str, widths: tuple[int, int], density: float, threshold: int, edits: list[tuple[str, int, int]]
+) -> None:
+    """Bits flipped and entries exchanged: both decoders refuse for the same reason, or the stream is that of what they return."""
+    brick, data_bits = widths
+    rng = np.random.default_rng(edits[0][1])
+    low, high = limits(data_bits)
+    values = np.where(rng.random((2 * brick, 1, 2)) < density, rng.integers(low, high + 1, (2 * brick, 1, 2)), 0).astype(np.int16)
+    encoded = encode(values, name, brick, data_bits, threshold)
+    words, _ = encoded.source.window(0, encoded.stream_bits)
+    bits = np.unpackbits(words.view(np.uint8), bitorder="little")
+    entry, flag = data_bits + offset_bits(brick), name == "roe"
+    entries = max(1, brick * (data_bits if flag else entry) // entry)
+    for kind, one, other in edits:
+        first, second = (int(flag) + place % entries * entry for place in (one, other))
+        kept = bits[first : first + entry].copy()
+        if kind == "flip":
+            bits[(one * 1000 + other) % encoded.stream_bits] ^= 1
+        elif kind == "move":  # only the offset
+            bits[first + data_bits : first + entry] = bits[second + data_bits : second + entry].copy()
+        else:
+            bits[first : first + entry] = bits[second : second + entry].copy()
+            if kind == "swap":
+                bits[second : second + entry] = kept
+    words.view(np.uint8)[:] = np.packbits(bits, bitorder="little")
+    found, expected = outcome(encoded, "numba"), outcome(encoded, "numpy")
+    assert found == expected
+    assert found[0] or found[1] == encoded.stream
 
 
 @pytest.mark.parametrize("kernels", ["numba", "numpy"])

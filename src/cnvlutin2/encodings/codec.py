@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -44,18 +44,18 @@ class Codec:
         if uses_numba(kernels):
             self._encode, self._decode = self._functions()
 
-    def _functions(self) -> tuple[Callable[..., int], Callable[..., int]] | tuple[None, None]:
-        """Return the compiled functions, those for 16 values of 16 bits if they are."""
+    def _functions(self) -> Iterator[Callable[..., int] | None]:
+        """Yield the compiled functions, those for just such bricks if there are any."""
         module = compiled_module(self.format.name)
-        if module is None:
-            return None, None
-        usual = "_16" if self.brick == 16 and self.data_bits == 16 else ""
-        return callable_of(getattr(module, f"encode{usual}")), callable_of(getattr(module, f"decode{usual}"))
+        for name in ("encode", "decode"):
+            general = getattr(module, name, None)
+            found = getattr(module, f"{name}_{self.brick}x{self.data_bits}", general)
+            yield callable_of(found) if found else None
 
     def encode(self, values: Maps, words: Words, bit: int, starts: NDArray[np.int64]) -> int:
         """Append the records of whole bricks (flat) and return the bit after them."""
         if self._encode is not None:
-            return int(self._encode(values, self.brick, self.data_bits, *self._limits, words, bit, starts))
+            return int(self._encode(self.brick, self.data_bits, values, *self._limits, words, bit, starts))
         bricks = values.reshape(-1, self.brick)
         mask = effectual(bricks, self.threshold)
         records = self.format.to_records(bricks, mask, self.data_bits)
@@ -67,7 +67,10 @@ class Codec:
     def decode(self, words: Words, bit: int, end: int, raw: bool, values: Maps, starts: NDArray[np.int64]) -> int:
         """Fill whole bricks (flat) from the records at `bit`; return the bit after them, or a fault (negative)."""
         if self._decode is not None:
-            return int(self._decode(words, bit, end, self.brick, self.data_bits, *self._limits, raw, values, starts))
+            after = self._decode(self.brick, self.data_bits, words, bit, end, *self._limits, raw, values, starts)
+            if after >= 0:
+                return int(after)
+            # The compiled decoders only find that something is wrong; what it is, the same records decoded by NumPy tell.
         if bit >= end:
             return faults.result(0, faults.RAN_OUT)
         count, most = values.size // self.brick, self.format.most_bits(self.brick, self.data_bits)

@@ -1,4 +1,4 @@
-"""What can be wrong with a record, as one integer: the compiled decoders cannot raise with a message."""
+"""What can be wrong with a record, as one integer, so that decoders can say it of many records at once."""
 
 from __future__ import annotations
 

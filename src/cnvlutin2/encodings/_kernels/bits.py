@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 Word = np.uint64
 Words = NDArray[np.uint64]
 Values = NDArray[np.int16]
+Octets = NDArray[np.uint8]
 Integer = int | np.int64
+
+REFUSED = np.int64(-1)
+"""What a decoder returns for a stream that no encoder can have written."""
 
 KEEP = np.array([0, -1], np.int64)
 """A mask for each flag."""
 
 ZERO, ONE, TWO, THREE, FOUR, FIFTEEN, WORD_BITS = (Word(n) for n in (0, 1, 2, 3, 4, 15, 64))
-_SIX, _LAST, _EIGHT = Word(6), Word(63), Word(8)
+_SIX, _LAST, _SEVEN, _EIGHT = Word(6), Word(63), Word(7), Word(8)
 _ALL = Word(0xFFFF_FFFF_FFFF_FFFF)
 _GATHER, _TOP_BYTE = Word(0x0102_0408_1020_4080), Word(56)
 _PAIRS, _QUADS, _NIBBLES, _ONES = (
@@ -57,6 +61,15 @@ def fetch(words: Words, bit: Word) -> Word:
     return Word((words[index] >> shift) | ((words[index + ONE] << ONE) << (_LAST - shift)))
 
 
+@njit(nogil=True, forceinline=True)
+def peek(octets: Octets, bit: Word) -> Word:
+    """Return at least 57 bits from `bit` on, in which zeros follow; the compiler makes a single load of it."""
+    at, word = bit >> THREE, ZERO
+    for i in range(_EIGHT):
+        word |= Word(octets[at + i]) << (i << THREE)
+    return word >> (bit & _SEVEN)
+
+
 @njit(nogil=True, cache=True)
 def popcount(word: Word) -> Word:
     """Return the number of bits that are 1 (the compiler recognises the pattern as one instruction)."""
@@ -64,25 +77,6 @@ def popcount(word: Word) -> Word:
     word = (word & _QUADS) + ((word >> TWO) & _QUADS)
     word = (word + (word >> FOUR)) & _NIBBLES
     return (word * _ONES) >> _TOP_BYTE
-
-
-@njit(nogil=True, cache=True)
-def count_ones(words: Words, bit: Word, bits: Word) -> Word:
-    """Return how many of the `bits` bits from `bit` on are 1."""
-    # The stream's own words, but for the ends: no shifts.
-    index, last = bit >> _SIX, (bit + bits) >> _SIX
-    ones = ZERO - popcount(words[index] & ((ONE << (bit & _LAST)) - ONE))
-    while index < last:
-        ones += popcount(words[index])
-        index += ONE
-    ones += popcount(words[last] & ((ONE << ((bit + bits) & _LAST)) - ONE))
-    return ones
-
-
-@njit(nogil=True, cache=True)
-def fault(record: Integer, kind: int) -> Integer:
-    """Return what a decoder returns for a record that is wrong (`cnvlutin2.encodings.faults`)."""
-    return -(1 + record * 8 + kind)
 
 
 @njit(nogil=True, cache=True)
@@ -106,17 +100,10 @@ def mark(values: Values, high: int, low: int) -> Words:
 
 
 @njit(nogil=True, cache=True)
-def count_effectual(values: Values, high: int, low: int) -> Word:
-    """Return how many values are effectual."""
-    bitmap, count = mark(values, high, low), ZERO
-    for w in range(Word(bitmap.size)):
-        count += popcount(bitmap[w])
-    return count
-
-
-@njit(nogil=True, cache=True)
 def clear_ineffectual(values: Values, high: int, low: int) -> None:
     """Set ineffectual values to 0."""
+    if high == 0 and low == 0:
+        return  # they are
     for i in range(values.size):
         value = values[i]
         values[i] = value if (value > high) | (value < low) else 0  # stored in any case, so that it can be vectorised

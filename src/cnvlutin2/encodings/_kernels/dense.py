@@ -4,6 +4,8 @@
 # mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -21,45 +23,24 @@ from cnvlutin2.encodings._kernels.bits import (
 )
 
 
-@njit(nogil=True, forceinline=True)
-def _encode(values: Values, data_bits: int, words: Words, bit: int) -> Integer:
+@njit(nogil=True, cache=True, forceinline=True)
+def encode(
+    brick: int, data_bits: int, values: Values, high: int, low: int, words: Words, bit: int, starts: NDArray[np.int64]
+) -> Integer:
+    """Append the values."""
     index, held, filled = begin(words, bit)
     index, held, filled = push_values(words, index, held, filled, values, ZERO, Word(values.size), Word(data_bits))
     words[index] = held
-    return bit + values.size * data_bits
+    return np.int64(bit + values.size * data_bits)
 
 
-@njit(nogil=True, forceinline=True)
-def _decode(words: Words, bit: int, data_bits: int, high: int, low: int, raw: bool, values: Values) -> Integer:
-    fetch_values(words, Word(bit), values, ZERO, Word(values.size), Word(data_bits))
-    if not raw:
-        clear_ineffectual(values, high, low)
-    return bit + values.size * data_bits
-
-
-@njit(nogil=True, cache=True)
-def encode(
-    values: Values, brick: int, data_bits: int, high: int, low: int, words: Words, bit: int, starts: NDArray[np.int64]
-) -> Integer:
-    """Append the values."""
-    return _encode(values, data_bits, words, bit)
-
-
-@njit(nogil=True, cache=True)
-def encode_16(
-    values: Values, brick: int, data_bits: int, high: int, low: int, words: Words, bit: int, starts: NDArray[np.int64]
-) -> Integer:
-    """Append the values: 16 values of 16 bits."""
-    return _encode(values, 16, words, bit)
-
-
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def decode(
+    brick: int,
+    data_bits: int,
     words: Words,
     bit: int,
     end: int,
-    brick: int,
-    data_bits: int,
     high: int,
     low: int,
     raw: bool,
@@ -67,21 +48,31 @@ def decode(
     starts: NDArray[np.int64],
 ) -> Integer:
     """Read the values."""
-    return _decode(words, bit, data_bits, high, low, raw, values)
+    fetch_values(words, Word(bit), values, ZERO, Word(values.size), Word(data_bits))
+    if not raw:
+        clear_ineffectual(values, high, low)
+    return np.int64(bit + values.size * data_bits)
 
 
 @njit(nogil=True, cache=True)
-def decode_16(
-    words: Words,
-    bit: int,
-    end: int,
-    brick: int,
-    data_bits: int,
-    high: int,
-    low: int,
-    raw: bool,
-    values: Values,
-    starts: NDArray[np.int64],
-) -> Integer:
-    """Read the values: 16 values of 16 bits."""
-    return _decode(words, bit, 16, high, low, raw, values)
+def encode_16x16(brick: int, data_bits: int, *rest: Any) -> Integer:
+    """Encode 16 values of 16 bits."""
+    return encode(16, 16, *rest)
+
+
+@njit(nogil=True, cache=True)
+def encode_16x8(brick: int, data_bits: int, *rest: Any) -> Integer:
+    """Encode 16 values of 8 bits."""
+    return encode(16, 8, *rest)
+
+
+@njit(nogil=True, cache=True)
+def decode_16x16(brick: int, data_bits: int, *rest: Any) -> Integer:
+    """Decode 16 values of 16 bits."""
+    return decode(16, 16, *rest)
+
+
+@njit(nogil=True, cache=True)
+def decode_16x8(brick: int, data_bits: int, *rest: Any) -> Integer:
+    """Decode 16 values of 8 bits."""
+    return decode(16, 8, *rest)

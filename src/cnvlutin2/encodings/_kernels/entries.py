@@ -1,8 +1,4 @@
-"""The (value, offset) entries of `zfnaf` and `roe`, compiled.
-
-A record is a flag (`roe` only) and room for entries. The loops over a record's entries stand in one function with those over the
-records: passing the arrays on for every record would count references, which costs as much as decoding a sparse brick.
-"""
+"""The (value, offset) entries of `zfnaf` and `roe`, compiled."""
 
 # Numba leaves decorated functions untyped.
 # mypy: disable-error-code="untyped-decorator"
@@ -12,25 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cnvlutin2.encodings._kernels.bits import (
-    FOUR,
-    KEEP,
-    ONE,
-    WORD_BITS,
-    ZERO,
-    Integer,
-    Values,
-    Word,
-    Words,
-    count_effectual,
-    count_ones,
-    fault,
-    fetch,
-    low_bits,
-    popcount,
-    push,
-)
-from cnvlutin2.encodings.faults import ENTRY, FLAG, OFFSET, UNUSED
+from cnvlutin2.encodings._kernels.bits import ONE, TWO, WORD_BITS, ZERO, Octets, Values, Word, Words, low_bits, peek, push
 
 
 @njit(nogil=True, cache=True)
@@ -71,96 +49,91 @@ def push_entries(
 
 
 @njit(nogil=True, forceinline=True)
-def decode_entries(
-    words: Words,
-    bit: int,
-    brick: int,
-    data_bits: int,
-    offsets: int,
-    flags: int,
-    room: int,
-    high: int,
-    low: int,
-    raw: bool,
+def clear(values: Values, first: Word, count: Word) -> None:
+    """Set some values to 0."""
+    for j in range(count):
+        values[first + j] = 0
+
+
+@njit(nogil=True, forceinline=True)
+def _place(entry: Word, values: Values, first: Word, size: Word, width: Word, wrong: Word) -> Word:
+    """Bring an entry's value to its place; return `wrong`, not 0 if there is none."""
+    offset, up = entry >> width, WORD_BITS - width
+    values[first + min(offset, size - ONE)] = np.int64(entry << up) >> np.int64(up)
+    return wrong | Word(offset >= size)
+
+
+@njit(nogil=True, forceinline=True)
+def _place_pairs(
+    octets: Octets,
+    bit: Word,
+    count: Word,
     values: Values,
-) -> Integer:
-    """Read records of `flags` (0 or 1) and `room` bits to their places.
+    first: Word,
+    size: Word,
+    width: Word,
+    full: Word,
+    after: Word,
+    descents: Word,
+    wrong: Word,
+) -> tuple[Word, Word, Word]:
+    """Bring an even number of entries to their places, the last first, two to a fetch."""
+    mask, j = low_bits(full), count
+    while j > ZERO:
+        j -= TWO
+        pair = peek(octets, bit + j * full)
+        two, one = (pair >> full) & mask, pair & mask
+        wrong = _place(two, values, first, size, width, wrong)
+        wrong = _place(one, values, first, size, width, wrong)
+        descents += Word(two > after) + Word(one > two)
+        after = one
+    return after, descents, wrong
 
-    That the entries are effectual, and that no other bit is 1, is found from sums over the chunk: effectual values against
-    entries, 1 bits of the stream against those of the entries and of the raw bricks.
+
+@njit(nogil=True, forceinline=True)
+def place_entries(
+    octets: Octets, bit: Word, count: Word, values: Values, first: Word, size: Word, width: Word, offsets: Word
+) -> Word:
+    """Bring the entries of a record to their places in a brick; the others become 0.
+
+    The only branch that depends on the data is whether the second half is empty: as many as there are entries would mispredict
+    in every brick. The last entry comes first, for an empty one puts a zero where the one with offset 0 belongs.
+
+    Returns
+    -------
+    Word
+        Not 0 if the entries do not ascend, one points beyond the brick, or one stands after an empty one. It may still be that
+        two go to the same place, or one is not effectual: see `beyond`.
     """
-    size, width, full = Word(brick), Word(data_bits), Word(data_bits + offsets)
-    record = Word(flags + room)
-    most = Word(room) // full
-    up, mask = WORD_BITS - width, low_bits(full)
-    down = np.int64(up)
-    entries, ones, kept = ZERO, ZERO, Word(raw)
-    for r in range(Word(values.size // brick)):
-        at, first = Word(bit) + r * record + Word(flags), r * size
-        if flags and fetch(words, at - ONE) & ONE == ZERO:
-            effectual = ZERO
-            four = ZERO
-            for j in range(size):
-                if j % FOUR == ZERO:
-                    four = fetch(words, at + j * width)
-                value = np.int16(np.int64(four << up) >> down)
-                four >>= width
-                flag = Word((value > high) | (value < low))
-                values[first + j] = np.int64(value) & KEEP[flag | kept]
-                effectual += flag
-            if effectual <= most:
-                return fault(np.int64(r), FLAG)
-            entries += effectual
-            ones += count_ones(words, at, record - ONE)
-            continue
-        ones += Word(flags)
-        before, last = np.int64(-1), at + most * full
-        for j in range(size):
-            values[first + j] = 0
-        while at < last:  # two entries to a fetch
-            pair = fetch(words, at)
-            entry = pair & mask
-            if entry == ZERO:
-                break
-            offset = entry >> width
-            if (np.int64(offset) <= before) | (offset >= size):
-                return fault(np.int64(r), OFFSET)
-            values[first + offset] = np.int64(entry << up) >> down
-            before = np.int64(offset)
-            entries += ONE
-            ones += popcount(entry)
-            at += full
-            entry = (pair >> full) & mask
-            if (entry == ZERO) | (at >= last):
-                break
-            offset = entry >> width
-            if (np.int64(offset) <= before) | (offset >= size):
-                return fault(np.int64(r), OFFSET)
-            values[first + offset] = np.int64(entry << up) >> down
-            before = np.int64(offset)
-            entries += ONE
-            ones += popcount(entry)
-            at += full
-    records = values.size // brick
-    total = records * (flags + room)
-    if entries != count_effectual(values, high, low) or ones != count_ones(words, Word(bit), Word(total)):
-        return _blame(words, bit, size, width, full, Word(flags), record, high, low, values)
-    return bit + total
+    full = width + offsets
+    # From the first entry to the zero after the last there is one way down, unless all are zero: offsets are the highest bits,
+    # so that entries ascend where offsets do.
+    after, descents, wrong = ZERO, ZERO, ZERO
+    half, some = Word(count >> TWO << ONE), ZERO
+    for j in range(size):
+        values[first + j] = 0
+    place = half
+    while place < count:
+        some |= peek(octets, bit + place * full) & low_bits(full + full if place + ONE < count else full)
+        place += TWO
+    if some:
+        upper = Word(count - half)
+        if upper & ONE:
+            upper -= ONE
+            after = peek(octets, bit + (half + upper) * full) & low_bits(full)
+            wrong = _place(after, values, first, size, width, wrong)
+            descents = Word(after != ZERO)
+        after, descents, wrong = _place_pairs(
+            octets, bit + half * full, upper, values, first, size, width, full, after, descents, wrong
+        )
+    after, descents, wrong = _place_pairs(octets, bit, half, values, first, size, width, full, after, descents, wrong)
+    return wrong | (descents ^ Word(after != ZERO))
 
 
-@njit(nogil=True, cache=True)
-def _blame(
-    words: Words, bit: int, size: Word, width: Word, full: Word, flags: Word, record: Word, high: int, low: int, values: Values
-) -> Integer:
-    """Return the first fault among records whose sums do not agree, though their offsets ascend."""
-    for r in range(Word(values.size) // size):
-        at, end = Word(bit) + r * record + flags, Word(bit) + (r + ONE) * record
-        if flags and fetch(words, at - ONE) & ONE == ZERO:
-            continue
-        effectual = count_effectual(values[r * size : (r + ONE) * size], high, low)
-        if count_ones(words, at + effectual * full, end - at - effectual * full):
-            # An entry that holds an ineffectual value pushes the last ones beyond the count.
-            entry = fetch(words, at + effectual * full) & low_bits(full)
-            inside = effectual < (end - at) // full
-            return fault(np.int64(r), ENTRY if inside and entry else UNUSED)
-    return fault(0, ENTRY)
+@njit(nogil=True, forceinline=True)
+def beyond(octets: Octets, bit: Word, count: Word, effectual: Word, full: Word) -> Word:
+    """Return the first of a record's entries that is none if there are as many as effectual values in its brick.
+
+    One more means that two went to the same place, or that one is not effectual.
+    """
+    return peek(octets, bit + effectual * full) & low_bits(full) if effectual < count else ZERO

@@ -4,31 +4,40 @@
 # mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings._kernels.bits import (
     ONE,
+    REFUSED,
     ZERO,
     Integer,
     Values,
     Word,
     Words,
     begin,
+    clear_ineffectual,
     fetch,
+    fetch_values,
     low_bits,
     mark,
+    peek,
     popcount,
     push,
     push_values,
 )
-from cnvlutin2.encodings._kernels.entries import decode_entries, list_entries, offset_width, push_entries
+from cnvlutin2.encodings._kernels.entries import beyond, list_entries, offset_width, place_entries, push_entries
 
 
-@njit(nogil=True, forceinline=True)
-def _encode(values: Values, brick: int, data_bits: int, offsets: int, high: int, low: int, words: Words, bit: int) -> Integer:
-    bitmap = mark(values, high, low)
+@njit(nogil=True, cache=True, forceinline=True)
+def encode(
+    brick: int, data_bits: int, values: Values, high: int, low: int, words: Words, bit: int, starts: NDArray[np.int64]
+) -> Integer:
+    """Append flags and entries, or raw values."""
+    bitmap, offsets = mark(values, high, low), offset_width(brick)
     size, width, full = Word(brick), Word(data_bits), Word(data_bits + offsets)
     most = size * width // full
     rest = size * width - most * full
@@ -45,32 +54,16 @@ def _encode(values: Values, brick: int, data_bits: int, offsets: int, high: int,
             index, held, filled = push_entries(words, index, held, filled, entries, most, full)
             index, held, filled = push(words, index, held, filled, ZERO, rest)
     words[index] = held
-    return bit + values.size // brick * (1 + brick * data_bits)
+    return np.int64(bit + values.size // brick * (1 + brick * data_bits))
 
 
-@njit(nogil=True, cache=True)
-def encode(
-    values: Values, brick: int, data_bits: int, high: int, low: int, words: Words, bit: int, starts: NDArray[np.int64]
-) -> Integer:
-    """Append flags and entries, or raw values."""
-    return _encode(values, brick, data_bits, offset_width(brick), high, low, words, bit)
-
-
-@njit(nogil=True, cache=True)
-def encode_16(
-    values: Values, brick: int, data_bits: int, high: int, low: int, words: Words, bit: int, starts: NDArray[np.int64]
-) -> Integer:
-    """Append flags and entries, or raw values: 16 values of 16 bits."""
-    return _encode(values, 16, 16, 4, high, low, words, bit)
-
-
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def decode(
+    brick: int,
+    data_bits: int,
     words: Words,
     bit: int,
     end: int,
-    brick: int,
-    data_bits: int,
     high: int,
     low: int,
     raw: bool,
@@ -78,21 +71,53 @@ def decode(
     starts: NDArray[np.int64],
 ) -> Integer:
     """Read either kind of brick."""
-    return decode_entries(words, bit, brick, data_bits, offset_width(brick), 1, brick * data_bits, high, low, raw, values)
+    offsets, octets = offset_width(brick), words.view(np.uint8)
+    size, width, full, room = Word(brick), Word(data_bits), Word(data_bits + offsets), Word(brick * data_bits)
+    most = room // full
+    rest = room - most * full
+    wrong = ZERO
+    for r in range(Word(values.size // brick)):
+        at = Word(bit) + r * (room + ONE)
+        if peek(octets, at) & ONE:
+            wrong |= place_entries(octets, at + ONE, most, values, r * size, size, width, Word(offsets))
+            if rest:
+                wrong |= peek(octets, at + ONE + most * full) & low_bits(rest)
+        else:
+            fetch_values(words, at + ONE, values, r * size, size, width)
+    bitmap = mark(values, high, low)
+    for r in range(Word(values.size // brick)):
+        at = Word(bit) + r * (room + ONE)
+        effectual = popcount(fetch(bitmap, r * size) & low_bits(size))
+        if peek(octets, at) & ONE:
+            wrong |= beyond(octets, at + ONE, most, effectual, full)
+        else:
+            wrong |= Word(effectual <= most)
+    if wrong:
+        return REFUSED
+    if not raw:
+        clear_ineffectual(values, high, low)
+    return np.int64(bit + values.size // brick * (1 + brick * data_bits))
 
 
 @njit(nogil=True, cache=True)
-def decode_16(
-    words: Words,
-    bit: int,
-    end: int,
-    brick: int,
-    data_bits: int,
-    high: int,
-    low: int,
-    raw: bool,
-    values: Values,
-    starts: NDArray[np.int64],
-) -> Integer:
-    """Read either kind of brick: 16 values of 16 bits."""
-    return decode_entries(words, bit, 16, 16, 4, 1, 256, high, low, raw, values)
+def encode_16x16(brick: int, data_bits: int, *rest: Any) -> Integer:
+    """Encode 16 values of 16 bits."""
+    return encode(16, 16, *rest)
+
+
+@njit(nogil=True, cache=True)
+def encode_16x8(brick: int, data_bits: int, *rest: Any) -> Integer:
+    """Encode 16 values of 8 bits."""
+    return encode(16, 8, *rest)
+
+
+@njit(nogil=True, cache=True)
+def decode_16x16(brick: int, data_bits: int, *rest: Any) -> Integer:
+    """Decode 16 values of 16 bits."""
+    return decode(16, 16, *rest)
+
+
+@njit(nogil=True, cache=True)
+def decode_16x8(brick: int, data_bits: int, *rest: Any) -> Integer:
+    """Decode 16 values of 8 bits."""
+    return decode(16, 8, *rest)

@@ -4,17 +4,22 @@
 # mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cnvlutin2.encodings._kernels.bits import Integer, Values, Word, Words, begin, fetch, mark
-from cnvlutin2.encodings._kernels.entries import decode_entries, list_entries, offset_width, push_entries
+from cnvlutin2.encodings._kernels.bits import REFUSED, ZERO, Integer, Values, Word, Words, begin, fetch, low_bits, mark, popcount
+from cnvlutin2.encodings._kernels.entries import beyond, list_entries, offset_width, place_entries, push_entries
 
 
-@njit(nogil=True, forceinline=True)
-def _encode(values: Values, brick: int, data_bits: int, offsets: int, high: int, low: int, words: Words, bit: int) -> Integer:
-    bitmap = mark(values, high, low)
+@njit(nogil=True, cache=True, forceinline=True)
+def encode(
+    brick: int, data_bits: int, values: Values, high: int, low: int, words: Words, bit: int, starts: NDArray[np.int64]
+) -> Integer:
+    """Append entries."""
+    bitmap, offsets = mark(values, high, low), offset_width(brick)
     size, width, full = Word(brick), Word(data_bits), Word(data_bits + offsets)
     entries = np.zeros(brick + 1, np.uint32)
     index, held, filled = begin(words, bit)
@@ -22,32 +27,16 @@ def _encode(values: Values, brick: int, data_bits: int, offsets: int, high: int,
         list_entries(values, r * size, size, width, fetch(bitmap, r * size), entries)
         index, held, filled = push_entries(words, index, held, filled, entries, size, full)
     words[index] = held
-    return bit + values.size * (data_bits + offsets)
+    return np.int64(bit + values.size * (data_bits + offsets))
 
 
-@njit(nogil=True, cache=True)
-def encode(
-    values: Values, brick: int, data_bits: int, high: int, low: int, words: Words, bit: int, starts: NDArray[np.int64]
-) -> Integer:
-    """Append entries."""
-    return _encode(values, brick, data_bits, offset_width(brick), high, low, words, bit)
-
-
-@njit(nogil=True, cache=True)
-def encode_16(
-    values: Values, brick: int, data_bits: int, high: int, low: int, words: Words, bit: int, starts: NDArray[np.int64]
-) -> Integer:
-    """Append entries: 16 values of 16 bits."""
-    return _encode(values, 16, 16, 4, high, low, words, bit)
-
-
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def decode(
+    brick: int,
+    data_bits: int,
     words: Words,
     bit: int,
     end: int,
-    brick: int,
-    data_bits: int,
     high: int,
     low: int,
     raw: bool,
@@ -55,22 +44,39 @@ def decode(
     starts: NDArray[np.int64],
 ) -> Integer:
     """Read the entries to their places."""
-    offsets = offset_width(brick)
-    return decode_entries(words, bit, brick, data_bits, offsets, 0, brick * (data_bits + offsets), high, low, raw, values)
+    offsets, octets = offset_width(brick), words.view(np.uint8)
+    size, width, full = Word(brick), Word(data_bits), Word(data_bits + offsets)
+    wrong = ZERO
+    for r in range(Word(values.size // brick)):
+        wrong |= place_entries(octets, Word(bit) + r * size * full, size, values, r * size, size, width, Word(offsets))
+    bitmap = mark(values, high, low)
+    for r in range(Word(values.size // brick)):
+        effectual = popcount(fetch(bitmap, r * size) & low_bits(size))
+        wrong |= beyond(octets, Word(bit) + r * size * full, size, effectual, full)
+    if wrong:
+        return REFUSED
+    return np.int64(bit + values.size * (data_bits + offsets))
 
 
 @njit(nogil=True, cache=True)
-def decode_16(
-    words: Words,
-    bit: int,
-    end: int,
-    brick: int,
-    data_bits: int,
-    high: int,
-    low: int,
-    raw: bool,
-    values: Values,
-    starts: NDArray[np.int64],
-) -> Integer:
-    """Read the entries to their places: 16 values of 16 bits."""
-    return decode_entries(words, bit, 16, 16, 4, 0, 320, high, low, raw, values)
+def encode_16x16(brick: int, data_bits: int, *rest: Any) -> Integer:
+    """Encode 16 values of 16 bits."""
+    return encode(16, 16, *rest)
+
+
+@njit(nogil=True, cache=True)
+def encode_16x8(brick: int, data_bits: int, *rest: Any) -> Integer:
+    """Encode 16 values of 8 bits."""
+    return encode(16, 8, *rest)
+
+
+@njit(nogil=True, cache=True)
+def decode_16x16(brick: int, data_bits: int, *rest: Any) -> Integer:
+    """Decode 16 values of 16 bits."""
+    return decode(16, 16, *rest)
+
+
+@njit(nogil=True, cache=True)
+def decode_16x8(brick: int, data_bits: int, *rest: Any) -> Integer:
+    """Decode 16 values of 8 bits."""
+    return decode(16, 8, *rest)
