@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
+from onnx_models import integers, model, node, saved
 
 from cnvlutin2.cli.main import COMMANDS, group
 from cnvlutin2.network import Layer
@@ -141,6 +142,18 @@ class TestRun:
     def test_the_hash_of_every_file_is_recorded(self, traces: Path) -> None:
         (network,) = json.loads(call("run", traces, "--json", "-").stdout)["networks"]
         assert network["hashes"] == {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in traces.iterdir()}
+
+    def test_names_cannot_steer_the_terminal(self, tmp_path: Path) -> None:
+        hostile = "\x1b]0;title\x07\x1b[31mred\u202e"
+        nodes = [node("Conv", "x w", "a", hostile), node("ConvTranspose", "a v", "y", hostile + "2")]
+        path = saved(tmp_path, model(nodes, {"x": ["N", 3, 5, 5]}, ["y"], {"w": integers(4, 3, 3, 3), "v": integers(4, 3, 2, 2)}))
+        batch = tmp_path / "\x1b[2Jbatch.npy"
+        np.save(batch, integers(2, 3, 5, 5))
+        for arguments in (("run", path, "--slots"), ("formats", path), ("run", path, "--threshold", "x\x1b[2J")):
+            result = call(*arguments, "--input", batch)
+            assert result.exit_code == (2 if "--threshold" in arguments else 0), result.output
+            assert "\x1b" not in result.output
+            assert "\u202e" not in result.output
 
     def test_jobs_do_not_matter(self, traces: Path) -> None:
         one, many = (call("run", traces, "--arch", "all", "--jobs", jobs, "--json", "-").stdout for jobs in (1, 5))

@@ -106,6 +106,29 @@ def test_accuracy_counts_what_is_right(tmp_path: Path) -> None:
     assert network.accuracy == Accuracy(12, int((answers == truth).sum()), int((answers == labels).sum()), 8)
 
 
+def test_scores_need_not_be_the_first_output(tmp_path: Path) -> None:
+    proto, values = small_cnn(), integers(12, 3, 8, 8, seed=1)
+    labels = plainly_run(saved(tmp_path, proto, "plain"), values).argmax(axis=1).tolist()
+    proto.graph.node.extend([node("ArgMax", "scores", "label", axis=1, keepdims=0), node("SequenceConstruct", "scores", "all")])
+    sequence = onnx.helper.make_tensor_sequence_value_info("all", onnx.TensorProto.FLOAT, None)
+    label = onnx.helper.make_tensor_value_info("label", onnx.TensorProto.INT64, ["N"])
+    early = onnx.helper.make_tensor_value_info(proto.graph.node[1].output[0], onnx.TensorProto.FLOAT, ["N", None, None, None])
+    scores = onnx.helper.make_tensor_value_info("scores", onnx.TensorProto.FLOAT, ["N", 10])
+    for others in ([label, early], [sequence, label], []):
+        del proto.graph.output[:]
+        proto.graph.output.extend([*others, scores])
+        network = OnnxNetwork(saved(tmp_path, proto))
+        run(network, inputs(values, labels), Numeric(quantised=True))
+        assert network.accuracy == Accuracy(12, 12, 12, 12)
+    # Where nothing is declared as scores, there is nothing to compare, whatever the type of the first output.
+    for other in (sequence, label):
+        del proto.graph.output[:]
+        proto.graph.output.append(other)
+        network = OnnxNetwork(saved(tmp_path, proto))
+        run(network, inputs(values), Numeric(quantised=True))
+        assert network.accuracy is None
+
+
 def test_nothing_to_compare_is_no_accuracy(tmp_path: Path) -> None:
     network = OnnxNetwork(saved(tmp_path, small_cnn()))
     run(network, inputs(integers(2, 3, 8, 8)))

@@ -323,6 +323,7 @@ class TestOverrides:
             ("tiles=0", "0 is not allowed: should be greater than or equal to 1 at tiles"),
             ("tiles=1e1", "10.0 is not allowed: should be a valid integer at tiles"),
             ("tiles.all=8", "'tiles' has no parts; write tiles=VALUE at tiles.all"),
+            ("tiles.=8", "'tiles' has no parts"),
             ("bricks=8", "unknown key 'bricks'; the keys are name, "),
             ("layer_mode.conv1=fast", "'fast' is not allowed: should be 'skip', 'dense' or 'auto' at layer_mode.conv1"),
             ("tiles={a: b", "cannot read the value '{a: b'.* at tiles"),

@@ -69,3 +69,9 @@ class VerificationError(Cnvlutin2Error):
 
 class Cnvlutin2Warning(UserWarning):
     """Something was assumed that the user may want to say; the command line prints it to stderr and goes on."""
+
+
+def one_line(text: str) -> str:
+    """Return a text on one line, with what a terminal would obey instead of show (as in a model's names) written out."""
+    words = " ".join(text.split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in words)

@@ -15,13 +15,12 @@ from cnvlutin2.cli.encode import write_json
 from cnvlutin2.cli.networks import NETWORK_OPTIONS, open_networks, read_inputs
 from cnvlutin2.cli.options import FORMS, SectionedCommand, read_thresholds, with_options
 from cnvlutin2.cli.progress import progress_bar
-from cnvlutin2.cli.tables import console
+from cnvlutin2.cli.tables import console, short
 from cnvlutin2.encodings import Footprint, Packing, break_even
 from cnvlutin2.encodings.footprint import POINTERS, layer_footprint
+from cnvlutin2.errors import one_line
 from cnvlutin2.network import Inputs, Network, Numeric
 from cnvlutin2.network.bundled import bundled_names
-
-_LONGEST_NAME = 28
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def _document(name: str, layers: dict[str, Footprint], choice: Choice) -> dict[s
 
 def _print(out: Console, name: str, layers: dict[str, Footprint], choice: Choice) -> None:
     total = _total(layers)
-    out.print(Text(f"{name}: bricks of {choice.brick} x {choice.data_bits} bits", style="bold"))
+    out.print(Text(f"{one_line(name)}: bricks of {choice.brick} x {choice.data_bits} bits", style="bold"))
     out.print(_layers_table(layers, total))
     out.print(_parts_table(total, choice))
     out.print()
@@ -132,7 +131,7 @@ def _layers_table(layers: dict[str, Footprint], total: Footprint) -> Table:
         table.add_column(heading, justify="right")
     for layer, found in [*layers.items(), ("total", total)]:
         dense = found.bits["dense"]
-        cells = [_short(layer), f"{found.density:.3f}", f"{dense:,}", *(f"{found.bits[name] / dense:.3f}" for name in names)]
+        cells = [short(layer), f"{found.density:.3f}", f"{dense:,}", *(f"{found.bits[name] / dense:.3f}" for name in names)]
         table.add_row(*map(Text, cells), style="bold" if layer == "total" and found is total else None)
     return table
 
@@ -152,7 +151,3 @@ def _parts_table(total: Footprint, choice: Choice) -> Table:
         even = None if name == "dense" else _break_even(name, total, choice)
         table.add_row(name, f"{bits:,}", *cells, f"{100 * bits / dense:.1f}", "never" if even is None else f"{even:.3f}")
     return table
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2 - 1]}..{name[1 - _LONGEST_NAME // 2 :]}"

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
-from cnvlutin2.errors import Cnvlutin2Error, VerificationError
+from cnvlutin2.errors import Cnvlutin2Error, VerificationError, one_line
 
 COMMANDS = {
     "run": ("cnvlutin2.cli.run:run_command", "Count the cycles of a network on accelerators."),
@@ -83,12 +83,12 @@ class LazyGroup(click.Group):
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    click.echo(f"cnvlutin2: error: {' '.join(message.split())}", err=True)
+    click.echo(f"cnvlutin2: error: {one_line(message)}", err=True)
     sys.exit(code)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    click.echo(f"cnvlutin2: warning: {message}", err=True)
+    click.echo(f"cnvlutin2: warning: {one_line(str(message))}", err=True)
 
 
 @click.group(

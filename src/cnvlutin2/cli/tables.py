@@ -15,6 +15,7 @@ from rich.text import Text
 
 from cnvlutin2.cost import NetworkCost
 from cnvlutin2.cost.events import DRAM, EVENTS, STATIC
+from cnvlutin2.errors import one_line
 from cnvlutin2.results import LayerInfo, NetworkResult, Results
 from cnvlutin2.timing.slots import SLOT_KINDS, Counts
 
@@ -53,7 +54,7 @@ def print_results(results: Results, *, slots_by_layer: bool = False) -> None:
 
 def _print_network(out: Console, network: NetworkResult, archs: Sequence[str], *, slots_by_layer: bool) -> None:
     count = len(network.images)
-    out.print(Text(f"{network.network}: {count} image{'s' if count != 1 else ''}", style="bold"), soft_wrap=True)
+    out.print(Text(f"{one_line(network.network)}: {count} image{'s' if count != 1 else ''}", style="bold"), soft_wrap=True)
     _print_parts(out, lambda part: layers_table(network, part), archs)
     if count > 1:
         _print_parts(out, lambda part: images_table(network, part), archs)
@@ -64,7 +65,7 @@ def _print_network(out: Console, network: NetworkResult, archs: Sequence[str], *
     if network.costs:
         _print_parts(out, lambda part: cost_table(network, part), archs)
     for item in network.left_out:
-        out.print(Text(f"left out: {item.name} ({item.op}): {item.reason}"), soft_wrap=True)
+        out.print(Text(one_line(f"left out: {item.name} ({item.op}): {item.reason}")), soft_wrap=True)
     if network.accuracy is not None:
         out.print(Text(_accuracy(network)), soft_wrap=True)
     out.print()
@@ -99,7 +100,7 @@ def layers_table(network: NetworkResult, archs: Sequence[str]) -> Table:
     by_arch = {arch: network.of(arch) for arch in archs}
     for row in zip(*by_arch.values(), strict=True):
         layer = row[0].layer
-        cells = [_short(layer.name), _shape(layer), f"{row[0].activation_density.mean():.2f}", f"{layer.weight_density:.2f}"]
+        cells = [short(layer.name), _shape(layer), f"{row[0].activation_density.mean():.2f}", f"{layer.weight_density:.2f}"]
         cells += [_si(layer.macs), f"{row[0].dense_cycles:,}"]
         cells += [_cycles(each.cycles, each.speedup) + ("d" if each.mode == "dense" else " ") for each in row]
         table.add_row(*map(Text, cells))
@@ -114,7 +115,7 @@ def images_table(network: NetworkResult, archs: Sequence[str]) -> Table:
     table = _table("speed-up by image", archs)
     speedups = {arch: network.image_speedups(arch) for arch in archs}
     for i, name in enumerate(network.images[:MOST_IMAGES]):
-        table.add_row(Text(_short(PurePath(name).name)), *(f"{speedups[arch][i]:.3f}x" for arch in archs))
+        table.add_row(Text(short(PurePath(name).name)), *(f"{speedups[arch][i]:.3f}x" for arch in archs))
     if len(network.images) > MOST_IMAGES:
         table.add_row(f"({len(network.images) - MOST_IMAGES} more in the files)", *([""] * len(archs)))
     spread = (f"{np.mean(s):.3f} ± {np.std(s, ddof=1):.3f}" for s in speedups.values())
@@ -140,7 +141,7 @@ def layer_slots_table(network: NetworkResult, arch: str) -> Table:
         table.add_column(kind.replace("_", " "), justify="right", max_width=12)
     for layer in network.of(arch):
         counts = layer.slots.sum(axis=0)
-        table.add_row(Text(_short(layer.layer.name)), *(_percent(int(c), int(counts.sum())) for c in counts))
+        table.add_row(Text(short(layer.layer.name)), *(_percent(int(c), int(counts.sum())) for c in counts))
     return table
 
 
@@ -196,13 +197,14 @@ def networks_table(results: Results, archs: Sequence[str]) -> Table:
     """Return the speed-up of each network and the geometric mean."""
     table = _table("speed-up", archs)
     for network in results.networks:
-        table.add_row(Text(network.network), *(f"{network.speedup(arch):.3f}x" for arch in archs))
+        table.add_row(Text(one_line(network.network)), *(f"{network.speedup(arch):.3f}x" for arch in archs))
     table.add_row("geometric mean", *(f"{results.speedup(arch):.3f}x" for arch in archs), style="bold")
     return table
 
 
-def _short(name: str) -> str:
-    """Cut a long name in the middle."""
+def short(name: str) -> str:
+    """Return a name as a table shows it: on one line, a long one cut in the middle."""
+    name = one_line(name)
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2 - 1]}..{name[1 - _LONGEST_NAME // 2 :]}"
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from cnvlutin2.errors import NetworkError, UnsupportedLayer
@@ -20,7 +21,7 @@ from cnvlutin2.network.onnx_graph import LayerNode
 from cnvlutin2.network.onnx_model import OnnxModel
 from cnvlutin2.network.onnx_quantised import Added
 from cnvlutin2.network.onnx_session import ORT_ERRORS, Session, open_session
-from cnvlutin2.network.onnx_tensors import first_line
+from cnvlutin2.network.onnx_tensors import FLOATS, first_line
 from cnvlutin2.numeric import quantise
 
 HOLD_BYTES = 256 << 20
@@ -45,6 +46,16 @@ class Ranges:
     ranks: dict[str, int] = field(default_factory=dict)
 
 
+def answer_output(graph: onnx.GraphProto) -> str:
+    """Return the output that holds the scores: the first that is declared as ``[N, K]`` or ``[N, K, 1, 1]``, else the first."""
+    for value in graph.output:
+        tensor = value.type.tensor_type
+        rest = [dim.dim_value for dim in tensor.shape.dim][1:]  # 0: left open
+        if tensor.elem_type in FLOATS and rest and rest[0] != 1 and all(size == 1 for size in rest[1:]):
+            return str(value.name)
+    return str(graph.output[0].name)
+
+
 class Execution:
     """A session on a model with its layers' inputs as added outputs.
 
@@ -63,7 +74,7 @@ class Execution:
         graph = model.proto.graph
         self._source = model.path
         self._input = graph.input[0].name
-        self._output = graph.output[0].name
+        self._output = answer_output(graph)
         tensors = dict.fromkeys(node.activation for node in nodes)  # in order, each once
         self._captured = {t: added.integers[t] if added else t for t in tensors}
         self._checks = {t: added.checks[t] for t in tensors} if added else {}
@@ -76,7 +87,7 @@ class Execution:
         self._session: Session = open_session(model, threads)
 
     def run(self, values: NDArray[np.generic], names: Sequence[str]) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
-        """Run a batch; return the model's first output and the captured tensors.
+        """Run a batch; return the model's scores and the captured tensors.
 
         Raises
         ------

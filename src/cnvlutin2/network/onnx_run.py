@@ -73,9 +73,15 @@ def emptied(held: list[tuple[int, Captured]]) -> Iterator[tuple[int, Captured]]:
         yield held.pop()
 
 
-def answers(output: NDArray[Any], images: int) -> NDArray[np.int64]:
+def answers(output: Any, images: int) -> NDArray[np.int64]:
     """Return the top-1 class of every image; -1 if the output is not one score a class, ``[N, K]`` or ``[N, K, 1, 1]``."""
-    classifies = output.ndim >= 2 and output.shape[0] == images and output.shape[1] > 1 and output[0, 0].size == 1
+    classifies = (
+        isinstance(output, np.ndarray)
+        and output.ndim >= 2
+        and output.shape[0] == images
+        and output.shape[1] > 1
+        and output[0, 0].size == 1
+    )
     if not classifies or output.dtype.kind != "f":
         return np.full(images, -1)
     answers: NDArray[np.int64] = output.reshape(images, -1).argmax(axis=1)

@@ -114,8 +114,8 @@ def with_overrides(organisation: Organisation, overrides: Mapping[str, object] |
     pairs = overrides.items() if isinstance(overrides, Mapping) else [_key_value(text) for text in overrides]
     values = organisation.model_dump()
     for key, value in pairs:
-        head, _, rest = key.partition(".")
-        if not rest:
+        head, dot, rest = key.partition(".")
+        if not dot:
             values[head] = value
             continue
         if head != "layer_mode":
