@@ -327,6 +327,26 @@ class TestControls:
             waited += row["total cycles"] != row["cycles"]
         assert waited > 0
 
+    @pytest.mark.parametrize("width", [360, 1280])
+    def test_points_of_compute_and_dram_are_named_where_there_is_room(self, page: Page, report: Path, width: int) -> None:
+        page.size(width, 900)
+        page.open(report)
+        show(page, "roofline")
+        found = 0
+        for value, _ in options(page, "roofline", "Organisation"):
+            choose(page, "roofline", "Organisation", value)
+            names = page.run("""[...document.querySelectorAll('#view-roofline text.name')].map(e => {
+                const box = e.getBBox();
+                return [e.textContent, box.x, box.y + 2, box.x + box.width, box.y + box.height - 2];
+            })""")
+            for index, (name, left, top, right, bottom) in enumerate(names):
+                first = name.partition(" and ")[0].partition("…")[0]
+                assert any(layer.startswith(first) for layer in HOSTILE_NAMES), name
+                for _, *other in names[:index]:
+                    assert left >= other[2] - 1 or other[0] >= right - 1 or top >= other[3] or other[1] >= bottom
+            found += len(names)
+        assert found > 0
+
     def test_lane_loads_of_every_organisation(self, opened: Page) -> None:
         show(opened, "lanes")
         found = options(opened, "lanes", "Organisation")

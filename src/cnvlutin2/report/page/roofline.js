@@ -98,12 +98,14 @@ function roofline(width, points, peak, rate) {
   );
   const knee = rate === null ? 10 ** across[0] : Math.max(peak / rate, 10 ** across[0]);
   nodes.push(s("line", { class: "rule", x1: x(knee), x2: right, y1: y(peak), y2: y(peak) }));
-  nodes.push(s("text", { x: right, y: y(peak) - 6, "text-anchor": "end" }, fitted(`${whole(peak)} multipliers`, right - left)));
+  const said = fitted(`${whole(peak)} multipliers`, right - left);
+  const ofPeak = { x: right - textWidth(said), y: y(peak) - 18, w: textWidth(said), h: 16 };
+  nodes.push(s("text", { x: right, y: y(peak) - 6, "text-anchor": "end" }, said));
   if (rate !== null) {
     const start = Math.max(10 ** across[0], 10 ** up[0] / rate);
     nodes.push(s("line", { class: "rule", x1: x(start), x2: x(knee), y1: y(start * rate), y2: y(peak) }));
   }
-  const marks = [];
+  const [marks, named] = [[], []];
   if (aside) {
     nodes.push(s("rect", { class: "band", x: right + 12, y: top, width: aside, height: bottom - top, rx: 4 }));
     nodes.push(s("text", { class: "muted", x: right + 12 + aside / 2, y: bottom + 16, "text-anchor": "middle" }, "none"));
@@ -113,6 +115,31 @@ function roofline(width, points, peak, rate) {
     const [px, py] = [p.x === null ? right + 22 + ((n * 5) % 9) * 5.5 : x(p.x), y(p.y)];
     nodes.push(point(p.waits ? "diamond" : "circle", px, py, 5, p.waits ? "#d55e00" : "#0072b2"));
     marks.push({ x: px - 5, y: py - 5, w: 10, h: 10, lines: p.lines });
+    if (p.x !== null) named.push({ x: px, y: py, name: p.lines[0] });
   });
+  nodes.push(...roofNames(named, [...marks, ofPeak], left, right, top));
   return { nodes, marks, height: bottom + 42 };
+}
+
+/** Names beside the points, where there is room; layers at one place share a name, as fc6 and 2 more. */
+function roofNames(points, covered, left, right, top) {
+  const places = [];
+  for (const p of points) {
+    const near = places.find((q) => Math.hypot(p.x - q.x, p.y - q.y) < 9);
+    if (near) near.more += 1;
+    else places.push({ ...p, more: 0 });
+  }
+  const taken = [...covered];
+  const nodes = [];
+  for (const p of places) {
+    const text = fitted(p.name, 150) + (p.more ? ` and ${p.more} more` : "");
+    const w = textWidth(text);
+    const spots = [p.x + 10, p.x - 10 - w, p.x - w / 2, p.x - w / 2].map((x, n) => ({ x, y: p.y + [-7, -7, -22, 8][n], w, h: 14 }));
+    const free = (a) => !taken.some((b) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h);
+    const spot = spots.find((a) => a.x >= left && a.x + a.w <= right && a.y >= top && free(a));
+    if (!spot) continue;
+    taken.push(spot);
+    nodes.push(s("text", { class: "muted name", x: spot.x, y: spot.y + 11 }, text));
+  }
+  return nodes;
 }
