@@ -72,7 +72,12 @@ def to_base(value: float, unit: str, wanted: str) -> float:
     ConfigError
         If the two measure different things, or either is no unit.
     """
+    return value * _factor(unit, wanted)
+
+
+@cache
+def _factor(unit: str, wanted: str) -> float:
     (found, factor), (expected, base) = parse_unit(unit), parse_unit(wanted)
     if found != expected:
         raise ConfigError(f"{unit!r} does not measure what is wanted here; give a unit such as {wanted}")
-    return value * float(factor / base)
+    return float(factor / base)
