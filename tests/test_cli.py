@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,8 @@ REQUIRED = {
     *("layer", "arch", "image", "cycles", "dense_cycles", "macs", "effectual_macs"),
     *("activation_density", "weight_density", "footprint_bits"),
 }
+ALIASES = [f"&a{i} [{', '.join([f'*a{i - 1}' if i else 'x'] * 9)}]" for i in range(12)]
+"""Of YAML: written out, the last one has 9 to the 12 entries."""
 
 
 def call(*arguments: object) -> Result:
@@ -188,6 +191,31 @@ class TestBadInput:
         limits.write_text("conv7: 3\n")
         assert "no layer is called 'conv7'" in refused("run", traces, "--threshold", limits)
         assert "no known scale" in refused("run", traces, "--threshold", "real:0.5")
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("conv0: true\n", "cannot read the threshold True: .* at conv0"),
+            ("conv0: 2.5\n", "cannot read the threshold 2.5: .* at conv0"),
+            ("conv0: 2\nconv0: 3\n", 'duplicate key "conv0"'),
+            ("conv0: real:1e400\n", "the threshold inf is out of range: in real units it is finite and above 0 at conv0"),
+            ("conv0: !!python/object:os.system x\n", "not valid YAML: could not determine a constructor"),
+            ("[" * 5000, "nested too deeply"),
+            (
+                "conv0: [" + ", ".join(f"&a{i} [{', '.join([f'*a{i - 1}' if i else 'x'] * 9)}]" for i in range(12)) + "]\n",
+                "at conv0",
+            ),
+            ("- 3\n", "the map of thresholds must be a YAML mapping"),
+            ("{}\n", "holds no thresholds"),
+        ],
+    )
+    def test_threshold_files(self, text: str, words: str, traces: Path, tmp_path: Path) -> None:
+        limits = tmp_path / "limits.yaml"
+        limits.write_text(text)
+        line = refused("run", traces, "--threshold", limits)
+        assert re.search(words, line)
+        assert str(limits) in line
+        assert len(line) < 1000
 
     @pytest.mark.parametrize("option", ["--json", "--csv", "--parquet"])
     def test_what_cannot_be_written_is_refused_first(self, option: str, traces: Path, tmp_path: Path) -> None:

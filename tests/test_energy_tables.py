@@ -179,7 +179,7 @@ class TestOwnTables:
             ("base: {}", "is not a cost table"),
             ("name: mine", "missing key; `base: 65nm` would fill in from a shipped table, at node_nm"),
             ("base: 45nm\nnode_nm: 28", "no rule from there to 28 nm"),
-            ("[1, 2]", "a cost table is a YAML mapping"),
+            ("[1, 2]", "the cost table must be a YAML mapping"),
             ("a: {", "not valid YAML"),
             ("[" * 100_000, "nested too deeply"),
             ("a: !!python/object:os.system {}", "not valid YAML"),

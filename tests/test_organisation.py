@@ -259,8 +259,8 @@ class TestLoading:
             ("tiles: !!python/object/apply:os.system [true]\n", "not valid YAML: could not determine a constructor"),
             ("--- {tiles: 1}\n--- {tiles: 2}\n", "another document"),
             ("a: " + "[" * 600, "nested too deeply"),
-            ("", "an organisation is a YAML mapping of parameters"),
-            ("- tiles\n", "an organisation is a YAML mapping of parameters"),
+            ("", "the organisation must be a YAML mapping"),
+            ("- tiles\n", "the organisation must be a YAML mapping"),
             ("base: cnv3\n", "'cnv3' is not a preset; one of dadiannao, cnv, .* at base"),
             ("base: [cnv]\n", "is not a preset"),
             ("1: 2\n", "unknown key '1'"),
@@ -278,7 +278,7 @@ class TestLoading:
 
     def test_files_that_cannot_be_read(self, tmp_path: Path) -> None:
         (tmp_path / "latin.yaml").write_bytes(b"description: caf\xe9")
-        for file, message in (("none.yaml", "No such file"), ("latin.yaml", "not UTF-8 text"), ("", "Is a directory")):
+        for file, message in (("none.yaml", "No such file"), ("latin.yaml", "not UTF-8 text"), ("", "it is no file")):
             with pytest.raises(ConfigError, match=f"cannot read the organisation .*{message}"):
                 load_organisations(tmp_path / file)
 

@@ -17,6 +17,8 @@ The command line prints it to stderr and exits with code 2.
 
 from __future__ import annotations
 
+import reprlib
+
 
 class Cnvlutin2Error(Exception):
     """Base of all errors that this package raises on purpose."""
@@ -75,3 +77,10 @@ def one_line(text: str) -> str:
     """Return a text on one line, with what a terminal would obey instead of show (as in a model's names) written out."""
     words = " ".join(text.split())
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in words)
+
+
+def short(value: object) -> str:
+    """Return a value as it is shown in a message: on one line and of bounded length (YAML aliases can make it endless)."""
+    limited = reprlib.Repr()
+    limited.maxlevel, limited.maxdict, limited.maxstring, limited.maxother = 2, 6, 80, 80
+    return str(limited.repr(value))

@@ -15,7 +15,7 @@ from cnvlutin2.cli.encode import write_json
 from cnvlutin2.cli.networks import NETWORK_OPTIONS, open_networks, read_inputs
 from cnvlutin2.cli.options import FORMS, SectionedCommand, read_thresholds, with_options
 from cnvlutin2.cli.progress import progress_bar
-from cnvlutin2.cli.tables import console, short
+from cnvlutin2.cli.tables import console, shown_name
 from cnvlutin2.encodings import Footprint, Packing, break_even
 from cnvlutin2.encodings.footprint import POINTERS, layer_footprint
 from cnvlutin2.errors import one_line
@@ -131,7 +131,7 @@ def _layers_table(layers: dict[str, Footprint], total: Footprint) -> Table:
         table.add_column(heading, justify="right")
     for layer, found in [*layers.items(), ("total", total)]:
         dense = found.bits["dense"]
-        cells = [short(layer), f"{found.density:.3f}", f"{dense:,}", *(f"{found.bits[name] / dense:.3f}" for name in names)]
+        cells = [shown_name(layer), f"{found.density:.3f}", f"{dense:,}", *(f"{found.bits[name] / dense:.3f}" for name in names)]
         table.add_row(*map(Text, cells), style="bold" if layer == "total" and found is total else None)
     return table
 

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from cnvlutin2.errors import ConfigError
+from cnvlutin2.errors import ConfigError, short
 from cnvlutin2.network import Threshold, Thresholds
-from cnvlutin2.organisation.model import short
+from cnvlutin2.yaml_text import read_mapping
 
 FORMS = "an integer is LSBs, 'real:X' real units, FILE.yaml a map of layer (or default) to either"
 
@@ -72,25 +70,20 @@ def read_thresholds(text: str | None, option: str) -> Thresholds:
         return Thresholds()
     if not text.endswith((".yaml", ".yml")):
         return Thresholds(_threshold(text, "", option))
-    path = Path(text)
-    try:
-        values = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}", source=option) from None
-    except (YAMLError, ValueError) as error:
-        raise ConfigError(f"not valid YAML: {' '.join(str(error).split())}", source=str(path)) from None
-    if not isinstance(values, dict) or not values:
-        raise ConfigError(f"thresholds are a YAML map of layer to value ({FORMS})", source=str(path))
-    layers = {str(name): _threshold(str(value), str(name), str(path)) for name, value in values.items()}
+    values = read_mapping(Path(text), "map of thresholds")
+    if not values:
+        raise ConfigError("holds no thresholds; map layers, or default, to them", source=text)
+    layers = {name: _threshold(value, name, text) for name, value in values.items()}
     return Thresholds(layers.pop("default", None), layers)
 
 
-def _threshold(text: str, where: str, source: str) -> Threshold:
+def _threshold(given: object, where: str, source: str) -> Threshold:
+    text = str(given) if isinstance(given, (str, int)) and not isinstance(given, bool) else ""
     real = text.startswith("real:")
     try:
         value = float(text.removeprefix("real:")) if real else int(text)
     except ValueError:
-        raise ConfigError(f"cannot read the threshold {short(text)}: {FORMS}", where, source) from None
+        raise ConfigError(f"cannot read the threshold {short(given)}: {FORMS}", where, source) from None
     try:
         return Threshold(value, real)
     except ConfigError as error:

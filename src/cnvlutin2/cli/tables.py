@@ -100,7 +100,7 @@ def layers_table(network: NetworkResult, archs: Sequence[str]) -> Table:
     by_arch = {arch: network.of(arch) for arch in archs}
     for row in zip(*by_arch.values(), strict=True):
         layer = row[0].layer
-        cells = [short(layer.name), _shape(layer), f"{row[0].activation_density.mean():.2f}", f"{layer.weight_density:.2f}"]
+        cells = [shown_name(layer.name), _shape(layer), f"{row[0].activation_density.mean():.2f}", f"{layer.weight_density:.2f}"]
         cells += [_si(layer.macs), f"{row[0].dense_cycles:,}"]
         cells += [_cycles(each.cycles, each.speedup) + ("d" if each.mode == "dense" else " ") for each in row]
         table.add_row(*map(Text, cells))
@@ -115,7 +115,7 @@ def images_table(network: NetworkResult, archs: Sequence[str]) -> Table:
     table = _table("speed-up by image", archs)
     speedups = {arch: network.image_speedups(arch) for arch in archs}
     for i, name in enumerate(network.images[:MOST_IMAGES]):
-        table.add_row(Text(short(PurePath(name).name)), *(f"{speedups[arch][i]:.3f}x" for arch in archs))
+        table.add_row(Text(shown_name(PurePath(name).name)), *(f"{speedups[arch][i]:.3f}x" for arch in archs))
     if len(network.images) > MOST_IMAGES:
         table.add_row(f"({len(network.images) - MOST_IMAGES} more in the files)", *([""] * len(archs)))
     spread = (f"{np.mean(s):.3f} ± {np.std(s, ddof=1):.3f}" for s in speedups.values())
@@ -141,7 +141,7 @@ def layer_slots_table(network: NetworkResult, arch: str) -> Table:
         table.add_column(kind.replace("_", " "), justify="right", max_width=12)
     for layer in network.of(arch):
         counts = layer.slots.sum(axis=0)
-        table.add_row(Text(short(layer.layer.name)), *(_percent(int(c), int(counts.sum())) for c in counts))
+        table.add_row(Text(shown_name(layer.layer.name)), *(_percent(int(c), int(counts.sum())) for c in counts))
     return table
 
 
@@ -202,7 +202,7 @@ def networks_table(results: Results, archs: Sequence[str]) -> Table:
     return table
 
 
-def short(name: str) -> str:
+def shown_name(name: str) -> str:
     """Return a name as a table shows it: on one line, a long one cut in the middle."""
     name = one_line(name)
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2 - 1]}..{name[1 - _LONGEST_NAME // 2 :]}"

@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Annotated, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from cnvlutin2.cost.units import to_base
-from cnvlutin2.errors import ConfigError
-from cnvlutin2.organisation.model import DramName, short
+from cnvlutin2.errors import ConfigError, short
+from cnvlutin2.organisation.model import DramName
+from cnvlutin2.yaml_text import parse_mapping, read_mapping
 
 DEFAULT_TABLE = "65nm"
 _SECTIONS = ("memories", "operations", "cells", "static", "dram")
-_LARGEST_FILE = 1 << 20
+_WHAT = "cost table"
 
 Number = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Positive = Annotated[int, Field(ge=1, le=1 << 40)]
@@ -300,18 +299,7 @@ def load_table(spec: str | Path | CostTable = DEFAULT_TABLE) -> CostTable:
     if isinstance(spec, str) and not spec.endswith((".yaml", ".yml")):
         return _shipped(spec)
     path = Path(spec)
-    try:
-        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would wait for somebody to write to it
-            raise ConfigError(f"cannot read the cost table {path}: it is no file")
-        with path.open("rb") as file:
-            data = file.read(_LARGEST_FILE + 1)
-        if len(data) > _LARGEST_FILE:
-            raise ConfigError(f"the cost table {path} is larger than 1 MiB; that is no table")
-        text = data.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(f"cannot read the cost table {path}: {reason}") from None
-    return CostTable.parse(_resolved({"name": path.stem, **_mapping(text, str(path))}, str(path)), str(path))
+    return CostTable.parse(_resolved({"name": path.stem, **read_mapping(path, _WHAT)}, str(path)), str(path))
 
 
 @cache
@@ -323,7 +311,7 @@ def _shipped_values(name: str) -> dict[str, object]:
     if name not in table_names():
         raise ConfigError(f"there is no cost table {name!r}; the tables are {', '.join(table_names())}, or give a YAML file")
     text = resources.files(__package__).joinpath("tables", f"{name}.yaml").read_text("utf-8")
-    return _resolved(_mapping(text, f"table {name}"), f"table {name}")
+    return _resolved(parse_mapping(text, _WHAT, f"table {name}"), f"table {name}")
 
 
 def _resolved(values: dict[str, object], source: str) -> dict[str, object]:
@@ -339,25 +327,6 @@ def _resolved(values: dict[str, object], source: str) -> dict[str, object]:
         if isinstance(ours, dict) and isinstance(theirs, dict):
             merged[section] = {**theirs, **ours}
     return merged
-
-
-def _mapping(text: str, source: str) -> dict[str, object]:
-    try:
-        values = YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"not valid YAML: {_problem(error)}", source=source) from None
-    if not isinstance(values, dict):
-        raise ConfigError("a cost table is a YAML mapping", source=source)
-    return {str(key): value for key, value in values.items()}
-
-
-def _problem(error: Exception) -> str:
-    """Say what the parser found, and in which line, without the excerpts and advice that it adds."""
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    mark = getattr(error, "problem_mark", None)
-    line = f" (line {mark.line + 1})" if mark else ""
-    return " ".join(str(getattr(error, "problem", None) or error).split())[:200] + line
 
 
 def _list(value: object) -> list[object]:

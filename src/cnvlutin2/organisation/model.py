@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from cnvlutin2.errors import ConfigError
+from cnvlutin2.errors import ConfigError, short
 from cnvlutin2.numeric import MAX_BITS, MIN_BITS
 
 Mode = Literal["skip", "dense", "auto"]
@@ -190,10 +189,3 @@ def _message(error: ErrorDetails) -> str:
         return f"unknown key {short(error['loc'][-1])}; the keys are {', '.join(Organisation.model_fields)}"
     text = error["msg"].removeprefix("Value error, ").replace("Input should", "should")
     return text if error["type"] == "value_error" else f"{short(error['input'])} is not allowed: {text}"
-
-
-def short(value: object) -> str:
-    """Return a value as it is shown in a message: on one line and of bounded length (YAML aliases can make it endless)."""
-    limited = reprlib.Repr()
-    limited.maxlevel, limited.maxdict, limited.maxstring, limited.maxother = 2, 6, 80, 80
-    return str(limited.repr(value))

@@ -9,14 +9,12 @@ from importlib import resources
 from pathlib import Path
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from cnvlutin2.errors import ConfigError
-from cnvlutin2.organisation.model import Organisation, short
+from cnvlutin2.errors import ConfigError, short
+from cnvlutin2.organisation.model import Organisation
+from cnvlutin2.yaml_text import UNREADABLE, parse_mapping, read_mapping
 
-_UNREADABLE = (YAMLError, ValueError, RecursionError)
-"""What the YAML parser raises for a text that it cannot read."""
-
+_WHAT = "organisation"
 _ORDER = (
     "dadiannao",
     "cnv",
@@ -49,7 +47,7 @@ def preset(name: str) -> Organisation:
     if name not in preset_names():
         raise ConfigError(f"unknown organisation {name!r}; the presets are {', '.join(preset_names())}, or give a YAML file")
     text = resources.files(__package__).joinpath("presets", f"{name}.yaml").read_text("utf-8")
-    return Organisation.parse({"name": name, **_mapping(text, f"preset {name}")}, source=f"preset {name}")
+    return Organisation.parse({"name": name, **parse_mapping(text, _WHAT, f"preset {name}")}, source=f"preset {name}")
 
 
 def load_organisations(spec: str | Path | Organisation | Iterable[str | Path | Organisation]) -> list[Organisation]:
@@ -131,19 +129,14 @@ def _key_value(text: str) -> tuple[str, object]:
         raise ConfigError(f"cannot read {text!r}: write KEY=VALUE", source="--set")
     try:
         return key.strip(), _yaml().load(value)
-    except _UNREADABLE:
+    except UNREADABLE:
         raise ConfigError(
             f"cannot read the value {short(value)}: write KEY=VALUE with a plain value", where=key.strip(), source="--set"
         ) from None
 
 
 def _from_file(path: Path) -> Organisation:
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(f"cannot read the organisation {path}: {reason}") from None
-    values = _mapping(text, str(path))
+    values = read_mapping(path, _WHAT)
     base = values.pop("base", None)
     if base is None:
         return Organisation.parse({"name": path.stem, **values}, source=str(path))
@@ -151,25 +144,6 @@ def _from_file(path: Path) -> Organisation:
         raise ConfigError(f"{short(base)} is not a preset; one of {', '.join(preset_names())}", where="base", source=str(path))
     inherited = {k: v for k, v in preset(base).model_dump().items() if k not in ("name", "description")}
     return Organisation.parse({**inherited, "name": path.stem, **values}, source=str(path))
-
-
-def _mapping(text: str, source: str) -> dict[str, object]:
-    try:
-        values = _yaml().load(text)
-    except _UNREADABLE as error:
-        raise ConfigError(f"not valid YAML: {_problem(error)}", source=source) from None
-    if not isinstance(values, dict):
-        raise ConfigError("an organisation is a YAML mapping of parameters", source=source)
-    return {key if isinstance(key, str) else short(key): value for key, value in values.items()}
-
-
-def _problem(error: Exception) -> str:
-    """Say what the parser found, and in which line, without the excerpts and advice that it adds."""
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    mark = getattr(error, "problem_mark", None)
-    line = f" (line {mark.line + 1})" if mark else ""
-    return " ".join(str(getattr(error, "problem", None) or error).split()) + line
 
 
 def to_yaml(organisation: Organisation) -> str:
