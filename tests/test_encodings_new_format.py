@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from cnvlutin2.cli.main import group
 from cnvlutin2.encodings import encode, footprint, format_names, formats, load
 from cnvlutin2.encodings.registry import all_formats
 from cnvlutin2.errors import ConfigError
+from cnvlutin2.network import Layer
+from cnvlutin2.network.trace_file import save_trace
 
 SOURCE = '''
 from cnvlutin2.encodings.formats.dense import Dense
@@ -22,6 +27,9 @@ class Inverted(Dense):
 
     name = "{name}"
     rank = 50
+
+    def parts(self, counts, brick, data_bits):
+        return {{"inverses": super().parts(counts, brick, data_bits)["values"]}}
 
     def to_records(self, bricks, effectual, data_bits):
         return 1 - super().to_records(bricks, effectual, data_bits)
@@ -56,6 +64,31 @@ def test_a_new_file_is_a_new_format(folder: Path) -> None:
     np.testing.assert_array_equal(found.decode(), dense.decode())
     np.testing.assert_array_equal(found.window(0, 1, 2, 2), dense.window(0, 1, 2, 2))
     assert footprint(array).bits["inverted"] == 2 * 2 * 3 * 256
+
+
+def test_commands_and_results_know_a_new_format(folder: Path) -> None:
+    """Without a line elsewhere that names it."""
+    (folder / "extra_inverted.py").write_text(SOURCE.format(name="inverted"))
+    all_formats.cache_clear()
+    array = np.arange(-60, 60, dtype=np.int16).reshape(20, 2, 3)
+    np.save(folder / "in.npy", array)
+    save_trace(Layer("conv", array[None], np.ones((4, 20, 1, 1), np.int16)), folder / "conv.npz")
+
+    def call(*arguments: object) -> str:
+        done = CliRunner().invoke(group, [str(a) for a in arguments])
+        assert (done.exit_code, done.stderr) == (0, "")
+        return done.stdout
+
+    call("encode", folder / "in.npy", "-f", "inverted", "-o", folder / "x.cnv2")
+    facts = json.loads(call("inspect", folder / "x.cnv2", "--json", "-"))
+    assert (facts["format"], facts["parts"]) == ("inverted", {"inverses": 12 * 256})
+    call("decode", folder / "x.cnv2", "-o", folder / "out.npy")
+    np.testing.assert_array_equal(np.load(folder / "out.npy"), array)
+    table = call("formats", folder / "conv.npz")
+    assert "inverted" in table
+    assert "inverses" in table
+    results = json.loads(call("run", folder / "conv.npz", "--arch", "cnv", "--json", "-"))
+    assert {run["footprint_bits"]["inverted"] for run in results["runs"]} == {12 * 256}
 
 
 def test_two_formats_of_one_name_are_refused(folder: Path) -> None:

@@ -22,6 +22,9 @@ from cnvlutin2.errors import one_line
 from cnvlutin2.network import Inputs, Network, Numeric
 from cnvlutin2.network.bundled import bundled_names
 
+_KINDS = ("values", "vectors", "offsets", "flags", "unused", POINTERS)
+"""What bits are spent on, in the usual order."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -138,7 +141,7 @@ def _layers_table(layers: dict[str, Footprint], total: Footprint) -> Table:
 
 def _parts_table(total: Footprint, choice: Choice) -> Table:
     """Return what the bits are spent on, in per cent of dense storage, and where each format breaks even."""
-    kinds = ["values", "vectors", "offsets", "flags", "unused", POINTERS]
+    kinds = list(dict.fromkeys([*_KINDS, *(kind for parts in total.parts.values() for kind in parts)]))
     table = Table(box=None, pad_edge=False, header_style="bold", caption_justify="left")
     table.caption = "% of dense storage; break-even: density below which it takes less than dense, values being independent"
     table.add_column("total", no_wrap=True)

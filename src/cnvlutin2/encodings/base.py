@@ -39,8 +39,8 @@ class Format(ABC):
     def parts(self, counts: Counts, brick: int, data_bits: int) -> dict[str, int]:
         """Return what the bits of a whole stream are spent on; the parts add up to `stream_bits`.
 
-        Keys among ``values`` (fill and ineffectual values that are stored too), ``vectors``, ``offsets``, ``flags`` and
-        ``unused`` (entries and padding without content).
+        The usual keys are ``values`` (fill and ineffectual values that are stored too), ``vectors``, ``offsets``, ``flags``
+        and ``unused`` (entries and padding without content).
         """
 
     @abstractmethod
