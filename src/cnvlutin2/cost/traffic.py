@@ -19,7 +19,6 @@ from cnvlutin2.encodings.base import pointer_width
 from cnvlutin2.encodings.storage import Storage
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing import SLOT_KINDS, PreparedLayer
-from cnvlutin2.timing.prepared import dot
 
 PRODUCTS = [SLOT_KINDS.index(kind) for kind in ("ineffectual_activation", "ineffectual_weight", "effectual")]
 RunMode = Literal["skip", "dense"]
@@ -264,4 +263,4 @@ def _tile_pairs(prepared: PreparedLayer, organisation: Organisation) -> Counts |
     tiles = tile_counts(prepared, organisation)
     if not organisation.skip_activations:
         return prepared.steps(organisation).windows * int(tiles.sum(dtype=np.int64))
-    return dot(_seen_positions(prepared, organisation), tiles)
+    return prepared.dot(_seen_positions(prepared, organisation), tiles)

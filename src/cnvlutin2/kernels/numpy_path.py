@@ -24,45 +24,38 @@ def run_counts(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32],
         out[maps, r] = bits[maps, starts[r] : stops[r]].sum(axis=1, dtype=np.uint8)
 
 
-def row_run_counts(
-    bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], hop: int, first: int, last: int, out: Bytes
+def with_raw_bricks(
+    counts: Bytes, raw: Bytes, run_of: NDArray[np.int32], brick_of: NDArray[np.int32], lengths: NDArray[np.int32], out: Bytes
 ) -> None:
-    """Count the effectual values of every run of row-packed steps."""
-    for r, maps in _runs_of_maps(first, last, starts.size):
-        values = _row_run(bits[maps], starts[r], stops[r], hop, out.shape[2])
-        out[maps, r] = values.sum(axis=-1, dtype=np.uint8).reshape(values.shape[0], -1)
+    """Count what a lane takes for effectual where every value of a raw brick is."""
+    pieces = np.maximum(counts, raw[:, brick_of] * lengths[:, None].astype(np.uint8))
+    starts = np.searchsorted(run_of, np.arange(out.shape[1]))
+    np.add.reduceat(pieces, starts, axis=1, dtype=np.uint8, out=out)
+
+
+def stream_rows(counts: Bytes, sizes: NDArray[np.int64], row_bits: int, out: Bytes) -> None:
+    """Find the NM rows that each record of a stream without gaps lies in."""
+    bits = sizes[counts]
+    ends = np.cumsum(bits).reshape(bits.shape)
+    out[:] = (ends - 1) // row_bits - (ends - bits) // row_bits + 1
 
 
 def run_masks(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], first: int, last: int, out: Bytes) -> None:
     """Pack the effectual bits of every run into bytes, first value lowest."""
+    groups, places = bits.shape[1], bits.shape[3]
     for r, maps in _runs_of_maps(first, last, starts.size):
-        packed = np.packbits(bits[maps, starts[r] : stops[r]], axis=1, bitorder="little")
-        out[maps, r] = 0
-        out[maps, r, : packed.shape[1]] = packed
-
-
-def row_run_masks(
-    bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], hop: int, first: int, last: int, out: Bytes
-) -> None:
-    """Pack the effectual bits of every run of row-packed steps."""
-    for r, maps in _runs_of_maps(first, last, starts.size):
-        values = _row_run(bits[maps], starts[r], stops[r], hop, out.shape[3])
-        packed = np.packbits(values, axis=-1, bitorder="little")
-        out[maps, r] = 0
-        out[maps, r, : packed.shape[-1]] = packed.reshape(packed.shape[0], -1, packed.shape[-1]).swapaxes(1, 2)
+        for m in range(maps.start, maps.stop):
+            n, g = divmod(m, groups)
+            packed = np.packbits(bits[n, g, starts[r] : stops[r]], axis=0, bitorder="little")
+            here = out[g, r, :, n * places : (n + 1) * places]
+            here[:] = 0
+            here[: len(packed)] = packed
 
 
 def _runs_of_maps(first: int, last: int, runs: int) -> Iterator[tuple[int, slice]]:
     """Yield each run with the maps in which it is among the runs `first` to `last` of all maps one after another."""
     for r in range(runs):
         yield r, slice(max(0, -((r - first) // runs)), max(0, -((r - last) // runs)))
-
-
-def _row_run(bits: Bytes, start: int, stop: int, hop: int, positions: int) -> Bytes:
-    """Return a run's values in every row and window, ``[maps, height, output width, values]``."""
-    places = np.arange(positions // bits.shape[1])[:, None] * hop + np.arange(start, stop)
-    values: Bytes = bits[:, :, places]
-    return values
 
 
 def weight_masks(
@@ -102,33 +95,28 @@ def weight_counts(weights: NDArray[np.int16], threshold: int, filters: int, out:
         out += busy.any(axis=1) * np.int32(tile.shape[1]) if shared else busy.sum(axis=1, dtype=np.int32)
 
 
-def run_costs(
-    counts: Bytes,
-    rows: Bytes,
-    overhead: int,
-    uses_down: NDArray[np.int32],
-    uses_across: NDArray[np.int32],
-    out: NDArray[Any],
-    products: Ints,
-    costs: Ints,
+def lead_filters(weights: Bytes, first: int, last: int, out: Bytes, leaders: NDArray[np.uint16]) -> None:
+    """Take all filters for leaders: which of them can be left out does not matter to the result."""
+    out[first:last] = weights[first:last]
+    leaders[first:last] = weights.shape[1]
+
+
+def dot(positions: NDArray[np.int32], filters: NDArray[np.int32], out: Ints) -> None:
+    """Add up, by image, windows times filters over all places in the kernel."""
+    out[:] = np.einsum("ni,i->n", positions, filters, dtype=np.int64)
+
+
+def position_counts(
+    bits: Bytes, geometry: tuple[int, ...], height: int, width: int, column: NDArray[Any], out: NDArray[np.int32]
 ) -> None:
-    """Turn the effectual counts of runs into cycles, and add both up over all windows."""
-    uses = np.outer(uses_down, uses_across).astype(np.int64).ravel()
-    cost = np.maximum(counts, rows if rows.size else np.uint8(1))
-    out[:] = cost
-    out += out.dtype.type(overhead)
-    products[:] = counts.sum(axis=1, dtype=np.int64) @ uses
-    costs[:] = cost.sum(axis=1, dtype=np.int64) @ uses
-
-
-def position_counts(bits: Bytes, geometry: tuple[int, ...], out: NDArray[np.int32]) -> None:
     """Count, for each place in the kernel, the windows in which the activation there is effectual."""
     kh, kw, sy, sx, top, left, dy, dx, oh, ow = geometry
+    maps = bits.reshape(-1, height, width)
     for ky in range(kh):
-        rows = _inside(oh, sy, ky * dy - top, bits.shape[1])
+        rows = _inside(oh, sy, ky * dy - top, height)
         for kx in range(kw):
-            columns = _inside(ow, sx, kx * dx - left, bits.shape[2])
-            out[:, ky, kx] = bits[:, rows, columns].sum(axis=(1, 2), dtype=np.int32)
+            columns = _inside(ow, sx, kx * dx - left, width)
+            out[:, ky * kw + kx] = maps[:, rows, columns].sum(axis=(1, 2), dtype=np.int32)
 
 
 def _inside(windows: int, stride: int, begin: int, size: int) -> slice:
@@ -138,10 +126,19 @@ def _inside(windows: int, stride: int, begin: int, size: int) -> slice:
     return slice(first * stride + begin, max(0, last * stride + begin), stride) if last > first else slice(0, 0)
 
 
-def sliced_window_cycles(
-    cost: NDArray[Any],
-    pad_cost: NDArray[np.int32],
-    lane_runs: NDArray[np.int32],
+def sum_over_windows(values: Bytes, uses_down: NDArray[np.int32], uses_across: NDArray[np.int32], out: Ints) -> None:
+    """Add up some planes of every map over all windows that read them."""
+    out[:] = values.sum(axis=1, dtype=np.int64) @ np.outer(uses_down, uses_across).astype(np.int64).ravel()
+
+
+def sliced_cycles(
+    counts: Bytes,
+    rows: Bytes,
+    run_bricks: NDArray[np.int32],
+    overhead: int,
+    parts: NDArray[np.int32],
+    pad_loads: NDArray[Any],
+    lanes: int,
     geometry: tuple[int, ...],
     height: int,
     width: int,
@@ -151,19 +148,23 @@ def sliced_window_cycles(
 ) -> None:
     """Add up the slowest lane of every window, lanes owning the same runs in every step."""
     kh, kw, _, _, _, _, _, _, oh, ow = geometry
-    for m, rows in _rows_of_maps(first, last, oh):
-        lanes = np.add.reduceat(cost[m], lane_runs[:-1], axis=0, dtype=np.int32).reshape(-1, height, width)
-        padding = np.add.reduceat(pad_cost, lane_runs[:-1])
-        window = np.zeros((lanes.shape[0], rows.size, ow), np.int32)
+    for m, down in _rows_of_maps(first, last, oh):
+        loads = _part_loads(m, counts, rows, run_bricks, overhead, parts).reshape(-1, height, width)
+        window = np.zeros((len(loads), down.size, ow), np.int64)
         for ky in range(kh):
             for kx in range(kw):
-                window += _step(lanes, padding, geometry, rows, ky, kx)
-        out[m] += int(window.max(axis=0).sum(dtype=np.int64))
+                window += _step(loads, pad_loads, geometry, down, ky, kx)
+        out[m, 0] += int(window.max(axis=0).sum())
+        out[m, 1] += int(window.sum())
 
 
-def interleaved_window_cycles(
-    cost: NDArray[Any],
-    pad_cost: NDArray[np.int32],
+def interleaved_cycles(
+    counts: Bytes,
+    rows: Bytes,
+    run_bricks: NDArray[np.int32],
+    overhead: int,
+    parts: NDArray[np.int32],
+    pad_loads: NDArray[Any],
     lanes: int,
     geometry: tuple[int, ...],
     height: int,
@@ -174,16 +175,24 @@ def interleaved_window_cycles(
 ) -> None:
     """Add up the slowest lane of every window, runs going to the lanes in turn."""
     kh, kw, _, _, _, _, _, _, oh, ow = geometry
-    runs = cost.shape[1]
-    for m, rows in _rows_of_maps(first, last, oh):
-        costs = cost[m].astype(np.int32).reshape(runs, height, width)
-        loads = np.zeros((lanes, rows.size, ow), np.int32)
+    for m, down in _rows_of_maps(first, last, oh):
+        loads = _part_loads(m, counts, rows, run_bricks, overhead, parts).reshape(-1, height, width)
+        sums = np.zeros((lanes, down.size, ow), np.int64)
         for ky in range(kh):
             for kx in range(kw):
-                step = _step(costs, pad_cost, geometry, rows, ky, kx)
-                turns = (np.arange(runs) + (ky * kw + kx) * runs) % lanes
-                np.add.at(loads, turns, step)
-        out[m] += int(loads.max(axis=0).sum(dtype=np.int64))
+                turns = (np.arange(len(loads)) + (ky * kw + kx) * len(loads)) % lanes
+                np.add.at(sums, turns, _step(loads, pad_loads, geometry, down, ky, kx))
+        out[m, 0] += int(sums.max(axis=0).sum())
+        out[m, 1] += int(sums.sum())
+
+
+def _part_loads(
+    m: int, counts: Bytes, rows: Bytes, run_bricks: NDArray[np.int32], overhead: int, parts: NDArray[np.int32]
+) -> Ints:
+    """Return the cycles of each lane's runs in a step, at every place, ``[parts, places]``."""
+    cost = np.maximum(counts[m], rows[m][run_bricks].max(axis=1) if rows.size else 1)
+    loads: Ints = np.add.reduceat(cost.astype(np.int64) + overhead, parts[:-1], axis=0)
+    return loads
 
 
 def _rows_of_maps(first: int, last: int, oh: int) -> Iterator[tuple[int, NDArray[np.intp]]]:
@@ -192,20 +201,20 @@ def _rows_of_maps(first: int, last: int, oh: int) -> Iterator[tuple[int, NDArray
 
 
 def _step(
-    values: NDArray[np.int32],
-    padding: NDArray[np.int32],
+    values: NDArray[Any],
+    padding: NDArray[Any],
     geometry: tuple[int, ...],
     rows: NDArray[np.intp],
     ky: int,
     kx: int,
-) -> NDArray[np.int32]:
+) -> NDArray[Any]:
     """Return what the windows of some rows see at one place in the kernel, ``[values, rows, output width]``."""
     _, _, sy, sx, top, left, dy, dx, _, ow = geometry
     y = rows * sy - top + ky * dy
     x = np.arange(ow) * sx - left + kx * dx
     inside = ((y >= 0) & (y < values.shape[1]))[:, None] & ((x >= 0) & (x < values.shape[2]))
     seen = values[:, np.clip(y, 0, values.shape[1] - 1)[:, None], np.clip(x, 0, values.shape[2] - 1)]
-    step: NDArray[np.int32] = np.where(inside, seen, padding[:, None, None])
+    step: NDArray[Any] = np.where(inside, seen, padding[:, None, None])
     return step
 
 
@@ -237,19 +246,31 @@ def _products(
     return counts
 
 
+def _blocks(first: int, last: int, shape: tuple[int, ...], per_image: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield group, pass, first window and windows of some blocks."""
+    _, passes, images = shape
+    blocks = -(-images * per_image // BLOCK)
+    for item in range(first, last):
+        start = item % blocks * BLOCK
+        yield item // (passes * blocks), item // blocks % passes, start, min(BLOCK, images * per_image - start)
+
+
 def weighted_cycles(
     masks: Bytes,
     rows: Bytes,
     weights: Bytes,
+    leaders: NDArray[np.uint16],
     tile_filters: NDArray[np.int32],
     lane_order: NDArray[np.int32],
     step_of: NDArray[np.int32],
     run_of: NDArray[np.int32],
+    longest: int,
     run_overhead: int,
     geometry: tuple[int, ...],
     height: int,
     width: int,
-    items: Ints,
+    first: int,
+    last: int,
     windows: Ints,
     bricks: Ints,
     tile_totals: Ints,
@@ -259,8 +280,7 @@ def weighted_cycles(
     """Add up cycles where the filters of a tile wait for each other at every run."""
     per_image = geometry[8] * geometry[9]
     runs, pad = masks.shape[1], masks.shape[3] - 1
-    for g, p, start in items:
-        count = min(BLOCK, windows.shape[0] * per_image - start)
+    for g, p, start, count in _blocks(first, last, windows.shape, per_image):
         image = (start + np.arange(count)) // per_image
         source = _sources(geometry, height, width, start, count, pad)
         filters = tile_filters[p][tile_filters[p] > 0].astype(np.int64)
@@ -280,9 +300,9 @@ def weighted_cycles(
                 np.add.at(costs, image, cost @ filters)
             np.maximum(tile_most, lane, out=tile_most)
             np.maximum(brick_most, lane_brick, out=brick_most)
-        np.add.at(tile_totals[:, g, p, : filters.size], image, tile_most)
-        np.add.at(windows[:, g, p], image, tile_most.max(axis=1))
-        np.add.at(bricks[:, g, p], image, brick_most)
+        np.add.at(tile_totals[g, p, :, : filters.size], image, tile_most)
+        np.add.at(windows[g, p], image, tile_most.max(axis=1))
+        np.add.at(bricks[g, p], image, brick_most)
 
 
 def free_filter_cycles(
@@ -293,11 +313,13 @@ def free_filter_cycles(
     lane_order: NDArray[np.int32],
     step_of: NDArray[np.int32],
     run_of: NDArray[np.int32],
+    longest: int,
     run_overhead: int,
     geometry: tuple[int, ...],
     height: int,
     width: int,
-    items: Ints,
+    first: int,
+    last: int,
     windows: Ints,
     tile_totals: Ints,
     waits: Ints,
@@ -306,8 +328,7 @@ def free_filter_cycles(
     """Add up cycles where every filter walks its lane's runs on its own until the window ends."""
     per_image = geometry[8] * geometry[9]
     runs, pad = masks.shape[1], masks.shape[3] - 1
-    for g, p, start in items:
-        count = min(BLOCK, windows.shape[0] * per_image - start)
+    for g, p, start, count in _blocks(first, last, windows.shape, per_image):
         image = (start + np.arange(count)) // per_image
         source = _sources(geometry, height, width, start, count, pad)
         filters = tile_filters[p][tile_filters[p] > 0].astype(np.int64)
@@ -324,8 +345,8 @@ def free_filter_cycles(
             np.add.at(waits, image, slowest @ filters - lane.sum(axis=(1, 2)))
             np.add.at(costs, image, lane.sum(axis=(1, 2)))
             np.maximum(tile_most, slowest + run_overhead * (end - begin), out=tile_most)
-        np.add.at(tile_totals[:, g, p, : filters.size], image, tile_most)
-        np.add.at(windows[:, g, p], image, tile_most.max(axis=1))
+        np.add.at(tile_totals[g, p, :, : filters.size], image, tile_most)
+        np.add.at(windows[g, p], image, tile_most.max(axis=1))
 
 
 def execute(

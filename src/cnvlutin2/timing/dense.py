@@ -6,44 +6,15 @@ import numpy as np
 
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing.prepared import PreparedLayer
-from cnvlutin2.timing.slots import Counts, complete
-
-
-def dense_window_cycles(prepared: PreparedLayer, organisation: Organisation) -> int:
-    """Return the cycles of one window of one pass, without overhead: ``ceil(n / L)`` a step."""
-    steps = prepared.steps(organisation)
-    return steps.steps * -(-steps.values // organisation.lanes)
+from cnvlutin2.timing.schedule import Schedule
+from cnvlutin2.timing.slots import Counts
 
 
 def dense_cycles(prepared: PreparedLayer, organisation: Organisation) -> int:
     """Return the cycles of an image without overheads: the baseline of the organisation's own size."""
-    return dense_window_cycles(prepared, organisation) * _windows_of_passes(prepared, organisation)
+    return prepared.schedule(organisation).dense_cycles
 
 
-def time_dense(prepared: PreparedLayer, organisation: Organisation) -> tuple[Counts, Counts]:
+def time_dense(prepared: PreparedLayer, schedule: Schedule) -> tuple[Counts, Counts]:
     """Return cycles ``[N]`` and slots ``[N, kinds]`` of a layer in dense mode."""
-    layer, steps = prepared.layer, prepared.steps(organisation)
-    windows = _windows_of_passes(prepared, organisation)
-    busy = dense_window_cycles(prepared, organisation)
-    cycles = np.full(layer.images, (busy + organisation.window_overhead) * windows, np.int64)
-    total = cycles * organisation.slots_per_cycle
-    every_filter = steps.windows * layer.filters  # windows times filters
-    products = steps.steps * steps.values * every_filter
-    active = prepared.windows_seen * layer.group_filters
-    slots = complete(
-        total,
-        {
-            "unused_filters": total - (busy + organisation.window_overhead) * organisation.lanes * every_filter,
-            "overhead": organisation.window_overhead * organisation.lanes * every_filter,
-            "unused_lanes": busy * organisation.lanes * every_filter - products,
-            "ineffectual_activation": products - active,
-            "ineffectual_weight": active - prepared.effectual_macs,
-            "effectual": prepared.effectual_macs,
-        },
-    )
-    return cycles, slots
-
-
-def _windows_of_passes(prepared: PreparedLayer, organisation: Organisation) -> int:
-    layer = prepared.layer
-    return layer.windows * layer.groups * -(-layer.group_filters // organisation.filters)
+    return schedule.dense_account(np.stack([prepared.windows_seen, prepared.effectual_macs], axis=1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from types import ModuleType
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,14 @@ from cnvlutin2.encodings import Packing, brick_counts, get_format
 from cnvlutin2.kernels import backend
 from cnvlutin2.network.layer import Layer
 from cnvlutin2.organisation import Organisation
-from cnvlutin2.timing.steps import RunTable, StepMap, run_table
+from cnvlutin2.timing.schedule import Schedule
+from cnvlutin2.timing.steps import RunTable, StepMap, cuts
 from cnvlutin2.timing.weights import PreparedWeights
 from cnvlutin2.timing.workers import default_jobs, split
 
 Bytes = NDArray[np.uint8]
 Counts = NDArray[np.int64]
+T = TypeVar("T")
 
 _THREAD_GRAIN = 1 << 21  # values below which a thread costs more than it brings
 NO_ROWS: Bytes = np.zeros((0, 0, 0), np.uint8)
@@ -53,8 +56,30 @@ class PreparedLayer:
         self.jobs = default_jobs() if jobs is None else jobs
         self.kernels = backend() if kernels is None else kernels
         self.weights = PreparedWeights(layer, jobs, kernels) if weights is None else weights
-        self._steps: dict[tuple[int, str], StepMap] = {}
-        self._cache: dict[tuple[object, ...], NDArray[np.generic]] = {}
+        self._schedule = self.weights.schedules.of
+        self._known: dict[tuple[object, ...], object] = {}
+
+    def once(self, key: tuple[object, ...], work: Callable[[], T]) -> T:
+        """Return what `work` returns, which is done the first time that the key is asked for."""
+        if key not in self._known:
+            self._known[key] = work()
+        return cast(T, self._known[key])
+
+    def schedule(self, organisation: Organisation) -> Schedule:
+        """Return how the layer's windows fall on an organisation."""
+        return self._schedule(organisation)
+
+    def steps(self, organisation: Organisation) -> StepMap:
+        """Return where the layer's steps lie."""
+        return self.schedule(organisation).steps
+
+    def runs(self, organisation: Organisation) -> RunTable:
+        """Return the runs that a step is cut into."""
+        return self.schedule(organisation).runs
+
+    def packing(self, organisation: Organisation) -> Packing:
+        """Return how the layer is stored."""
+        return self.schedule(organisation).packing
 
     @cached_property
     def bits(self) -> Bytes:
@@ -69,12 +94,12 @@ class PreparedLayer:
     @cached_property
     def effectual_macs(self) -> Counts:
         """Products of an effectual activation and an effectual weight, padding left out, ``[N]``."""
-        return dot(self.position_counts, self.weights.filter_counts)
+        return self.dot(self.position_counts, self.weights.filter_counts)
 
     @cached_property
     def windows_seen(self) -> Counts:
         """Effectual activations over all windows, ``[N]``."""
-        counts: Counts = self.position_counts.sum(axis=(1, 2, 3), dtype=np.int64)
+        counts: Counts = self.position_counts.reshape(self.layer.images, -1).sum(axis=1, dtype=np.int64)
         return counts
 
     @cached_property
@@ -85,47 +110,37 @@ class PreparedLayer:
 
     def positions_of(self, bits: Bytes) -> NDArray[np.int32]:
         """Count, for each place in the kernel, the windows in which a bit is set, ``[N, C, Kh, Kw]``."""
-        layer = self.layer
-        (kh, kw), (oh, ow) = layer.kernel_size, layer.output_size
-        geometry = (kh, kw, *layer.strides, *layer.pads[:2], *layer.dilations, oh, ow)
-        flat = bits.reshape(-1, *layer.input_size)
-        out = np.empty((flat.shape[0], kh, kw), np.int32)
+        geometry, height, width = self.weights.schedules.positions.scan
+        flat = bits.reshape(-1, height * width)
+        out = np.empty((flat.shape[0], geometry[0] * geometry[1]), np.int32)
+        count_type = np.uint16 if height < 1 << 16 else np.int32
 
         def task(first: int, last: int) -> None:
-            self.kernels.position_counts(flat[first:last], geometry, out[first:last])
+            column = np.empty(width, count_type)
+            self.kernels.position_counts(flat[first:last], geometry, height, width, column, out[first:last])
 
-        split(task, flat.shape[0], self.jobs, 1 + _THREAD_GRAIN // (4 * flat[0].size * kw))
-        return out.reshape(layer.images, -1, kh, kw)
-
-    def steps(self, organisation: Organisation) -> StepMap:
-        """Return where the layer's steps lie."""
-        key = (organisation.brick, organisation.packing)
-        if key not in self._steps:
-            self._steps[key] = StepMap.of(self.layer, *key)
-        return self._steps[key]
-
-    def runs(self, organisation: Organisation) -> RunTable:
-        """Return the runs that a step is cut into."""
-        values = self.steps(organisation).values
-        return run_table(values, organisation.lanes, organisation.brick, organisation.lane_map)
-
-    def packing(self, organisation: Organisation) -> Packing:
-        """Return how the layer is stored."""
-        return "row" if self.steps(organisation).row_packed else "brick"
+        split(task, flat.shape[0], self.jobs, 1 + _THREAD_GRAIN // (flat.shape[1] * geometry[0]))
+        return out.reshape(self.layer.images, -1, *geometry[:2])
 
     def brick_counts(self, brick: int, packing: Packing) -> Bytes:
         """Return the effectual values of every storage brick, ``[N, groups, H, W, bricks]``, without `W` if row-packed."""
-        key = ("brick_counts", brick, packing)
-        if key not in self._cache:
-            self._cache[key] = brick_counts(self.bits.view(np.bool_), brick, self.layer.groups, packing)
-        return self._cache[key]  # type: ignore[return-value]
+
+        def count() -> Bytes:
+            layer = self.layer
+            if packing == "row":
+                return brick_counts(self.bits.view(np.bool_), brick, layer.groups, packing)
+            counts = self._counts_of_bricks(brick).reshape(layer.images, layer.groups, -1, *layer.input_size)
+            return np.ascontiguousarray(np.moveaxis(counts, 2, 4))
+
+        return self.once(("brick_counts", brick, packing), count)
 
     def seen(self, organisation: Organisation) -> Bytes:
         """Return the activations that a lane takes for effectual, uint8 ``[N, C, H, W]`` of 0 and 1."""
-        if not organisation.skip_activations:
-            return np.ones_like(self.bits)
-        if not sees_raw_bricks(organisation):
+        sees = self.schedule(organisation).sees
+        if sees == "effectual":
             return self.bits
+        if sees == "all":
+            return np.ones_like(self.bits)
         counts = self.brick_counts(organisation.brick, self.packing(organisation))
         raw = get_format(organisation.format).raw_bricks(counts, organisation.brick, organisation.data_bits)
         return self.bits | self.spread(raw, organisation)
@@ -138,133 +153,143 @@ class PreparedLayer:
         maps = values.reshape(layer.images, layer.groups, *layer.input_size, layer.group_channels)
         return np.moveaxis(maps, -1, 2).reshape(self.bits.shape)
 
-    def run_counts(self, organisation: Organisation) -> Bytes:
-        """Return the values that a lane takes for effectual in every run, ``[maps, runs, places]``."""
-        steps, runs = self.steps(organisation), self.runs(organisation)
-        key = ("run_counts", seen_key(organisation), runs.lanes, organisation.lane_map, organisation.brick, steps.row_packed)
-        if key not in self._cache:
-            if sees_raw_bricks(organisation) and not steps.row_packed:
-                self._cache[key] = self._raw_run_counts(organisation, runs)
-            else:
-                self._cache[key] = self._count(self._step_bits(organisation, steps), steps, runs.starts, runs.stops)
-        return self._cache[key]  # type: ignore[return-value]
+    def products(self, organisation: Organisation, filters: NDArray[np.int32]) -> Counts:
+        """Return how many products a lane's activations make with so many filters at each place in the kernel, ``[N]``."""
+        sees = self.schedule(organisation).sees
+        if sees == "all":
+            return np.full(self.layer.images, self.layer.windows * filters.sum(dtype=np.int64))
+        return self.dot(self.position_counts if sees == "effectual" else self.positions_of(self.seen(organisation)), filters)
 
-    def _count(self, bits: Bytes, steps: StepMap, starts: NDArray[np.int32], stops: NDArray[np.int32]) -> Bytes:
-        """Count the bits of some ranges of every step's values, ``[maps, ranges, places]``."""
-        out = np.empty((self._maps, starts.size, steps.height * steps.width), np.uint8)
-        hop = self.layer.strides[1] * self.layer.group_channels
-
-        def task(first: int, last: int) -> None:
-            if steps.row_packed:
-                self.kernels.row_run_counts(bits, starts, stops, hop, first, last, out)
-            else:
-                self.kernels.run_counts(bits, starts, stops, first, last, out)
-
-        self._split_ranges(task, bits, starts.size)
+    def dot(self, positions: NDArray[np.int32], filters: NDArray[np.int32]) -> Counts:
+        """Return, by image, the sum over places in the kernel (``[N, C, Kh, Kw]``) of windows times filters."""
+        out = np.empty(len(positions), np.int64)
+        self.kernels.dot(positions.reshape(len(positions), -1), filters.reshape(-1), out)
         return out
 
-    def _raw_run_counts(self, organisation: Organisation, runs: RunTable) -> Bytes:
-        """Count what a lane sees where raw bricks are all effectual to it, from the pieces that runs and bricks share."""
-        steps, brick = self.steps(organisation), organisation.brick
-        starts = np.union1d(runs.starts, np.arange(0, steps.values, brick)).astype(np.int32)
-        stops = np.append(starts[1:], steps.values).astype(np.int32)
-        counts = self.brick_counts(brick, "brick")
-        raw = get_format(organisation.format).raw_bricks(counts, brick, organisation.data_bits)
-        by_brick = np.moveaxis(raw.reshape(self._maps, steps.height * steps.width, -1), 2, 1)
-        effectual = self._count(self._step_bits(None, steps), steps, starts, stops)
-        lengths = (stops - starts).astype(np.uint8)[:, None]
-        pieces = np.where(by_brick[:, starts // brick], lengths, effectual)
-        if starts.size == runs.runs:
-            return pieces
-        return np.add.reduceat(pieces, np.searchsorted(starts, runs.starts), axis=1, dtype=np.uint8)
+    def windows_seen_by(self, organisation: Organisation) -> Counts:
+        """Return the activations that a lane takes for effectual, over all windows, ``[N]``."""
+        schedule = self.schedule(organisation)
+        if schedule.sees == "effectual":
+            return self.windows_seen
+        if schedule.sees == "all":
+            return np.full(self.layer.images, self.layer.windows * self.layer.weights[0].size * self.layer.groups)
+        counts = self._over_windows(self.run_counts(organisation), schedule.steps)
+        by_image: Counts = counts.reshape(self.layer.images, -1).sum(axis=1)
+        return by_image
+
+    def _over_windows(self, values: Bytes, steps: StepMap) -> Counts:
+        """Add up planes ``[maps, planes, places]`` over all windows that read them, ``[maps]``."""
+        out = np.empty(len(values), np.int64)
+        self.kernels.sum_over_windows(values, *steps.uses, out)
+        return out
+
+    def run_counts(self, organisation: Organisation) -> Bytes:
+        """Return the values that a lane takes for effectual in every run, ``[maps, runs, places]``."""
+        schedule = self.schedule(organisation)
+        if schedule.sees != "raw" or schedule.steps.row_packed:
+            return self._counts(self._step_bits(organisation), schedule.bits_key, schedule.runs.starts, schedule.runs.stops)
+        return self.once(("raw_counts", *schedule.run_key), lambda: self._counts_with_raw_bricks(schedule))
+
+    def _counts_with_raw_bricks(self, schedule: Schedule) -> Bytes:
+        """Count the values of every run where all those in raw bricks are effectual, from what runs and bricks share."""
+        o, pieces = schedule.organisation, schedule.pieces
+        counts = self._effectual_counts(pieces.starts, pieces.stops)
+        raw = get_format(o.format).raw_bricks(self._counts_of_bricks(o.brick), o.brick, o.data_bits).view(np.uint8)
+        out = np.empty((len(counts), schedule.runs.runs, counts.shape[2]), np.uint8)
+        self.kernels.with_raw_bricks(counts, raw, pieces.run_of, pieces.brick_of, pieces.stops - pieces.starts, out)
+        return out
+
+    def _counts_of_bricks(self, brick: int) -> Bytes:
+        """Return the effectual values of the bricks of every position, ``[maps, bricks, positions]``."""
+        return self._effectual_counts(*cuts(self.layer.group_channels, brick))
+
+    def _effectual_counts(self, starts: NDArray[np.int32], stops: NDArray[np.int32]) -> Bytes:
+        """Count the effectual activations of some ranges of every position's channels, ``[maps, ranges, positions]``."""
+        layer = self.layer
+        bits = self.bits.reshape(layer.images, layer.groups, layer.group_channels, -1)
+        return self._counts(bits, ("effectual",), starts, stops)
+
+    def _counts(self, bits: Bytes, bits_key: tuple[object, ...], starts: NDArray[np.int32], stops: NDArray[np.int32]) -> Bytes:
+        """Count the bits ``[N, groups, values, places]`` of some ranges of values, ``[maps, ranges, places]``."""
+
+        def count() -> Bytes:
+            flat = bits.reshape(-1, *bits.shape[2:])
+            out = np.empty((len(flat), starts.size, bits.shape[3]), np.uint8)
+
+            def task(first: int, last: int) -> None:
+                self.kernels.run_counts(flat, starts, stops, first, last, out)
+
+            self._split_ranges(task, bits, starts.size)
+            return out
+
+        return self.once(("counts", *bits_key, starts.tobytes(), stops.tobytes()), count)
 
     def _split_ranges(self, task: Callable[[int, int], None], bits: Bytes, ranges: int) -> None:
-        """Share the ranges of all maps among the threads."""
-        split(task, self._maps * ranges, self.jobs, 1 + _THREAD_GRAIN * ranges // bits[0].size)
+        """Share some ranges of the values of all maps among the threads."""
+        maps = bits.shape[0] * bits.shape[1]
+        split(task, maps * ranges, self.jobs, 1 + _THREAD_GRAIN * ranges * maps // bits.size)
 
     def run_masks(self, organisation: Organisation) -> Bytes:
         """Return the bits behind `run_counts`, ``[groups, runs, bytes, images * places + 1]``; the last place is the padding."""
-        steps, runs = self.steps(organisation), self.runs(organisation)
-        key = ("run_masks", seen_key(organisation), runs.lanes, organisation.lane_map, organisation.brick, steps.row_packed)
-        if key not in self._cache:
-            bits, places = self._step_bits(organisation, steps), steps.height * steps.width
-            planes = runs.planes
-            images, groups = self.layer.images, self.layer.groups
-            masks = np.empty((self._maps, runs.runs, planes, places), np.uint8)
+        schedule = self.schedule(organisation)
+        return self.once(("run_masks", *schedule.run_key), lambda: self._run_masks(organisation, schedule))
 
-            hop = self.layer.strides[1] * self.layer.group_channels
+    def _run_masks(self, organisation: Organisation, schedule: Schedule) -> Bytes:
+        bits, runs = self._step_bits(organisation), schedule.runs
+        images, groups, _, places = bits.shape
+        out = np.empty((groups, runs.runs, runs.planes, images * places + 1), np.uint8)
+        out[..., -1] = 0
+        if schedule.sees == "all":
+            full = np.arange(8 * runs.planes) < runs.lengths[:, None]
+            out[..., -1] = np.packbits(full, axis=1, bitorder="little")
 
-            def task(first: int, last: int) -> None:
-                if steps.row_packed:
-                    self.kernels.row_run_masks(bits, runs.starts, runs.stops, hop, first, last, masks)
-                else:
-                    self.kernels.run_masks(bits, runs.starts, runs.stops, first, last, masks)
+        def task(first: int, last: int) -> None:
+            self.kernels.run_masks(bits, runs.starts, runs.stops, first, last, out)
 
-            self._split_ranges(task, bits, runs.runs)
-            out = np.zeros((groups, runs.runs, planes, images * places + 1), np.uint8)
-            by_image = masks.reshape(images, groups, runs.runs, planes, places)
-            out[..., :-1] = np.moveaxis(by_image, 0, 3).reshape(groups, runs.runs, planes, -1)
-            if not organisation.skip_activations:
-                full = np.arange(8 * planes) < runs.lengths[:, None]
-                out[..., -1] = np.packbits(full, axis=1, bitorder="little")
-            self._cache[key] = out
-        return self._cache[key]  # type: ignore[return-value]
+        self._split_ranges(task, bits, runs.runs)
+        return out
+
+    def brick_rows(self, organisation: Organisation) -> Bytes:
+        """Return the NM rows that each storage brick touches, ``[maps, bricks, positions]``, or `NO_ROWS` if always one."""
+        schedule, o = self.schedule(organisation), organisation
+        if not schedule.has_rows:
+            return NO_ROWS
+
+        def find() -> Bytes:
+            counts, touched = self._counts_of_bricks(o.brick), get_format(o.format).rows_touched
+            images = counts.reshape(self.layer.images, self.layer.groups, *counts.shape[1:])
+            # In storage order a position's bricks come together.
+            rows = [touched(image.swapaxes(1, 2), o.brick, o.data_bits).swapaxes(1, 2) for image in images]
+            return rows[0] if len(rows) == 1 else np.concatenate(rows)
+
+        return self.once(("brick_rows", o.format, o.brick, o.data_bits), find)
 
     def run_rows(self, organisation: Organisation) -> Bytes:
         """Return the NM rows that fetching each run touches, ``[maps, runs, places]``, or `NO_ROWS` if always one."""
-        layer, brick = self.layer, organisation.brick
-        if organisation.format != "packed_viai" or self.packing(organisation) == "row":
-            return NO_ROWS
-        runs = self.runs(organisation)
-        key = ("run_rows", brick, organisation.data_bits, runs.lanes, organisation.lane_map)
-        if key not in self._cache:
-            counts = self.brick_counts(brick, "brick")
-            touched = get_format(organisation.format).rows_touched
-            rows = np.stack([touched(image, brick, organisation.data_bits) for image in counts])
-            by_brick = np.moveaxis(rows.reshape(self._maps, layer.input_size[0] * layer.input_size[1], -1), 2, 1)
-            # A run is no longer than a brick, so it lies in two bricks at most.
-            out = np.maximum(by_brick[:, runs.starts // brick], by_brick[:, (runs.stops - 1) // brick])
-            self._cache[key] = np.ascontiguousarray(out)
-        return self._cache[key]  # type: ignore[return-value]
+        rows = self.brick_rows(organisation)
+        if rows is NO_ROWS:
+            return rows
+        first, last = self.schedule(organisation).run_bricks.T
+        return np.maximum(rows[:, first], rows[:, last])
 
     def weight_masks(self, organisation: Organisation) -> Bytes:
         """Return the effectual weights that meet each run; see `PreparedWeights.masks`."""
-        return self.weights.masks(organisation, self.steps(organisation), self.runs(organisation))
+        return self.weights.masks(organisation)
 
-    @property
-    def _maps(self) -> int:
-        return self.layer.images * self.layer.groups
+    def _step_bits(self, organisation: Organisation) -> Bytes:
+        """Return the bits that a lane takes for effectual, by step, ``[N, groups, values, places]``."""
+        schedule, layer = self.schedule(organisation), self.layer
+        maps = (layer.images, layer.groups, layer.group_channels)
+        if not schedule.steps.row_packed:
+            return self.seen(organisation).reshape(*maps, -1)
 
-    def _step_bits(self, organisation: Organisation | None, steps: StepMap) -> Bytes:
-        """Return the seen bits by step, ``[maps, values, places]``; row-packed, padded rows ``[maps, height, values]``.
+        def find() -> Bytes:
+            # A place holds the row that a window reads: x first, channel inside.
+            steps, left, width = schedule.steps, layer.pads[1], layer.input_size[1]
+            across, kw = layer.strides[1] * (steps.width - 1) + 1, layer.kernel_size[1]
+            rows = np.full((*maps, steps.height, max(across + kw, left + width)), schedule.sees == "all", np.uint8)
+            rows[..., left : left + width] = self.seen(organisation).reshape(*maps, *layer.input_size)
+            columns = [rows[..., kx : kx + across : layer.strides[1]] for kx in range(kw)]
+            return np.stack(columns, axis=2).reshape(*maps[:2], steps.values, -1)
 
-        With no organisation, the effectual ones.
-        """
-        layer, seen = self.layer, self.bits if organisation is None else self.seen(organisation)
-        maps = seen.reshape(self._maps, layer.group_channels, *layer.input_size)
-        if not steps.row_packed:
-            return maps.reshape(self._maps, layer.group_channels, -1)
-        across = (steps.outputs[1] - 1) * layer.strides[1] + layer.kernel_size[1]  # places that the windows reach
-        left, width = layer.pads[1], layer.input_size[1]
-        padding = 1 if organisation is not None and not organisation.skip_activations else 0
-        rows = np.full((self._maps, layer.input_size[0], max(across, left + width), layer.group_channels), padding, np.uint8)
-        rows[:, :, left : left + width] = np.moveaxis(maps, 1, 3)
-        return rows.reshape(self._maps, layer.input_size[0], -1)
-
-
-def sees_raw_bricks(organisation: Organisation) -> bool:
-    """Whether bricks stored raw reach the lanes without offsets."""
-    return organisation.format == "roe" and organisation.detect == "output" and organisation.skip_activations
-
-
-def seen_key(organisation: Organisation) -> tuple[object, ...]:
-    """What `PreparedLayer.seen` depends on."""
-    if sees_raw_bricks(organisation):
-        return ("raw", organisation.brick, organisation.data_bits, organisation.packing)
-    return ("effectual" if organisation.skip_activations else "all",)
-
-
-def dot(positions: NDArray[np.int32], filters: NDArray[np.int32]) -> Counts:
-    """Return, by image, the sum over places in the kernel of windows times filters."""
-    out: Counts = np.einsum("ni,i->n", positions.reshape(len(positions), -1), filters.ravel(), dtype=np.int64)
-    return out
+        return self.once(("step_bits", *schedule.bits_key), find)

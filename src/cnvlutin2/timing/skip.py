@@ -2,199 +2,172 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.organisation import Organisation
-from cnvlutin2.timing.prepared import NO_ROWS, PreparedLayer, dot
-from cnvlutin2.timing.slots import Counts, complete
+from cnvlutin2.timing.prepared import NO_ROWS, PreparedLayer
+from cnvlutin2.timing.schedule import LANES, MEASURED, Schedule
+from cnvlutin2.timing.slots import Counts
 from cnvlutin2.timing.workers import split
 
-_ROW_GRAIN = 1 << 20  # lane additions worth a thread
+_ROW_GRAIN = 1 << 19  # lane additions worth a thread
 _PAIR_GRAIN = 1 << 22  # pairs of a run and a filter worth a thread
+_CYCLES, _FILTER_CYCLES, _PRODUCTS, _USEFUL, _MACS, _COSTS, _WORK, _WAITS = range(len(MEASURED))
 
 
-@dataclass(frozen=True)
-class _Sums:
-    """What the kernels find, over groups, passes, windows and runs.
-
-    Parameters
-    ----------
-    cycles : int64 ``[N, groups, passes]``
-        Without window overhead.
-    products : int64 ``[N]``
-        What is multiplied.
-    useful : int64 ``[N]``
-        The part of `products` whose activation is effectual.
-    costs : int64 ``[N]``
-        Cycles of all runs (without run overhead) as each filter sees them: of its tile, or its own where filters run free.
-    work : int64 ``[N]``
-        The part of `costs` in which some filter that this one shares its cost with has products.
-    waits : int64 ``[N]``
-        Cycles in which a free filter has ended its lane and its tile has not.
-    """
-
-    cycles: Counts
-    products: Counts
-    useful: Counts
-    costs: Counts
-    work: Counts
-    waits: Counts
-
-
-def time_skip(prepared: PreparedLayer, organisation: Organisation) -> tuple[Counts, Counts]:
+def time_skip(prepared: PreparedLayer, schedule: Schedule) -> tuple[Counts, Counts]:
     """Return cycles ``[N]`` and slots ``[N, kinds]`` of a layer in skip mode."""
-    layer, steps, runs = prepared.layer, prepared.steps(organisation), prepared.runs(organisation)
-    if organisation.skip_weights == "none":
-        sums = _sums_without_weights(prepared, organisation)
+    if schedule.organisation.skip_weights == "none":
+        return schedule.lane_account(_measure_lanes(prepared, schedule))
+    measured = np.zeros((prepared.layer.images, len(MEASURED)), np.int64)
+    measured[:, _PRODUCTS], measured[:, _USEFUL] = _products_with_weights(prepared, schedule)
+    measured[:, _MACS] = prepared.effectual_macs
+    if schedule.unit_runs:
+        _measure_unit_runs(prepared, schedule, measured)
+    elif schedule.free_filters:
+        _measure_free_filters(prepared, schedule, measured)
     else:
-        sums = _sums_with_weights(prepared, organisation)
-    overhead = organisation.window_overhead * steps.windows  # of a pass
-    by_pass = sums.cycles + overhead
-    cycles = by_pass.sum(axis=(1, 2))
-    total = cycles * organisation.slots_per_cycle
-    lanes, in_use = organisation.lanes, runs.lanes_in_use(steps.steps)
-    filters = _pass_filters(prepared, organisation).sum(axis=1)
-    run_cycles = organisation.run_overhead * steps.steps * runs.runs * steps.windows
-    return cycles, complete(
-        total,
-        {
-            "unused_filters": lanes * (by_pass * (organisation.filters - filters)).sum(axis=(1, 2)),
-            "overhead": (overhead * lanes + run_cycles) * layer.filters,
-            "unused_lanes": (lanes - in_use) * (sums.cycles * filters).sum(axis=(1, 2)),
-            "ineffectual_activation": sums.products - sums.useful,
-            "ineffectual_weight": sums.useful - prepared.effectual_macs,
-            "effectual": prepared.effectual_macs,
-            "filter_sync": sums.waits + sums.work - sums.products,
-            "fetch": sums.costs - sums.work,
-        },
-    )
+        _measure_waiting_filters(prepared, schedule, measured)
+    return schedule.skip_account(measured)
 
 
-def _busy_filters(prepared: PreparedLayer, organisation: Organisation) -> NDArray[np.int32]:
-    """Return the filters whose weights let them multiply, at each place in the kernel, ``[C, Kh, Kw]``."""
-    if organisation.skip_weights == "shared":
-        return prepared.weights.shared_filter_counts(organisation.filters_per_tile)
-    return prepared.weights.filter_counts
+def _measure_lanes(prepared: PreparedLayer, schedule: Schedule) -> Counts:
+    """Return what follows from the activations alone (`LANES`), ``[N, quantities]``: every filter of every tile does the same."""
+    o = schedule.organisation
+    found = np.empty((prepared.layer.images, len(LANES)), np.int64)
+    if schedule.unit_runs:
+        found[:, 0] = schedule.unit_window_cycles * schedule.steps.windows * schedule.groups
+        found[:, 1] = (1 + o.run_overhead) * schedule.window_runs * schedule.steps.windows * schedule.groups
+    else:
+        found[:, :2] = _lane_cycles(prepared, schedule)
+    found[:, 2] = prepared.windows_seen_by(o)
+    found[:, 3] = prepared.windows_seen
+    found[:, 4] = prepared.effectual_macs
+    return found
 
 
-def _products_with_weights(prepared: PreparedLayer, organisation: Organisation) -> tuple[Counts, Counts]:
-    """Return the products that an organisation which skips weights executes, and those with an effectual activation, ``[N]``."""
-    layer, filters = prepared.layer, _busy_filters(prepared, organisation)
-    useful = dot(prepared.position_counts, filters)
-    if not organisation.skip_activations:
-        return np.full(layer.images, layer.windows * filters.sum(dtype=np.int64)), useful
-    seen = prepared.seen(organisation)
-    return (useful if seen is prepared.bits else dot(prepared.positions_of(seen), filters)), useful
-
-
-def _pass_filters(prepared: PreparedLayer, organisation: Organisation) -> NDArray[np.int32]:
-    """Return the filters that each tile has in each pass, ``[passes, tiles in use]``."""
-    count, per_tile = prepared.layer.group_filters, organisation.filters_per_tile
-    tiles = min(organisation.tiles, -(-count // per_tile))
-    passes = -(-count // organisation.filters)
-    begin = np.arange(passes)[:, None] * organisation.filters + np.arange(tiles) * per_tile
-    filters: NDArray[np.int32] = np.clip(count - begin, 0, per_tile).astype(np.int32)
-    return filters
-
-
-def _sums_without_weights(prepared: PreparedLayer, organisation: Organisation) -> _Sums:
-    """Every filter of every tile does the same: one pass stands for all."""
-    layer, steps, runs = prepared.layer, prepared.steps(organisation), prepared.runs(organisation)
-    kernels = prepared.kernels
-    counts, rows = prepared.run_counts(organisation), prepared.run_rows(organisation)
-    overhead = organisation.run_overhead
-    cost = np.empty(counts.shape, np.uint8 if overhead + organisation.brick < 256 else np.int32)
-    maps = counts.shape[0]
-    map_products, map_costs = np.empty(maps, np.int64), np.empty(maps, np.int64)
-    kernels.run_costs(counts, rows, overhead, *steps.uses, cost, map_products, map_costs)
-    # Padding holds zeros: a cycle a run, unless they are multiplied.
-    pad_products = 0 if organisation.skip_activations else steps.values
-    in_padding = np.ones_like(runs.lengths) if organisation.skip_activations else runs.lengths
-    pad_cost = (in_padding + overhead).astype(np.int32)
+def _lane_cycles(prepared: PreparedLayer, schedule: Schedule) -> Counts:
+    """Add up, over all windows and groups, the slowest lane's cycles and all lanes' cycles, ``[N, 2]``."""
+    o, steps = schedule.organisation, schedule.steps
+    kernel = prepared.kernels.interleaved_cycles if o.lane_map == "interleaved" else prepared.kernels.sliced_cycles
+    counts, (geometry, height, width) = prepared.run_counts(o), steps.scan
+    what = (counts, prepared.brick_rows(o), schedule.run_bricks, o.run_overhead, schedule.lane_parts, schedule.pad_loads, o.lanes)
 
     def task(first: int, last: int) -> Counts:
-        found = np.zeros(maps, np.int64)
-        where = (steps.geometry, steps.height, steps.width, first, last, found)
-        if runs.run_lanes is not None:
-            kernels.sliced_window_cycles(cost, pad_cost, runs.lane_runs, *where)
-        else:
-            kernels.interleaved_window_cycles(cost, pad_cost, runs.lanes, *where)
-        return found
+        sums = np.zeros((len(counts), 2), np.int64)
+        kernel(*what, geometry, height, width, first, last, sums)
+        return sums
 
-    grain = 1 + _ROW_GRAIN // (runs.runs * steps.width * (steps.kernel[0] + steps.kernel[1]))
-    by_group = _sum(split(task, maps * steps.outputs[0], prepared.jobs, grain)).reshape(layer.images, layer.groups)
-    passes = -(-layer.group_filters // organisation.filters)
+    grain = 1 + _ROW_GRAIN // (counts.shape[1] * width * steps.steps)
+    sums = _sum(split(task, len(counts) * geometry[-2], prepared.jobs, grain))
+    if schedule.groups > 1:
+        sums = sums.reshape(-1, schedule.groups, 2).sum(axis=1)
+    return sums
 
-    def over_filters(by_map: Counts, in_padding: int) -> Counts:
-        with_padding = (by_map + steps.padded_steps * in_padding).reshape(layer.images, layer.groups)
-        over: Counts = with_padding.sum(axis=1) * layer.group_filters
-        return over
 
-    products = over_filters(map_products, pad_products)
-    return _Sums(
-        cycles=np.repeat(by_group[:, :, None], passes, axis=2),
-        products=products,
-        useful=prepared.windows_seen * layer.group_filters,
-        costs=over_filters(map_costs, int(in_padding.sum())),
-        work=products,
-        waits=np.zeros(layer.images, np.int64),
+def _products_with_weights(prepared: PreparedLayer, schedule: Schedule) -> tuple[Counts, Counts]:
+    """Return the products that an organisation which skips weights executes, and those with an effectual activation, ``[N]``."""
+    shared = schedule.organisation.skip_weights == "shared"
+    per_tile, weights = schedule.organisation.filters_per_tile, prepared.weights
+    filters = weights.shared_filter_counts(per_tile) if shared else weights.filter_counts
+    return prepared.products(schedule.organisation, filters), prepared.dot(prepared.position_counts, filters)
+
+
+def _measure_unit_runs(prepared: PreparedLayer, schedule: Schedule, measured: Counts) -> None:
+    """A run of one value takes one cycle whatever it is: only what is multiplied in it depends on the values."""
+    o, windows = schedule.organisation, schedule.steps.windows
+    measured[:, _CYCLES] = schedule.unit_window_cycles * schedule.window_passes
+    measured[:, _FILTER_CYCLES] = schedule.unit_window_cycles * windows * schedule.filters
+    measured[:, _COSTS] = schedule.window_runs * windows * schedule.filters
+    if o.skip_weights == "per_filter" and not schedule.free_filters:  # a filter's cycle is another's of its tile
+        measured[:, _WORK] = prepared.products(schedule.organisation, prepared.weights.shared_filter_counts(o.filters_per_tile))
+    else:
+        measured[:, _WORK] = measured[:, _PRODUCTS]
+
+
+def _measure_waiting_filters(prepared: PreparedLayer, schedule: Schedule, measured: Counts) -> None:
+    """The filters of a tile wait for each other at every run."""
+    windows, bricks, tile_totals, work, costs = prepared.once(
+        ("filters", *schedule.sums_key), lambda: _waiting_filters(prepared, schedule)
     )
+    _add_passes({"window": windows, "brick": bricks, "layer": tile_totals.max(axis=3)}, schedule, measured)
+    measured[:, _WORK], measured[:, _COSTS] = work, costs
 
 
-def _sums_with_weights(prepared: PreparedLayer, organisation: Organisation) -> _Sums:
-    """Activation runs against the filters' own masks: the pairs that the weight kernels count."""
-    layer, steps, runs = prepared.layer, prepared.steps(organisation), prepared.runs(organisation)
-    kernels = prepared.kernels
-    images, groups = layer.images, layer.groups
-    masks, weights = prepared.run_masks(organisation), prepared.weight_masks(organisation)
-    rows = _padded_rows(prepared, organisation)
-    tile_filters = _pass_filters(prepared, organisation)
-    passes, tiles = tile_filters.shape
-    blocks = np.arange(0, images * steps.windows, kernels.BLOCK)
-    items = np.stack([a.ravel() for a in np.meshgrid(np.arange(groups), np.arange(passes), blocks, indexing="ij")], axis=1)
-    # With a barrier at every run over all tiles, no filter can go ahead of it.
-    free = (
-        organisation.skip_weights == "per_filter" and organisation.filter_sync == "window" and organisation.tile_sync != "brick"
-    )
-    shared = (masks, rows, weights, tile_filters, *runs.lane_order(steps.steps), organisation.run_overhead)
+def _measure_free_filters(prepared: PreparedLayer, schedule: Schedule, measured: Counts) -> None:
+    """Every filter walks its lane's runs on its own."""
+    windows, tile_totals, waits, costs = prepared.once(("filters", *schedule.sums_key), lambda: _free_filters(prepared, schedule))
+    _add_passes({"window": windows, "layer": tile_totals.max(axis=3)}, schedule, measured)
+    measured[:, _WORK] = measured[:, _PRODUCTS]
+    measured[:, _WAITS], measured[:, _COSTS] = waits, costs
+
+
+def _add_passes(by_sync: dict[str, Counts], schedule: Schedule, measured: Counts) -> None:
+    """Add up the cycles of all passes, ``[groups, passes, N]``, as tiles wait for each other."""
+    by_pass = by_sync[schedule.organisation.tile_sync].sum(axis=0)
+    measured[:, _CYCLES] = by_pass.sum(axis=0)
+    measured[:, _FILTER_CYCLES] = schedule.pass_filters @ by_pass
+
+
+def _waiting_filters(prepared: PreparedLayer, schedule: Schedule) -> list[Counts]:
+    weights = prepared.weights.lead_masks(schedule.organisation)
+    passes, images = _by_pass(prepared, schedule)
+    shapes = [passes, passes, (*passes, schedule.tile_filters.shape[1]), images, images]
+    return _count_pairs(prepared, schedule, prepared.kernels.weighted_cycles, weights, shapes)
+
+
+def _free_filters(prepared: PreparedLayer, schedule: Schedule) -> list[Counts]:
+    weights = (prepared.weight_masks(schedule.organisation),)
+    passes, images = _by_pass(prepared, schedule)
+    shapes = [passes, (*passes, schedule.tile_filters.shape[1]), images, images]
+    return _count_pairs(prepared, schedule, prepared.kernels.free_filter_cycles, weights, shapes)
+
+
+def _by_pass(prepared: PreparedLayer, schedule: Schedule) -> tuple[tuple[int, int, int], tuple[int]]:
+    """Return the shapes of sums by group, pass and image, and by image."""
+    return (schedule.groups, schedule.passes, prepared.layer.images), (prepared.layer.images,)
+
+
+def _count_pairs(
+    prepared: PreparedLayer,
+    schedule: Schedule,
+    kernel: Callable[..., None],
+    weights: tuple[NDArray[np.integer], ...],
+    shapes: Sequence[tuple[int, ...]],
+) -> list[Counts]:
+    """Run a kernel over the pairs of activation runs and filters' masks; return what it adds up, in the shapes given."""
+    o, steps, runs = schedule.organisation, schedule.steps, schedule.runs
+    what = (prepared.run_masks(o), _padded_rows(prepared, schedule), *weights, schedule.tile_filters)
+    where = (*runs.lane_order(steps.steps), runs.longest, o.run_overhead, steps.geometry, steps.height, steps.width)
 
     def task(first: int, last: int) -> list[Counts]:
-        windows, bricks = (np.zeros((images, groups, passes), np.int64) for _ in range(2))
-        tile_totals = np.zeros((images, groups, passes, tiles), np.int64)
-        works, costs = (np.zeros(images, np.int64) for _ in range(2))
-        where = (steps.geometry, steps.height, steps.width, items[first:last])
-        if free:
-            kernels.free_filter_cycles(*shared, *where, windows, tile_totals, works, costs)
-        else:
-            kernels.weighted_cycles(*shared, *where, windows, bricks, tile_totals, works, costs)
-        return [windows, bricks, tile_totals, works, costs]
+        found = [np.zeros(shape, np.int64) for shape in shapes]
+        kernel(*what, *where, first, last, *found)
+        return found
 
-    pairs = kernels.BLOCK * steps.steps * runs.runs * min(layer.group_filters, organisation.filters)
-    parts = split(task, len(items), prepared.jobs, 1 + _PAIR_GRAIN // pairs)
-    windows, bricks, tile_totals, works, costs = (_sum(list(part)) for part in zip(*parts, strict=True))
-    cycles = {"window": windows, "brick": bricks, "layer": tile_totals.max(axis=3)}[organisation.tile_sync]
-    products, useful = _products_with_weights(prepared, organisation)
-    if free:
-        return _Sums(cycles, products, useful, costs, work=products, waits=works)
-    return _Sums(cycles, products, useful, costs, work=works, waits=np.zeros(images, np.int64))
+    blocks = schedule.groups * schedule.passes * -(-prepared.layer.images * steps.windows // prepared.kernels.BLOCK)
+    pairs = prepared.kernels.BLOCK * schedule.window_runs * min(schedule.group_filters, o.filters)
+    parts = split(task, blocks, prepared.jobs, 1 + _PAIR_GRAIN // pairs)
+    return [_sum(each) for each in zip(*parts, strict=True)]
 
 
-def _sum(parts: list[Counts]) -> Counts:
+def _sum(parts: Sequence[Counts]) -> Counts:
     """Add up what threads found."""
+    if len(parts) == 1:
+        return parts[0]
     out: Counts = np.sum(parts, axis=0)
     return out
 
 
-def _padded_rows(prepared: PreparedLayer, organisation: Organisation) -> NDArray[np.uint8]:
+def _padded_rows(prepared: PreparedLayer, schedule: Schedule) -> NDArray[np.uint8]:
     """Return the rows of each run in the shape of the masks, ``[groups, runs, images * places + 1]``; one in the padding."""
-    rows = prepared.run_rows(organisation)
+    rows = prepared.run_rows(schedule.organisation)
     if rows is NO_ROWS:
         return rows
-    layer = prepared.layer
-    out = np.ones((layer.groups, rows.shape[1], layer.images * rows.shape[2] + 1), np.uint8)
-    by_image = rows.reshape(layer.images, layer.groups, *rows.shape[1:])
-    out[..., :-1] = np.moveaxis(by_image, 0, 2).reshape(layer.groups, rows.shape[1], -1)
+    images, groups = prepared.layer.images, schedule.groups
+    out = np.ones((groups, rows.shape[1], images * rows.shape[2] + 1), np.uint8)
+    by_image = rows.reshape(images, groups, *rows.shape[1:])
+    out[..., :-1] = np.moveaxis(by_image, 0, 2).reshape(groups, rows.shape[1], -1)
     return out

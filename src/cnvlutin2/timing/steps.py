@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from cnvlutin2.network.layer import Layer
 
+_LONG_ROW = 64  # places from which a row is worth a loop of its own
+
 LaneOrder = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StepMap:
     """Where a layer's steps lie: a map of places, each giving `values` values to the windows that read it.
 
@@ -72,6 +74,15 @@ class StepMap:
         return (*self.kernel, *self.strides, *self.pads, *self.dilations, *self.outputs)
 
     @cached_property
+    def scan(self) -> tuple[tuple[int, ...], int, int]:
+        """Geometry, height and width of the map as the kernels walk it: where every place is a window, short rows are joined."""
+        if self.geometry != (1, 1, 1, 1, 0, 0, 1, 1, self.height, self.width) or self.width >= _LONG_ROW:
+            return self.geometry, self.height, self.width
+        places = self.height * self.width
+        rows = next((r for r in range(self.height, 1, -1) if self.height % r == 0 and places // r >= _LONG_ROW), 1)
+        return (*self.geometry[:8], rows, places // rows), rows, places // rows
+
+    @cached_property
     def uses(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """How many windows read each row and each column, ``[height]`` and ``[width]``; their product read a place."""
         down, across = (self._uses(size, axis) for axis, size in enumerate((self.height, self.width)))
@@ -123,10 +134,21 @@ class RunTable:
         """Values of each run."""
         return self.stops - self.starts
 
+    @property
+    def longest(self) -> int:
+        """Values of the longest run."""
+        return int(self.lengths.max())
+
+    @cached_property
+    def lane_lengths(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Runs and values of a step that each lane in use owns (``sliced`` only)."""
+        firsts = self.lane_runs[:-1]
+        return np.diff(self.lane_runs), np.add.reduceat(self.lengths, firsts, dtype=np.int64)
+
     @cached_property
     def planes(self) -> int:
         """Bytes that hold the mask of the longest run."""
-        return -(-int(self.lengths.max()) // 8)
+        return -(-self.longest // 8)
 
     def lanes_in_use(self, steps: int) -> int:
         """Return how many lanes have a value in a window of `steps` steps."""
@@ -175,3 +197,10 @@ def run_table(values: int, lanes: int, brick: int, lane_map: str) -> RunTable:
     stops = np.minimum(starts + brick, ends)
     run_lanes = (starts // slice_size).astype(np.int32) if lane_map == "sliced" else None
     return RunTable(starts.astype(np.int32), stops.astype(np.int32), run_lanes, lanes)
+
+
+@lru_cache(maxsize=1024)
+def cuts(values: int, size: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the starts and stops of the bricks that so many values are cut into."""
+    edges = np.arange(0, values + size, size, dtype=np.int32).clip(max=values)
+    return edges[:-1], edges[1:]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cnvlutin2.kernels import backend
 from cnvlutin2.network.layer import Layer
 from cnvlutin2.organisation import Organisation
-from cnvlutin2.timing.steps import RunTable, StepMap
+from cnvlutin2.timing.schedule import Schedules
 from cnvlutin2.timing.workers import default_jobs, split
 
 _THREAD_GRAIN = 1 << 18  # weights below which a thread costs more than it brings
@@ -35,10 +35,13 @@ class PreparedWeights:
         self.jobs = default_jobs() if jobs is None else jobs
         self._kernels = backend() if kernels is None else kernels
         self._weights = np.ascontiguousarray(layer.weights)
+        self.schedules = Schedules(layer)
+        self._windows = layer.windows
         self._groups, self._group_filters = layer.groups, layer.group_filters
         self._threshold = min(layer.weight_threshold, _MOST + 1)
         self._shared_counts: dict[int, NDArray[np.int32]] = {}
         self._masks: dict[tuple[object, ...], NDArray[np.uint8]] = {}
+        self._leaders: dict[int, tuple[NDArray[np.uint8], NDArray[np.uint16]]] = {}
 
     @cached_property
     def filter_counts(self) -> NDArray[np.int32]:
@@ -56,18 +59,18 @@ class PreparedWeights:
             self._shared_counts[filters_per_tile] = self._counts(filters_per_tile, shared=True)
         return self._shared_counts[filters_per_tile]
 
-    def masks(self, organisation: Organisation, steps: StepMap, runs: RunTable) -> NDArray[np.uint8]:
+    def masks(self, organisation: Organisation) -> NDArray[np.uint8]:
         """Return the effectual weights that meet each run, ``[groups, passes, steps * runs, tiles, filters, bytes]``.
 
         With ``skip_weights = shared`` the filters of a tile are joined into one.
         """
-        o = organisation
-        key = (o.skip_weights, o.tiles, o.filters_per_tile, o.lanes, o.lane_map, o.brick, steps.row_packed)
+        o, schedule = organisation, self.schedules.of(organisation)
+        key = (schedule.runs, schedule.steps.row_packed, o.tiles, o.filters_per_tile, o.skip_weights)
         if key not in self._masks:
+            steps, runs = schedule.steps, schedule.runs
+            passes, tiles = schedule.tile_filters.shape
             filters = min(o.filters_per_tile, self._group_filters)
-            tiles = min(o.tiles, -(-self._group_filters // filters))
-            passes = -(-self._group_filters // o.filters)
-            out = np.zeros((self._groups, passes, steps.steps * runs.runs, tiles, filters, runs.planes), np.uint8)
+            out = np.zeros((self._groups, passes, schedule.window_runs, tiles, filters, runs.planes), np.uint8)
             what = (self._weights, self._threshold, self._group_filters, steps.row_packed, runs.starts, runs.stops)
 
             def task(first: int, last: int) -> None:
@@ -76,6 +79,31 @@ class PreparedWeights:
             split(task, len(self._weights), self.jobs, 1 + _THREAD_GRAIN // self._weights[0].size)
             self._masks[key] = np.bitwise_or.reduce(out, axis=4, keepdims=True) if o.skip_weights == "shared" else out
         return self._masks[key]
+
+    def lead_masks(self, organisation: Organisation) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+        """Return the masks with the filters in front that may be their tile's busiest, and how many these are.
+
+        Returns
+        -------
+        masks : uint8, shaped as `masks`
+        leaders : uint16 ``[groups, passes, steps * runs, tiles]``
+        """
+        masks = self.masks(organisation)
+        key = id(masks)
+        if key not in self._leaders:
+            leaders = np.full(masks.shape[:4], masks.shape[4], np.uint16)
+            # Looking for them pays where more windows than filters are to come.
+            if self._windows > masks.shape[4] > 1:
+                units, kept = masks.reshape(-1, *masks.shape[4:]), np.zeros_like(masks)
+                found, flat = kept.reshape(units.shape), leaders.reshape(-1)
+
+                def task(first: int, last: int) -> None:
+                    self._kernels.lead_filters(units, first, last, found, flat)
+
+                split(task, len(units), self.jobs, 1 + _THREAD_GRAIN // (units.shape[1] * units.shape[2]))
+                masks = kept
+            self._leaders[key] = (masks, leaders)
+        return self._leaders[key]
 
     def _counts(self, filters: int, *, shared: bool) -> NDArray[np.int32]:
         grouped = self._weights.reshape(self._groups, self._group_filters, -1)

@@ -4,36 +4,42 @@ Arrays are C-contiguous. A *map* is one group of one image; the positions of a m
 `x`). All kernels release the interpreter's lock, so that threads can share a layer.
 """
 
+from cnvlutin2.kernels.numba_path.blocks import BLOCK
 from cnvlutin2.kernels.numba_path.execute import execute
+from cnvlutin2.kernels.numba_path.free import free_filter_cycles
 from cnvlutin2.kernels.numba_path.masks import (
-    row_run_counts,
-    row_run_masks,
+    lead_filters,
     run_counts,
     run_masks,
+    stream_rows,
     weight_counts,
     weight_masks,
+    with_raw_bricks,
 )
-from cnvlutin2.kernels.numba_path.weights import BLOCK, free_filter_cycles, weighted_cycles
+from cnvlutin2.kernels.numba_path.weights import weighted_cycles
 from cnvlutin2.kernels.numba_path.windows import (
-    interleaved_window_cycles,
+    dot,
+    interleaved_cycles,
     position_counts,
-    run_costs,
-    sliced_window_cycles,
+    sliced_cycles,
+    sum_over_windows,
 )
 
 __all__ = [
     "BLOCK",
+    "dot",
     "execute",
     "free_filter_cycles",
-    "interleaved_window_cycles",
+    "interleaved_cycles",
+    "lead_filters",
     "position_counts",
-    "row_run_counts",
-    "row_run_masks",
-    "run_costs",
     "run_counts",
     "run_masks",
-    "sliced_window_cycles",
+    "sliced_cycles",
+    "stream_rows",
+    "sum_over_windows",
     "weight_counts",
     "weight_masks",
     "weighted_cycles",
+    "with_raw_bricks",
 ]

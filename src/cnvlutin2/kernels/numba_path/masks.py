@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.bytewise import plus
+from cnvlutin2.kernels.narrow import larger, plus
 
 Bytes = NDArray[np.uint8]
 
@@ -37,31 +37,55 @@ def run_counts(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32],
 
 
 @njit(nogil=True, cache=True)
-def row_run_counts(
-    bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], hop: int, first: int, last: int, out: Bytes
+def with_raw_bricks(
+    counts: Bytes, raw: Bytes, run_of: NDArray[np.int32], brick_of: NDArray[np.int32], lengths: NDArray[np.int32], out: Bytes
 ) -> None:
-    """Count the effectual values of every run of row-packed steps.
+    """Count what a lane takes for effectual where every value of a raw brick is.
 
     Parameters
     ----------
-    bits : uint8 ``[maps, height, padded width * channels]``
-    starts, stops : int32 ``[runs]``
-    hop : int
-        Values from one window to the next: horizontal stride times channels.
-    first, last : int
-        Which runs to do, of all maps one after another.
-    out : uint8 ``[maps, runs, height * output width]``
+    counts : uint8 ``[maps, pieces, places]``
+        Effectual values of each piece: what a run and a storage brick have in common.
+    raw : uint8 ``[maps, bricks, places]``
+        1 where the brick is stored raw.
+    run_of, brick_of, lengths : int32 ``[pieces]``
+        The run and the brick of each piece, and its values.
+    out : uint8 ``[maps, runs, places]``
     """
-    height = bits.shape[1]
-    across = out.shape[2] // height
-    for item in range(first, last):
-        m, r = item // starts.size, item % starts.size
-        for y in range(height):
-            for x in range(across):
-                count = 0
-                for v in range(x * hop + starts[r], x * hop + stops[r]):
-                    count += bits[m, y, v]
-                out[m, r, y * across + x] = count
+    out[:] = 0
+    for m in range(counts.shape[0]):
+        for i in range(counts.shape[1]):
+            piece, flags, total = counts[m, i], raw[m, brick_of[i]], out[m, run_of[i]]
+            length = np.uint8(lengths[i])
+            for x in range(total.size):
+                total[x] += larger(piece[x], np.uint8(flags[x] * length))
+
+
+@njit(nogil=True, cache=True)
+def stream_rows(counts: Bytes, sizes: NDArray[np.int64], row_bits: int, out: Bytes) -> None:
+    """Find the NM rows that each record of a stream without gaps lies in.
+
+    Parameters
+    ----------
+    counts : uint8, 3-dimensional
+        Effectual values of each brick; the order of the indices is the storage order, whatever the order in memory.
+    sizes : int64 ``[brick + 1]``
+        Bits of a record by its effectual values.
+    row_bits : int
+    out : uint8, the same shape
+    """
+    begin = np.int64(0)  # of the record, from the start of the row that it starts in
+    for i in range(counts.shape[0]):
+        for j in range(counts.shape[1]):
+            for k in range(counts.shape[2]):
+                begin += sizes[counts[i, j, k]]
+                touched = 1
+                while begin > row_bits:
+                    begin -= row_bits
+                    touched += 1
+                out[i, j, k] = touched
+                if begin == row_bits:
+                    begin = np.int64(0)
 
 
 @njit(nogil=True, cache=True)
@@ -70,40 +94,25 @@ def run_masks(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], 
 
     Parameters
     ----------
-    bits : uint8 ``[maps, values, positions]``
+    bits : uint8 ``[images, groups, values, places]``
     starts, stops : int32 ``[runs]``
     first, last : int
         Which runs to do, of all maps one after another.
-    out : uint8 ``[maps, runs, bytes, positions]``
+    out : uint8 ``[groups, runs, bytes, images * places + 1]``
+        The last place is left alone.
     """
+    groups, places = bits.shape[1], bits.shape[3]
     for item in range(first, last):
         m, r = item // starts.size, item % starts.size
+        n, g = m // groups, m % groups
         for b in range(out.shape[2]):
-            row = out[m, r, b]
+            row = out[g, r, b, n * places : (n + 1) * places]
             row[:] = 0
             for v in range(starts[r] + 8 * b, min(stops[r], starts[r] + 8 * b + 8)):
                 weight = np.uint8(1 << (v - starts[r] - 8 * b))
-                values = bits[m, v]
-                for x in range(row.size):
+                values = bits[n, g, v]
+                for x in range(places):
                     row[x] |= values[x] * weight
-
-
-@njit(nogil=True, cache=True)
-def row_run_masks(
-    bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], hop: int, first: int, last: int, out: Bytes
-) -> None:
-    """Pack the effectual bits of every run of row-packed steps (arguments as `row_run_counts`, `run_masks`)."""
-    height = bits.shape[1]
-    across = out.shape[3] // height
-    for item in range(first, last):
-        m, r = item // starts.size, item % starts.size
-        for y in range(height):
-            for x in range(across):
-                for b in range(out.shape[2]):
-                    byte = 0
-                    for v in range(starts[r] + 8 * b, min(stops[r], starts[r] + 8 * b + 8)):
-                        byte |= bits[m, y, x * hop + v] << (v - starts[r] - 8 * b)
-                    out[m, r, b, y * across + x] = byte
 
 
 @njit(nogil=True, cache=True)
@@ -153,6 +162,48 @@ def weight_masks(
                             w = weights[f, v % channels, ky, v // channels] if row_packed else weights[f, v, ky, kx]
                             byte |= ((w >= threshold) | (w <= -threshold)) << (v - begin)
                         masks[b] = byte
+
+
+@njit(nogil=True, cache=True)
+def lead_filters(weights: Bytes, first: int, last: int, out: Bytes, leaders: NDArray[np.uint16]) -> None:
+    """Gather the filters of each tile that may have the most products in a run, whatever the activations.
+
+    One whose weights' bits are all among another's never has more.
+
+    Parameters
+    ----------
+    weights : uint8 ``[units, filters, bytes]``
+        For every run of every tile.
+    first, last : int
+        Which units to do.
+    out : uint8, the same shape
+        The filters that lead, in front.
+    leaders : uint16 ``[units]``
+        How many there are.
+    """
+    filters, planes = weights.shape[1:]
+    for unit in range(first, last):
+        kept = 0
+        for f in range(filters):
+            covered = False
+            i = 0
+            while i < kept and not covered:
+                inside, around = True, True  # this one in the other, and the other in this one
+                for b in range(planes):
+                    mine, other = weights[unit, f, b], out[unit, i, b]
+                    inside &= mine | other == other
+                    around &= mine | other == mine
+                if inside:
+                    covered = True
+                elif around:
+                    kept -= 1
+                    out[unit, i] = out[unit, kept]
+                else:
+                    i += 1
+            if not covered:
+                out[unit, kept] = weights[unit, f]
+                kept += 1
+        leaders[unit] = kept
 
 
 @njit(nogil=True, cache=True)

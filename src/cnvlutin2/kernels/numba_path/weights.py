@@ -1,4 +1,4 @@
-"""Cycles where ineffectual weights are skipped: the pairs of activation runs and filters."""
+"""Cycles where ineffectual weights are skipped and the filters of a tile wait for each other at every run."""
 
 # Numba leaves decorated functions untyped.
 # mypy: disable-error-code="untyped-decorator"
@@ -8,50 +8,20 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.bytewise import and_popcount, larger, plus
+from cnvlutin2.kernels.narrow import and_popcount, larger, plus
+from cnvlutin2.kernels.numba_path.blocks import BLOCK, VECTOR, add_by_image, burst_runs, gather, slowest_tiles, sources
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
-BLOCK = 512  # windows held at a time: their sums stay in the second-level cache
-VECTOR = 32  # bytes in a vector register; blocks are filled up to a multiple
-
 
 @njit(nogil=True, cache=True)
-def _sources(
-    geometry: tuple[int, ...], height: int, width: int, start: int, count: int, pad: int, out: NDArray[np.int32]
-) -> None:
-    """Find the position that each step of `count` windows reads; `pad` stands for the padding (and fills the block)."""
-    kh, kw, sy, sx, top, left, dy, dx, oh, ow = geometry
-    out[:] = pad
-    for i in range(count):
-        image, place = (start + i) // (oh * ow), (start + i) % (oh * ow)
-        oy, ox = place // ow, place % ow
-        for ky in range(kh):
-            y = oy * sy - top + ky * dy
-            if y < 0 or y >= height:
-                continue
-            for kx in range(kw):
-                x = ox * sx - left + kx * dx
-                if 0 <= x < width:
-                    out[ky * kw + kx, i] = (image * height + y) * width + x
-
-
-@njit(nogil=True, cache=True)
-def _gather(masks: Bytes, source: NDArray[np.int32], out: Bytes) -> None:
-    for b in range(masks.shape[0]):
-        row, target = masks[b], out[b]
-        for x in range(target.size):
-            target[x] = row[source[x]]
-
-
-@njit(nogil=True, cache=True)
-def _most_work(a: Bytes, weights: Bytes, scratch: Bytes, most: Bytes) -> None:
-    """Find, for each window, the most products that a filter of the tile has in this run.
+def _most_work(a: Bytes, weights: Bytes, filters: int, scratch: Bytes, most: Bytes) -> None:
+    """Find, for each window, the most products that one of the first filters has in this run.
 
     Four filters at a time: the mask and the maximum stay in registers between them.
     """
-    filters, size = weights.shape[0], most.size
+    size = most.size
     most[:] = 0
     quads = filters - filters % 4
     if a.shape[0] == 1:
@@ -62,6 +32,10 @@ def _most_work(a: Bytes, weights: Bytes, scratch: Bytes, most: Bytes) -> None:
                 low = larger(and_popcount(a0[x], w0), and_popcount(a0[x], w1))
                 high = larger(and_popcount(a0[x], w2), and_popcount(a0[x], w3))
                 most[x] = larger(most[x], larger(low, high))
+        for f in range(quads, filters):
+            w0 = weights[f, 0]
+            for x in range(size):
+                most[x] = larger(most[x], and_popcount(a0[x], w0))
     elif a.shape[0] == 2:
         a0, a1 = a[0], a[1]
         for f in range(0, quads, 4):
@@ -73,16 +47,19 @@ def _most_work(a: Bytes, weights: Bytes, scratch: Bytes, most: Bytes) -> None:
                 p2 = plus(and_popcount(a0[x], w2), and_popcount(a1[x], v2))
                 p3 = plus(and_popcount(a0[x], w3), and_popcount(a1[x], v3))
                 most[x] = larger(most[x], larger(larger(p0, p1), larger(p2, p3)))
-    else:
-        quads = 0
-    for f in range(quads, filters):
-        scratch[:] = 0
-        for b in range(a.shape[0]):
-            ab, w = a[b], weights[f, b]
+        for f in range(quads, filters):
+            w0, v0 = weights[f, 0], weights[f, 1]
             for x in range(size):
-                scratch[x] = plus(scratch[x], and_popcount(ab[x], w))
-        for x in range(size):
-            most[x] = larger(most[x], scratch[x])
+                most[x] = larger(most[x], plus(and_popcount(a0[x], w0), and_popcount(a1[x], v0)))
+    else:
+        for f in range(filters):
+            scratch[:] = 0
+            for b in range(a.shape[0]):
+                ab, w = a[b], weights[f, b]
+                for x in range(size):
+                    scratch[x] = plus(scratch[x], and_popcount(ab[x], w))
+            for x in range(size):
+                most[x] = larger(most[x], scratch[x])
 
 
 @njit(nogil=True, cache=True)
@@ -90,15 +67,18 @@ def weighted_cycles(
     masks: Bytes,
     rows: Bytes,
     weights: Bytes,
+    leaders: NDArray[np.uint16],
     tile_filters: NDArray[np.int32],
     lane_order: NDArray[np.int32],
     step_of: NDArray[np.int32],
     run_of: NDArray[np.int32],
+    longest: int,
     run_overhead: int,
     geometry: tuple[int, ...],
     height: int,
     width: int,
-    items: Ints,
+    first: int,
+    last: int,
     windows: Ints,
     bricks: Ints,
     tile_totals: Ints,
@@ -116,204 +96,105 @@ def weighted_cycles(
     rows : uint8 ``[groups, runs, images * height * width + 1]`` or ``[0, 0, 0]``
         NM rows that fetching the run touches; 1 everywhere if empty.
     weights : uint8 ``[groups, passes, steps * runs, tiles, filters, bytes]``
+    leaders : uint16 ``[groups, passes, steps * runs, tiles]``
+        How many filters of the tile come into question as its busiest; they are the first ones.
     tile_filters : int32 ``[passes, tiles]``
         Filters in use.
     lane_order : int32 ``[lanes in use + 1]``
         Where each lane begins in `step_of` and `run_of`, the step and run of its work, in order.
+    longest : int
+        Values of the longest run.
     run_overhead : int
     geometry : tuple
         As in `position_counts`.
-    items : int64 ``[items, 3]``
-        Group, pass and first window (over all images) of a block of `BLOCK` windows.
-    windows : int64 ``[images, groups, passes]``
+    first, last : int
+        Which blocks of `BLOCK` windows (over all images) to do, of all groups and passes one after another.
+    windows : int64 ``[groups, passes, images]``
         Added to: cycles with tiles waiting at every window (the window's slowest tile).
-    bricks : int64 ``[images, groups, passes]``
+    bricks : int64 ``[groups, passes, images]``
         Added to: cycles with tiles waiting at every run.
-    tile_totals : int64 ``[images, groups, passes, tiles]``
+    tile_totals : int64 ``[groups, passes, images, tiles]``
         Added to: each tile's own cycles.
     work, costs : int64 ``[images]``
         Added to: over all runs, tiles and their filters, the products of the tile's busiest filter, and the tile's cycles.
     """
-    oh, ow = geometry[8:10]
-    images = windows.shape[0]
-    total = images * oh * ow
+    per_image = geometry[8] * geometry[9]
+    passes, images = windows.shape[1:]
+    total = images * per_image
+    blocks = -(-total // BLOCK)
     runs, planes, pad = masks.shape[1], masks.shape[2], masks.shape[3] - 1
     steps = geometry[0] * geometry[1]
     size = min(BLOCK, -(-total // VECTOR) * VECTOR)
-    tiles_most = weights.shape[3]
+    most_tiles = weights.shape[3]
+    burst = burst_runs(longest, rows)
     source = np.empty((steps, size), np.int32)
     a = np.empty((planes, size), np.uint8)
     r = np.ones(size, np.uint8)
     most = np.empty(size, np.uint8)
     most_all = np.empty(size, np.uint8)
     scratch = np.empty(size, np.uint8)
-    lane_work = np.empty((tiles_most, size), np.uint32)
-    lane_cost = np.empty((tiles_most, size), np.uint32)
-    lane_brick = np.empty(size, np.uint32)
-    tile_most = np.empty((tiles_most, size), np.int64)
-    brick_most = np.empty(size, np.int64)
-    for item in range(items.shape[0]):
-        g, p, start = items[item]
+    # Sums of a burst of runs, then of a lane, then of a window.
+    some_work = np.empty((most_tiles, size), np.uint8)
+    some_cost = np.empty((most_tiles + 1, size), np.uint8)  # the last one: with all tiles waiting
+    lane_cost = np.empty((most_tiles + 1, size), np.uint32)
+    slowest = np.empty((most_tiles + 1, size), np.int64)
+    window_work = np.empty((most_tiles, size), np.uint32)
+    window_cost = np.empty((most_tiles, size), np.uint32)
+    every_work = np.empty(size, np.int64)
+    every_cost = np.empty(size, np.int64)
+    for item in range(first, last):
+        g, p, start = item // (passes * blocks), item // blocks % passes, item % blocks * BLOCK
         count = min(size, total - start)
-        _sources(geometry, height, width, start, count, pad, source)
+        sources(geometry, height, width, start, count, pad, source)
         tiles = 0
-        while tiles < tiles_most and tile_filters[p, tiles] > 0:
+        while tiles < most_tiles and tile_filters[p, tiles] > 0:
             tiles += 1
-        tile_most[:] = 0
-        brick_most[:] = 0
+        slowest[:] = 0
+        window_work[:] = 0
+        window_cost[:] = 0
         for lane in range(lane_order.size - 1):
-            lane_work[:] = 0
+            begin, end = lane_order[lane], lane_order[lane + 1]
             lane_cost[:] = 0
-            lane_brick[:] = 0
-            for k in range(lane_order[lane], lane_order[lane + 1]):
-                step, run = step_of[k], run_of[k]
-                _gather(masks[g, run], source[step], a)
-                if rows.size:
-                    fetched = rows[g, run]
-                    for x in range(size):
-                        r[x] = fetched[source[step, x]]
-                most_all[:] = 0
-                for t in range(tiles):
-                    _most_work(a, weights[g, p, step * runs + run, t], scratch, most)
-                    works, cost = lane_work[t], lane_cost[t]
-                    for x in range(size):
-                        works[x] += most[x]
-                        cost[x] += larger(most[x], r[x])
-                        most_all[x] = larger(most_all[x], most[x])
-                for x in range(size):
-                    lane_brick[x] += larger(most_all[x], r[x])
-            overhead = np.int64(run_overhead) * (lane_order[lane + 1] - lane_order[lane])
-            for x in range(count):
-                brick_most[x] = max(brick_most[x], np.int64(lane_brick[x]) + overhead)
-            for t in range(tiles):
-                filters = np.int64(tile_filters[p, t])
-                for x in range(count):
-                    image = (start + x) // (oh * ow)
-                    work[image] += filters * np.int64(lane_work[t, x])
-                    costs[image] += filters * np.int64(lane_cost[t, x])
-                    tile_most[t, x] = max(tile_most[t, x], np.int64(lane_cost[t, x]) + overhead)
-        for x in range(count):
-            image = (start + x) // (oh * ow)
-            slowest = np.int64(0)
-            for t in range(tiles):
-                slowest = max(slowest, tile_most[t, x])
-                tile_totals[image, g, p, t] += tile_most[t, x]
-            windows[image, g, p] += slowest
-            bricks[image, g, p] += brick_most[x]
-
-
-@njit(nogil=True, cache=True)
-def free_filter_cycles(
-    masks: Bytes,
-    rows: Bytes,
-    weights: Bytes,
-    tile_filters: NDArray[np.int32],
-    lane_order: NDArray[np.int32],
-    step_of: NDArray[np.int32],
-    run_of: NDArray[np.int32],
-    run_overhead: int,
-    geometry: tuple[int, ...],
-    height: int,
-    width: int,
-    items: Ints,
-    windows: Ints,
-    tile_totals: Ints,
-    waits: Ints,
-    costs: Ints,
-) -> None:
-    """Add up cycles where every filter walks its lane's runs on its own until the window ends.
-
-    Parameters are those of `weighted_cycles`, but for
-
-    waits : int64 ``[images]``
-        Added to: cycles that filters wait for the slowest filter of their tile and lane.
-    costs : int64 ``[images]``
-        Added to: cycles of all runs, over the filters.
-    """
-    oh, ow = geometry[8:10]
-    images = windows.shape[0]
-    total = images * oh * ow
-    runs, planes, pad = masks.shape[1], masks.shape[2], masks.shape[3] - 1
-    steps = geometry[0] * geometry[1]
-    size = min(BLOCK, -(-total // VECTOR) * VECTOR)
-    tiles_most = weights.shape[3]
-    longest = 0
-    for lane in range(lane_order.size - 1):
-        longest = max(longest, lane_order[lane + 1] - lane_order[lane])
-    # A byte holds the cycles of a few runs: no run takes more than its values or its rows.
-    worst = 8 * planes
-    if rows.size:
-        worst = max(worst, np.int64(rows.max()))
-    burst = max(1, 255 // worst)
-    source = np.empty((steps, size), np.int32)
-    a = np.empty((longest, planes, size), np.uint8)
-    r = np.ones((longest, size), np.uint8)
-    some = np.empty(size, np.uint8)
-    scratch = np.empty(size, np.uint8)
-    cost = np.empty(size, np.uint32)
-    cost_sum = np.empty(size, np.int64)
-    cost_most = np.empty(size, np.uint32)
-    tile_most = np.empty((tiles_most, size), np.int64)
-    for item in range(items.shape[0]):
-        g, p, start = items[item]
-        count = min(size, total - start)
-        _sources(geometry, height, width, start, count, pad, source)
-        tile_most[:] = 0
-        for lane in range(lane_order.size - 1):
-            begin, length = lane_order[lane], lane_order[lane + 1] - lane_order[lane]
-            for k in range(length):
-                step, run = step_of[begin + k], run_of[begin + k]
-                _gather(masks[g, run], source[step], a[k])
-                if rows.size:
-                    fetched = rows[g, run]
-                    for x in range(size):
-                        r[k, x] = fetched[source[step, x]]
-            overhead = np.int64(run_overhead) * length
-            for t in range(tiles_most):
-                filters = tile_filters[p, t]
-                if filters == 0:
-                    break
-                cost_sum[:] = 0
-                cost_most[:] = 0
-                for f in range(filters):
-                    cost[:] = 0
-                    for k0 in range(0, length, burst):
-                        some[:] = 0
-                        for k in range(k0, min(k0 + burst, length)):
-                            word = weights[g, p, step_of[begin + k] * runs + run_of[begin + k], t, f]
-                            ak, rk = a[k], r[k]
-                            if planes == 1:
-                                a0, w0 = ak[0], word[0]
-                                for x in range(size):
-                                    some[x] = plus(some[x], larger(rk[x], and_popcount(a0[x], w0)))
-                            elif planes == 2:
-                                a0, a1, w0, w1 = ak[0], ak[1], word[0], word[1]
-                                for x in range(size):
-                                    products = plus(and_popcount(a0[x], w0), and_popcount(a1[x], w1))
-                                    some[x] = plus(some[x], larger(rk[x], products))
-                            else:
-                                scratch[:] = 0
-                                for b in range(planes):
-                                    ab, wb = ak[b], word[b]
-                                    for x in range(size):
-                                        scratch[x] = plus(scratch[x], and_popcount(ab[x], wb))
-                                for x in range(size):
-                                    some[x] = plus(some[x], larger(rk[x], scratch[x]))
+            for k0 in range(begin, end, burst):
+                some_work[:] = 0
+                some_cost[:] = 0
+                for k in range(k0, min(k0 + burst, end)):
+                    step, run = step_of[k], run_of[k]
+                    gather(masks[g, run], source[step], a)
+                    if rows.size:
+                        gather(rows[g, run : run + 1], source[step], r.reshape(1, size))
+                    most_all[:] = 0
+                    for t in range(tiles):
+                        q = step * runs + run
+                        _most_work(a, weights[g, p, q, t], leaders[g, p, q, t], scratch, most)
+                        works, cost = some_work[t], some_cost[t]
                         for x in range(size):
-                            cost[x] += some[x]
+                            works[x] = plus(works[x], most[x])
+                            cost[x] = plus(cost[x], larger(most[x], r[x]))
+                            most_all[x] = larger(most_all[x], most[x])
+                    cost = some_cost[most_tiles]
                     for x in range(size):
-                        cost_sum[x] += cost[x]
-                        cost_most[x] = max(cost_most[x], cost[x])
-                for x in range(count):
-                    image = (start + x) // (oh * ow)
-                    slowest = np.int64(cost_most[x])
-                    waits[image] += filters * slowest - cost_sum[x]
-                    costs[image] += cost_sum[x]
-                    tile_most[t, x] = max(tile_most[t, x], slowest + overhead)
-        for x in range(count):
-            image = (start + x) // (oh * ow)
-            slowest = np.int64(0)
-            for t in range(tiles_most):
-                slowest = max(slowest, tile_most[t, x])
-                tile_totals[image, g, p, t] += tile_most[t, x]
-            windows[image, g, p] += slowest
+                        cost[x] = plus(cost[x], larger(most_all[x], r[x]))
+                for t in range(tiles):
+                    for x in range(size):
+                        window_work[t, x] += some_work[t, x]
+                        window_cost[t, x] += some_cost[t, x]
+                for t in range(most_tiles + 1):
+                    for x in range(size):
+                        lane_cost[t, x] += some_cost[t, x]
+            overhead = np.int64(run_overhead) * (end - begin)
+            for t in range(most_tiles + 1):
+                if t < tiles or t == most_tiles:
+                    for x in range(size):
+                        slowest[t, x] = max(slowest[t, x], np.int64(lane_cost[t, x]) + overhead)
+        every_work[:] = 0
+        every_cost[:] = 0
+        for t in range(tiles):
+            filters = np.int64(tile_filters[p, t])
+            for x in range(size):
+                every_work[x] += filters * window_work[t, x]
+                every_cost[x] += filters * window_cost[t, x]
+        add_by_image(every_work, start, count, per_image, work)
+        add_by_image(every_cost, start, count, per_image, costs)
+        add_by_image(slowest[most_tiles], start, count, per_image, bricks[g, p])
+        slowest_tiles(slowest[:most_tiles], start, count, per_image, windows[g, p], tile_totals[g, p])

@@ -10,103 +10,144 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from cnvlutin2.kernels.narrow import larger, plus
+
+BAND = 8192  # places of a lane's loads that are held at a time: they stay in the first-level cache
+
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
 
 @njit(nogil=True, cache=True)
-def run_costs(
-    counts: Bytes,
-    rows: Bytes,
-    overhead: int,
-    uses_down: NDArray[np.int32],
-    uses_across: NDArray[np.int32],
-    out: NDArray[Any],
-    products: Ints,
-    costs: Ints,
-) -> None:
-    """Turn the effectual counts of runs into cycles, and add both up over all windows.
-
-    Parameters
-    ----------
-    counts : uint8 ``[maps, runs, height * width]``
-    rows : uint8, the same shape or ``[0, 0, 0]``
-        NM rows that fetching the run touches; 1 everywhere if empty.
-    overhead : int
-        Cycles added to every run.
-    uses_down, uses_across : int32 ``[height]``, ``[width]``
-        Windows that read a row, a column.
-    out : integer, the same shape
-        Cycles of each run, the overhead included.
-    products, costs : int64 ``[maps]``
-        Over all windows, the sum of the counts and of the cycles (without the overhead).
-    """
-    height, width = uses_down.size, uses_across.size
-    for m in range(counts.shape[0]):
-        all_products, all_costs = np.int64(0), np.int64(0)
-        for r in range(counts.shape[1]):
-            for y in range(height):
-                begin = y * width
-                row_products, row_costs = np.int32(0), np.int32(0)
-                for x in range(width):
-                    count = np.int32(counts[m, r, begin + x])
-                    cost = max(count, np.int32(1))
-                    if rows.size:
-                        cost = max(count, np.int32(rows[m, r, begin + x]))
-                    out[m, r, begin + x] = cost + overhead
-                    row_products += count * uses_across[x]
-                    row_costs += cost * uses_across[x]
-                all_products += np.int64(row_products) * uses_down[y]
-                all_costs += np.int64(row_costs) * uses_down[y]
-        products[m] = all_products
-        costs[m] = all_costs
+def _first_inside(begin: int, stride: int, windows: int) -> int:
+    """Return the first window whose place `begin + window * stride` is not before the map."""
+    return min(windows, max(0, -(begin // stride)))
 
 
 @njit(nogil=True, cache=True)
-def position_counts(bits: Bytes, geometry: tuple[int, ...], out: NDArray[np.int32]) -> None:
+def _last_inside(begin: int, stride: int, windows: int, size: int) -> int:
+    """Return the end of the windows whose place is not behind a map of `size`."""
+    return max(0, min(windows, (size - 1 - begin) // stride + 1))
+
+
+@njit(nogil=True, cache=True)
+def position_counts(
+    bits: Bytes, geometry: tuple[int, ...], height: int, width: int, column: NDArray[Any], out: NDArray[np.int32]
+) -> None:
     """Count, for each place in the kernel, the windows in which the activation there is effectual.
 
     Parameters
     ----------
-    bits : uint8 ``[channels, height, width]``
-        Channels of any number of images.
+    bits : uint8 ``[channels, height * width]``
+        Channels of any number of images, 0 or 1.
     geometry : tuple
         Kernel height, width, strides (2), pads (top, left), dilations (2), output height, width.
-    out : int32 ``[channels, kernel height, kernel width]``
+    height, width : int
+    column : integer ``[width]``
+        Scratch, of a type that holds `height`: a column's effectual values in the rows that a place in the kernel reads.
+    out : int32 ``[channels, kernel height * kernel width]``
     """
     kh, kw, sy, sx, top, left, dy, dx, oh, ow = geometry
-    height, width = bits.shape[1:]
-    across = np.empty((height, kw), np.int32)
     for c in range(bits.shape[0]):
-        for kx in range(kw):
-            begin = kx * dx - left  # of window 0
-            first = max(0, -(begin // sx))
-            last = min(ow, (width - 1 - begin) // sx + 1)
-            for y in range(height):
-                row = bits[c, y]
+        low, high = 0, 0  # rows in the column
+        for ky in range(kh):
+            begin = ky * dy - top
+            first, last = _first_inside(begin, sy, oh), _last_inside(begin, sy, oh, height)
+            if ky == 0 or sy > 1:
+                column[:] = 0
+                for oy in range(first, last):
+                    row = bits[c, (oy * sy + begin) * width : (oy * sy + begin + 1) * width]
+                    for x in range(width):
+                        column[x] += row[x]
+            else:  # the rows have moved down: some leave above, others enter below
+                for y in range(low, min(first + begin, high)):
+                    row = bits[c, y * width : (y + 1) * width]
+                    for x in range(width):
+                        column[x] -= row[x]
+                for y in range(max(high, first + begin), last + begin):
+                    row = bits[c, y * width : (y + 1) * width]
+                    for x in range(width):
+                        column[x] += row[x]
+            low, high = first + begin, last + begin
+            for kx in range(kw):
+                begin = kx * dx - left
                 count = np.int32(0)
                 if sx == 1:
-                    for x in range(first + begin, last + begin):
-                        count += np.int32(row[x])
+                    for x in range(_first_inside(begin, 1, ow) + begin, _last_inside(begin, 1, ow, width) + begin):
+                        count += np.int32(column[x])
                 else:
-                    for o in range(first, last):
-                        count += np.int32(row[o * sx + begin])
-                across[y, kx] = count
-        for ky in range(kh):
-            for kx in range(kw):
-                total = np.int32(0)
-                for oy in range(oh):
-                    y = oy * sy - top + ky * dy
-                    if 0 <= y < height:
-                        total += across[y, kx]
-                out[c, ky, kx] = total
+                    for ox in range(_first_inside(begin, sx, ow), _last_inside(begin, sx, ow, width)):
+                        count += np.int32(column[ox * sx + begin])
+                out[c, ky * kw + kx] = count
 
 
 @njit(nogil=True, cache=True)
-def sliced_window_cycles(
-    cost: NDArray[Any],
-    pad_cost: NDArray[np.int32],
-    lane_runs: NDArray[np.int32],
+def sum_over_windows(values: Bytes, uses_down: NDArray[np.int32], uses_across: NDArray[np.int32], out: Ints) -> None:
+    """Add up some planes of every map over all windows that read them.
+
+    Parameters
+    ----------
+    values : uint8 ``[maps, planes, height * width]``
+    uses_down, uses_across : int32 ``[height]``, ``[width]``
+        Windows that read a row, a column.
+    out : int64 ``[maps]``
+    """
+    height, width = uses_down.size, uses_across.size
+    total = np.empty(width, np.int32)
+    for m in range(values.shape[0]):
+        out[m] = 0
+        for y in range(height):
+            total[:] = 0
+            for k in range(values.shape[1]):
+                row = values[m, k, y * width : y * width + width]
+                for x in range(width):
+                    total[x] += row[x]
+            across = np.int64(0)
+            for x in range(width):
+                across += np.int64(total[x]) * uses_across[x]
+            out[m] += across * uses_down[y]
+
+
+@njit(nogil=True, cache=True)
+def _add_costs(
+    counts: Bytes, rows: Bytes, run_bricks: NDArray[np.int32], m: int, r: int, start: int, overhead: int, load: NDArray[Any]
+) -> None:
+    """Add a run's cycles at the places from `start` on: its work, but no less than the rows that it touches."""
+    work = counts[m, r, start : start + load.size]
+    if rows.size:
+        front = rows[m, run_bricks[r, 0], start : start + load.size]
+        back = rows[m, run_bricks[r, 1], start : start + load.size]
+        for x in range(load.size):
+            load[x] += larger(work[x], larger(front[x], back[x])) + overhead
+    else:
+        one = np.uint8(1)
+        for x in range(load.size):
+            load[x] += larger(work[x], one) + overhead
+
+
+@njit(nogil=True, cache=True)
+def _sum(values: NDArray[Any]) -> int:
+    total = np.int64(0)
+    if values.itemsize == 2 and values.size <= 1 << 16:  # 32 bits hold it, and add up in half the time
+        short = np.uint32(0)
+        for x in range(values.size):
+            short = plus(short, np.uint32(values[x]))
+        total = np.int64(short)
+    else:
+        for x in range(values.size):
+            total += np.int64(values[x])
+    return int(total)
+
+
+@njit(nogil=True, cache=True)
+def sliced_cycles(
+    counts: Bytes,
+    rows: Bytes,
+    run_bricks: NDArray[np.int32],
+    overhead: int,
+    parts: NDArray[np.int32],
+    pad_loads: NDArray[Any],
+    lanes: int,
     geometry: tuple[int, ...],
     height: int,
     width: int,
@@ -118,67 +159,91 @@ def sliced_window_cycles(
 
     Parameters
     ----------
-    cost : uint8 or uint16 ``[maps, runs, height * width]``
-        Cycles of each run at each position.
-    pad_cost : int32 ``[runs]``
-        The same in the padding.
-    lane_runs : int32 ``[lanes in use + 1]``
-        The first run of each lane.
+    counts : uint8 ``[maps, runs, height * width]``
+        Effectual values of each run.
+    rows : uint8 ``[maps, bricks, height * width]`` or ``[0, 0, 0]``
+        NM rows that fetching a storage brick touches; 1 everywhere if empty.
+    run_bricks : int32 ``[runs, 2]``
+        The first and the last storage brick of each run.
+    overhead : int
+        Cycles added to every run.
+    parts : int32 ``[lanes in use + 1]``
+        The first run of each lane, and the end.
+    pad_loads : uint16, int32 or int64 ``[lanes in use]``
+        Cycles of each lane for a step in the padding; of a type that holds a lane's cycles in any window.
+    lanes : int
+        Not looked at; `interleaved_cycles` needs it.
     geometry : tuple
         As in `position_counts`.
     first, last : int
         Which rows of windows to do, of all maps one after another.
-    out : int64 ``[maps]``
-        Added to.
+    out : int64 ``[maps, 2]``
+        Added to: over all windows, the slowest lane's cycles and all lanes' cycles.
     """
     kh, kw, sy, sx, top, left, dy, dx, oh, ow = geometry
-    column = np.empty(width, np.int32)  # a lane's cycles in one column of the window row
-    window = np.empty(ow, np.int32)
-    slowest = np.empty(ow, np.int32)
-    for item in range(first, last):
-        m, oy = item // oh, item % oh
+    band = max(1, BAND // max(1, width * sy))
+    spread = (band - 1) * sy + (kh - 1) * dy + 1
+    load = np.empty(spread * width, pad_loads.dtype)
+    column = np.empty(width, pad_loads.dtype)  # a lane's cycles in one column of a window row
+    window = np.empty(ow, pad_loads.dtype)
+    slowest = np.empty((band, ow), pad_loads.dtype)
+    item = first
+    while item < last:
+        m, begin = item // oh, item % oh
+        end = min(oh, begin + band, begin + last - item)
+        item += end - begin
+        above = min(height, max(0, begin * sy - top))
+        below = max(above, min(height, (end - 1) * sy - top + (kh - 1) * dy + 1))
         slowest[:] = 0
-        for lane in range(lane_runs.size - 1):
-            column[:] = 0
-            pad = np.int32(0)
-            for r in range(lane_runs[lane], lane_runs[lane + 1]):
-                pad += pad_cost[r]
-                for ky in range(kh):
-                    y = oy * sy - top + ky * dy
-                    if 0 <= y < height:
-                        row = cost[m, r, y * width : y * width + width]
-                        for x in range(width):
-                            column[x] += np.int32(row[x])
+        cost = np.int64(0)
+        for lane in range(parts.size - 1):
+            pad = pad_loads[lane]
+            here = load[: (below - above) * width]
+            here[:] = 0
+            for r in range(parts[lane], parts[lane + 1]):
+                _add_costs(counts, rows, run_bricks, m, r, above * width, overhead, here)
+            for oy in range(begin, end):
+                low = _first_inside(oy * sy - top, dy, kh)
+                high = max(low, _last_inside(oy * sy - top, dy, kh, height))
+                column[:] = pad * (kh - (high - low))
+                for ky in range(low, high):
+                    start = (oy * sy - top + ky * dy - above) * width
+                    row = here[start : start + width]
+                    for x in range(width):
+                        column[x] += row[x]
+                window[:] = 0
+                for kx in range(kw):
+                    shift = kx * dx - left
+                    inside = _first_inside(shift, sx, ow)
+                    outside = max(inside, _last_inside(shift, sx, ow, width))
+                    for ox in range(inside):
+                        window[ox] += pad * kh
+                    if sx == 1:
+                        shifted, target = column[inside + shift : outside + shift], window[inside:outside]
+                        for x in range(target.size):
+                            target[x] += shifted[x]
                     else:
-                        for x in range(width):
-                            column[x] += pad_cost[r]
-            window[:] = 0
-            for kx in range(kw):
-                begin = kx * dx - left
-                lo = min(ow, max(0, -(begin // sx)))
-                hi = max(lo, min(ow, (width - 1 - begin) // sx + 1))
-                for o in range(lo):
-                    window[o] += pad * kh
-                if sx == 1:
-                    for o in range(lo, hi):
-                        window[o] += column[o + begin]
-                else:
-                    for o in range(lo, hi):
-                        window[o] += column[o * sx + begin]
-                for o in range(hi, ow):
-                    window[o] += pad * kh
-            for o in range(ow):
-                slowest[o] = max(slowest[o], window[o])
-        total = np.int64(0)
-        for o in range(ow):
-            total += slowest[o]
-        out[m] += total
+                        for ox in range(inside, outside):
+                            window[ox] += column[ox * sx + shift]
+                    for ox in range(outside, ow):
+                        window[ox] += pad * kh
+                most = slowest[oy - begin]
+                for ox in range(ow):
+                    most[ox] = larger(most[ox], window[ox])
+                cost += _sum(window)
+        out[m, 1] += cost
+        for i in range(end - begin):
+            out[m, 0] += _sum(slowest[i])
 
 
 @njit(nogil=True, cache=True)
-def interleaved_window_cycles(
-    cost: NDArray[Any],
-    pad_cost: NDArray[np.int32],
+def interleaved_cycles(
+    counts: Bytes,
+    rows: Bytes,
+    run_bricks: NDArray[np.int32],
+    overhead: int,
+    parts: NDArray[np.int32],
+    pad_loads: NDArray[Any],
     lanes: int,
     geometry: tuple[int, ...],
     height: int,
@@ -187,33 +252,60 @@ def interleaved_window_cycles(
     last: int,
     out: Ints,
 ) -> None:
-    """Add up the slowest lane of every window, runs going to the lanes in turn (arguments as `sliced_window_cycles`)."""
+    """Add up the slowest lane of every window, runs going to the lanes in turn.
+
+    Parameters are those of `sliced_cycles`, but that `parts` and `pad_loads` are by run, and
+
+    lanes : int
+    """
     kh, kw, sy, sx, top, left, dy, dx, oh, ow = geometry
-    runs = cost.shape[1]
-    loads = np.empty((lanes, ow), np.int32)
+    runs = counts.shape[1]
+    load = np.empty(width, pad_loads.dtype)
+    loads = np.empty((lanes, ow), pad_loads.dtype)
     for item in range(first, last):
         m, oy = item // oh, item % oh
         loads[:] = 0
         turn = 0
         for ky in range(kh):
             y = oy * sy - top + ky * dy
+            low, high = (y * width, (y + 1) * width) if 0 <= y < height else (0, 0)
             for kx in range(kw):
-                begin = kx * dx - left
-                lo = min(ow, max(0, -(begin // sx))) if 0 <= y < height else ow
-                hi = max(lo, min(ow, (width - 1 - begin) // sx + 1))
+                shift = kx * dx - left
+                inside = _first_inside(shift, sx, ow) if low < high else ow
+                outside = max(inside, _last_inside(shift, sx, ow, width))
                 for r in range(runs):
-                    load = loads[turn % lanes]
+                    total, pad = loads[turn % lanes], pad_loads[r]
                     turn += 1
-                    for o in range(lo):
-                        load[o] += pad_cost[r]
-                    for o in range(lo, hi):
-                        load[o] += np.int32(cost[m, r, y * width + o * sx + begin])
-                    for o in range(hi, ow):
-                        load[o] += pad_cost[r]
+                    here = load[: high - low]
+                    here[:] = 0
+                    _add_costs(counts, rows, run_bricks, m, r, low, overhead, here)
+                    for ox in range(inside):
+                        total[ox] += pad
+                    for ox in range(inside, outside):
+                        total[ox] += here[ox * sx + shift]
+                    for ox in range(outside, ow):
+                        total[ox] += pad
+        for lane in range(lanes):
+            out[m, 1] += _sum(loads[lane])
+        slowest = loads[0]
+        for lane in range(1, lanes):
+            for ox in range(ow):
+                slowest[ox] = larger(slowest[ox], loads[lane, ox])
+        out[m, 0] += _sum(slowest)
+
+
+@njit(nogil=True, cache=True)
+def dot(positions: NDArray[np.int32], filters: NDArray[np.int32], out: Ints) -> None:
+    """Add up, by image, windows times filters over all places in the kernel.
+
+    Parameters
+    ----------
+    positions : int32 ``[images, places]``
+    filters : int32 ``[places]``
+    out : int64 ``[images]``
+    """
+    for n in range(positions.shape[0]):
         total = np.int64(0)
-        for o in range(ow):
-            slowest = np.int32(0)
-            for lane in range(lanes):
-                slowest = max(slowest, loads[lane, o])
-            total += slowest
-        out[m] += total
+        for i in range(filters.size):
+            total += np.int64(positions[n, i]) * filters[i]
+        out[n] = total

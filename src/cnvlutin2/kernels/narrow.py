@@ -1,7 +1,7 @@
-"""Operations on bytes that stay bytes when compiled.
+"""Operations on bytes and other narrow integers that stay narrow when compiled.
 
-Numba widens ``uint8 & uint8`` to 64 bits, which costs the vectoriser a factor of eight. These helpers compile to 8-bit LLVM
-instructions (a vector of 32 bytes is one AVX2 register) and are ordinary Python when the compiler is switched off.
+Numba widens ``uint8 & uint8`` to 64 bits, which costs the vectoriser a factor of eight. These helpers compile to LLVM
+instructions of the operands' own width (32 bytes fill an AVX2 register) and are ordinary Python when the compiler is off.
 """
 
 from __future__ import annotations
@@ -18,18 +18,22 @@ def and_popcount(a: int, b: int) -> int:
     return (int(a) & int(b)).bit_count()
 
 
-def larger(a: int, b: int) -> int:
-    """Return the larger of two bytes."""
+def larger(a: Any, b: Any) -> Any:
+    """Return the larger of two integers of one type."""
     return max(a, b)
 
 
-def plus(a: int, b: int) -> int:
-    """Return the sum of two bytes (the caller knows that it fits)."""
+def plus(a: Any, b: Any) -> Any:
+    """Return the sum of two integers of one type (the caller knows that it fits)."""
     return a + b
 
 
 def _bytes_only(a: types.Type, b: types.Type) -> bool:
     return bool(a == types.uint8 and b == types.uint8)
+
+
+def _one_type(a: types.Type, b: types.Type) -> bool:
+    return bool(isinstance(a, types.Integer) and a == b)
 
 
 @intrinsic
@@ -42,10 +46,11 @@ def _and_popcount(_context: Any, a: types.Type, b: types.Type) -> Any:
 
 @intrinsic
 def _larger(_context: Any, a: types.Type, b: types.Type) -> Any:
-    def build(_ctx: Any, builder: ir.IRBuilder, _sig: Any, args: Any) -> Any:
-        return builder.select(builder.icmp_unsigned(">", *args), *args)
+    def build(_ctx: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        compare = builder.icmp_signed if sig.return_type.signed else builder.icmp_unsigned
+        return builder.select(compare(">", *args), *args)
 
-    return types.uint8(a, b), build
+    return a(a, b), build
 
 
 @intrinsic
@@ -53,7 +58,7 @@ def _plus(_context: Any, a: types.Type, b: types.Type) -> Any:
     def build(_ctx: Any, builder: ir.IRBuilder, _sig: Any, args: Any) -> Any:
         return builder.add(*args)
 
-    return types.uint8(a, b), build
+    return a(a, b), build
 
 
 # Numba compares the parameters of these with their bodies, annotations included: so they have none.
@@ -64,9 +69,9 @@ def _compile_and_popcount(a, b):  # type: ignore[no-untyped-def]
 
 @overload(larger, inline="always")
 def _compile_larger(a, b):  # type: ignore[no-untyped-def]
-    return (lambda a, b: _larger(a, b)) if _bytes_only(a, b) else None  # type: ignore[call-arg]
+    return (lambda a, b: _larger(a, b)) if _one_type(a, b) else None  # type: ignore[call-arg]
 
 
 @overload(plus, inline="always")
 def _compile_plus(a, b):  # type: ignore[no-untyped-def]
-    return (lambda a, b: _plus(a, b)) if _bytes_only(a, b) else None  # type: ignore[call-arg]
+    return (lambda a, b: _plus(a, b)) if _one_type(a, b) else None  # type: ignore[call-arg]
