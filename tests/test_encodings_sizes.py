@@ -225,9 +225,18 @@ def test_weights(shape: tuple[int, int, int, int], brick: int, seed: int, thresh
     part = np.where(mask, weights, 0)[f, cb * brick : (cb + 1) * brick, ky, kx]
     expected[: part.size] = part
     positions = shape[0] * shape[2] * shape[3] * -(-shape[1] // brick)
+    cut = [weights[f, :, y, x].tolist() for f in range(shape[0]) for y in range(shape[2]) for x in range(shape[3])]
+    in_order = [row[i : i + brick] + [0] * (brick - len(row[i : i + brick])) for row in cut for i in range(0, shape[1], brick)]
+
+    def bits_of(name: str) -> list[int]:
+        return [bit for values in in_order for bit in reference.record(name, values, 8, threshold)]
+
     for name in ("dense", "packed", "viai"):
         encoded = encode_weights(weights, name, brick, 8, threshold)
         assert not isinstance(encoded, WeightVectors)
+        bits = bits_of("packed_viai" if name == "packed" else name)
+        assert encoded.stream_bits == len(bits)
+        assert np.unpackbits(np.frombuffer(encoded.stream, np.uint8), bitorder="little")[: len(bits)].tolist() == bits
         np.testing.assert_array_equal(encoded.decode(), np.where(mask, weights, 0))
         np.testing.assert_array_equal(encoded.brick(*place), expected)
         if name == "dense":
@@ -240,6 +249,8 @@ def test_weights(shape: tuple[int, int, int, int], brick: int, seed: int, thresh
     assert isinstance(vectors, WeightVectors)
     assert vectors.total_bits == positions * brick
     assert len(vectors.stream) == -(-vectors.stream_bits // 8)
+    stored = np.unpackbits(np.frombuffer(vectors.stream, np.uint8), bitorder="little")[: vectors.stream_bits]
+    assert stored.tolist() == [int(abs(value) >= threshold) for values in in_order for value in values]
     np.testing.assert_array_equal(vectors.decode(), mask)
     np.testing.assert_array_equal(vectors.brick(*place), expected != 0)
 
