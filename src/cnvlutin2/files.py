@@ -68,6 +68,8 @@ def _replaced_by(target: Path) -> Path | None:
         if not target.is_file():
             return None
     final = target.resolve()
+    if final.is_symlink():  # from Python 3.13 on, a loop is no error
+        raise OutputError(f"cannot write {target}: it is a loop of symbolic links; choose another place")
     if not final.parent.is_dir():
         raise OutputError(f"cannot write {target}: no folder {target.parent}; make it first")
     if not os.access(final.parent, os.W_OK | os.X_OK):
