@@ -105,6 +105,35 @@ class TestConservation:
         assert written == [[4 * 256], [0], [4 * 8 * 16]]
 
 
+class TestTensorsThatAreTheSame:
+    """What two layers read is known by a checksum of its values; one that mistook tensors would lose what is written."""
+
+    rng = np.random.default_rng(5)
+
+    def written(self, maps: NDArray[np.int16], other: NDArray[np.int16]) -> bool:
+        chain = [layer_of(np.ones((1, 3, 2, 2), np.int16)), layer_of(maps, name="one"), layer_of(other, name="other")]
+        one = simulate(ArrayNetwork(chain), organisations="dadiannao", jobs=1).networks[0].layers[1].cost
+        assert one is not None
+        return bool(one.events["nm_bits_written"][0])
+
+    @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 5, 3, 7), (1, 64, 16, 16), (1, 30, 31, 33)])
+    def test_every_value_counts(self, shape: tuple[int, ...]) -> None:
+        maps = self.rng.integers(-9, 9, shape, np.int16)
+        assert not self.written(maps, maps.copy())
+        for index in {0, maps.size // 2, maps.size - 1}:
+            changed = maps.copy()
+            changed.ravel()[index] += 1
+            assert self.written(maps, changed)
+
+    @pytest.mark.parametrize("shape", [(1, 6, 5, 5), (1, 64, 16, 16), (1, 48, 28, 28)])
+    def test_every_place_counts(self, shape: tuple[int, ...]) -> None:
+        maps = self.rng.integers(0, 9, shape, np.int16)
+        for axis in (1, 2, 3):
+            assert self.written(maps, np.ascontiguousarray(np.flip(maps, axis)))
+            assert self.written(maps, np.ascontiguousarray(np.roll(maps, 1, axis)))
+            assert self.written(maps, np.ascontiguousarray(np.roll(maps, shape[axis] // 2, axis)))
+
+
 class TestClosedForms:
     """The dense baseline, whose traffic does not depend on values."""
 
