@@ -21,6 +21,7 @@ from cnvlutin2.results.model import Counts, LayerInfo, LayerResult, NetworkResul
 from cnvlutin2.timing import PreparedLayer, Timing, time_layer
 from cnvlutin2.timing.layer import LayerTiming
 from cnvlutin2.timing.verify import verify_layer
+from cnvlutin2.timing.weights import PreparedWeights
 
 GivenInputs = Inputs | str | Path | Sequence[str | Path] | NDArray[np.generic] | None
 DEFAULT_ORGANISATIONS = "cnv,cnv2-dispatch,cnv2-weights"
@@ -116,11 +117,15 @@ def simulate(
     for done, (data_bits, group) in enumerate(by_width.items()):
         numeric = Numeric(data_bits, *limits, quantised=quantised)
         seen: dict[str, int] = {}
+        weights: dict[str, PreparedWeights] = {}  # of layers whose next batch is to come
         for layer in source.layers(given, numeric):
             if layer.first_image != seen.get(layer.name, 0):
                 raise NetworkError(f"network {source.name!r}: two layers are called {layer.name!r}; give one another name")
             seen[layer.name] = layer.first_image + layer.images
-            _simulate_layer(layer, group, collected, jobs, watching, verify=verify)
+            prepared = PreparedLayer(layer, jobs, weights=weights.pop(layer.name, None))
+            if given is not None and seen[layer.name] < len(given.names):
+                weights[layer.name] = prepared.weights
+            _simulate_layer(prepared, group, collected, watching, verify=verify)
             if progress is not None:
                 progress(layer.name, done * len(names) + len(seen), len(by_width) * len(names))
         _check_images(source.name, seen)
@@ -219,15 +224,14 @@ def _by_width(organisations: Sequence[Organisation]) -> Mapping[int, list[Organi
 
 
 def _simulate_layer(
-    layer: Layer,
+    prepared: PreparedLayer,
     organisations: Sequence[Organisation],
     collected: dict[tuple[str, str], _Collected],
-    jobs: int | None,
     observers: Sequence[Observer],
     *,
     verify: bool,
 ) -> None:
-    prepared = PreparedLayer(layer, jobs)
+    layer = prepared.layer
     stored: dict[tuple[object, ...], dict[str, Counts]] = {}
     values = layer.activations[0].size
     timings = time_layer(prepared, organisations)
