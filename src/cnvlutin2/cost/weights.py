@@ -68,7 +68,9 @@ def _store(filter_bits: Counts, groups: int, tiles: int, per_tile: int, capacity
     padded = np.zeros((groups, passes * tiles * per_tile), np.int64)
     padded[:, :group_filters] = filter_bits.reshape(groups, group_filters)
     by_pass = padded.reshape(groups, passes, tiles, per_tile).sum(axis=3)
-    return WeightStorage(by_pass.sum(axis=(0, 1)), int(np.maximum(0, by_pass - capacity_bits).sum()))
+    tile_bits = by_pass.sum(axis=(0, 1))
+    tile_bits.setflags(write=False)  # layers of the same shape share it
+    return WeightStorage(tile_bits, int(np.maximum(0, by_pass - capacity_bits).sum()))
 
 
 _effectual: WeakKeyDictionary[PreparedWeights, Counts] = WeakKeyDictionary()
