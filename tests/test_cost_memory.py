@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -181,6 +182,17 @@ class TestWeights:
         assert sb_capacity_bits(machine) == room
         assert found.tile_bits.tolist() == [sum(v for key, v in by_pass.items() if key[2] == tile) for tile in range(2)]
         assert found.excess_bits == sum(max(0, bits - room) for bits in by_pass.values())
+
+    def test_a_huge_machine_takes_no_huge_arrays(self) -> None:
+        """Of 4096 x 4096 filters at a time, a group of a depthwise layer uses one."""
+        weights = np.ones((500, 1, 3, 3), np.int16)
+        layer = Layer("depthwise", np.ones((1, 500, 3, 3), np.int16), weights, groups=500)
+        tracemalloc.start()
+        found = store_weights(PreparedLayer(layer, jobs=1), dense(tiles=4096, filters_per_tile=4096, sb_bytes_per_tile=1))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < 1 << 20
+        assert (found.tile_bits[0], found.bits, found.excess_bits) == (500 * 144, 500 * 144, 500 * 136)
 
 
 class TestBandwidth:

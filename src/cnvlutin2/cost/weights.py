@@ -63,14 +63,13 @@ def _store_alike(filter_bits: int, filters: int, groups: int, tiles: int, per_ti
 
 def _store(filter_bits: Counts, groups: int, tiles: int, per_tile: int, capacity_bits: int) -> WeightStorage:
     """Give filters of so many bits, ``[Co]``, to the tiles, pass by pass."""
-    group_filters = filter_bits.size // groups
-    passes = -(-group_filters // (tiles * per_tile))
-    padded = np.zeros((groups, passes * tiles * per_tile), np.int64)
-    padded[:, :group_filters] = filter_bits.reshape(groups, group_filters)
-    by_pass = padded.reshape(groups, passes, tiles, per_tile).sum(axis=3)
-    tile_bits = by_pass.sum(axis=(0, 1))
+    by_group = filter_bits.reshape(groups, -1)
+    # Of each group, the tiles in use over its passes; only these take room.
+    loads = np.add.reduceat(by_group, np.arange(0, by_group.shape[1], per_tile), axis=1)
+    tile_bits = np.zeros(tiles, np.int64)
+    np.add.at(tile_bits, np.arange(loads.shape[1]) % tiles, loads.sum(axis=0))
     tile_bits.setflags(write=False)  # layers of the same shape share it
-    return WeightStorage(tile_bits, int(np.maximum(0, by_pass - capacity_bits).sum()))
+    return WeightStorage(tile_bits, int(np.maximum(0, loads - capacity_bits).sum()))
 
 
 _effectual: WeakKeyDictionary[PreparedWeights, Counts] = WeakKeyDictionary()
