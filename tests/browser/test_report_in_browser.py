@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from chromium import Page, chromium, find_chromium
 from report_layers import HOSTILE_NAMES, cut_to, hostile_layers, only, random_layer
@@ -390,6 +392,19 @@ class TestLaneViewer:
         opened.wait(f"{counter} !== 'cycle 1 of {span}'")
         press(opened, " ")
         assert opened.run("document.querySelector('#view-viewer button.primary').textContent") == "Play"
+
+    def test_it_begins_where_skipping_helps_the_machine_that_it_shows(self, page: Page, tmp_path: Path) -> None:
+        """Not where an organisation helps that stands on neither side."""
+        pruned, alone = random_layer("pruned", 64, weight_density=0.02), random_layer("alone", 64, weight_density=1.0)
+        full = replace(pruned, activations=np.ones_like(pruned.activations))
+        collector = TraceCollector()
+        results = simulate([full, alone], None, "cnv2-dispatch,cnv2-weights", observers=[collector.network("network")])
+        write_report(results, tmp_path / "r.html", trace=collector.data())
+        helped = {run.arch: run.speedup for run in results.networks[0].layers if run.layer.name == "pruned"}
+        assert helped["cnv2-weights"] > max(run.speedup for run in results.networks[0].layers if run.layer.name == "alone") > 1
+        page.open(tmp_path / "r.html", "#viewer")
+        assert page.run(f"{select_of('viewer', 'Layer')}.selectedOptions[0].textContent") == "alone"
+        assert page.run(f"{select_of('viewer', 'Right')}.selectedOptions[0].textContent") == "cnv2-dispatch"
 
     def test_it_says_what_its_words_mean(self, opened: Page) -> None:
         show(opened, "viewer")

@@ -68,18 +68,19 @@ function choice(label, options, value, onchange) {
 
 const archOptions = () => data.archs.map((arch, i) => [i, arch.name]);
 
-/** A choice among some layers of the network; at first the one that skipping helps most. */
-function layerChoice(onchange, keep, weight = () => 1) {
+const runSpeedup = (run) => run.dense_cycles / run.cycles;
+const bestSpeedup = (l) => greatest(network().runs.map((runs) => runSpeedup(runs[l])));
+
+/** A choice among some layers of the network; at first the one that is worth most, by default the one that skipping helps most. */
+function layerChoice(onchange, keep, worth = bestSpeedup) {
   const options = () =>
     network()
       .layers.map((layer, i) => [i, layer.name])
       .filter(([i]) => keep(network().layers[i]));
-  const speedup = (i) =>
-    weight(network().layers[i]) * greatest(network().runs.map((runs) => runs[i].dense_cycles / runs[i].cycles));
   const best = () =>
     options()
       .map(([i]) => i)
-      .reduce((a, b) => (a === null || speedup(a) < speedup(b) ? b : a), null);
+      .reduce((a, b) => (a === null || worth(a) < worth(b) ? b : a), null);
   let shown = state.network;
   const made = choice("Layer", options, best(), onchange);
   state.listeners.push(() => {

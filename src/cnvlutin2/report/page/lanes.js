@@ -41,7 +41,7 @@ function lanesView(panel) {
   const layer = layerChoice(
     redraw,
     (each) => each.trace,
-    (each) => Math.min(8, each.trace.windows.length),
+    (l) => bestSpeedup(l) * Math.min(8, network().layers[l].trace.windows.length),
   ); // a map of few windows says little
   const current = () => network().layers[Number(layer.value)];
   const ways = () => (current() && current().trace ? tracedArchs(current(), Number(layer.value)) : []);
