@@ -125,13 +125,14 @@ def test_auto_is_traced_both_ways() -> None:
     assert {way["mode"] for way in entry["ways"] if "either" in way["archs"]} == {"skip", "dense"}
 
 
-def test_shown_windows_are_the_slowest_a_typical_one_and_the_corner() -> None:
+def test_shown_windows_are_a_typical_one_first_the_slowest_and_the_corner() -> None:
     entry = traced(random_layer("conv", 96, size=7), preset("cnv"))
     cycles = way_of(entry, "cnv", "skip")["cycles"]
     by_label = {label: place for place in entry["shown"] for label in place["label"].split(", ")}
     assert cycles[by_label["slowest"]["index"]] == max(cycles)
     assert abs(cycles[by_label["typical"]["index"]] - np.median(cycles)) == min(abs(c - np.median(cycles)) for c in cycles)
     assert by_label["corner"]["window"] == 0
+    assert "typical" in entry["shown"][0]["label"]
     assert entry["windows"] == sorted(set(entry["windows"]))
 
 

@@ -211,10 +211,10 @@ def _ways(
 
 
 def _pick(cycles: NDArray[np.int64]) -> list[Json]:
-    """Choose windows to show by their cycles: the slowest, the one nearest the median, the first corner."""
+    """Choose windows to show by their cycles: the one nearest the median, the slowest, the first corner."""
     typical = int(np.abs(cycles - np.median(cycles)).argmin())
     picked: dict[int, str] = {}
-    for index, label in ((int(cycles.argmax()), "slowest"), (typical, "typical"), (0, "corner")):
+    for index, label in ((typical, "typical"), (int(cycles.argmax()), "slowest"), (0, "corner")):
         picked[index] = f"{picked[index]}, {label}" if index in picked else label
     return [{"index": index, "label": label} for index, label in picked.items()]
 

@@ -19,7 +19,15 @@ function cellLegend() {
     item("skipped", cell(1, 1, 12, { when: "skipped" })),
     item("ineffectual, multiplied all the same", cell(1, 1, 12, { when: "now", part: 1 })),
     item("skipped for its weights", cell(1, 1, 12, { effectual: true, when: "skipped" })),
+    item("cycles of an empty run, or of fetching", [stretch("fetch", { x: 0, y: 2, width: 14, height: 10 })]),
+    item("cycles of waiting at the barrier", [stretch("lane_sync", { x: 0, y: 2, width: 14, height: 10 })]),
   );
+}
+
+/** Cycles of a lane in which it does the same. */
+function stretch(kind, place) {
+  const opacity = { lane_sync: 0.5, unused_lanes: 0.3 }[kind] || 1;
+  return s("rect", { ...place, fill: KIND_COLOURS[kind], "fill-opacity": opacity });
 }
 
 /** One value of a run. */
@@ -95,13 +103,7 @@ function drawLanes(width, machine, cycle, span, selected) {
         width: Math.max(0.5, x(part.to) - x(part.from) - (part.run === undefined ? 0 : 0.6)),
         height: 11,
       };
-      nodes.push(
-        s("rect", {
-          ...bar,
-          fill: KIND_COLOURS[part.kind],
-          "fill-opacity": part.kind === "lane_sync" ? 0.5 : part.kind === "unused_lanes" ? 0.3 : 1,
-        }),
-      );
+      nodes.push(stretch(part.kind, bar));
     }
     const [cx, cy] = wide ? [left + timeline + 14, y + (height - 4 - size) / 2] : [left, y + 15];
     if (state.run === undefined)
