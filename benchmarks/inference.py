@@ -1,4 +1,10 @@
-"""Simulation against inference: what knowing costs beside doing."""
+"""Simulation against inference: what knowing costs beside doing.
+
+For every network, the time to count the cycles of one image, over the time that onnxruntime takes to run it: medians of runs in
+turn, in one process, both with all threads. `activations` is all presets that skip no weights, together; `weights` is
+``cnv2-weights``, and what follows are its variants, one at a time. `quantise` (floats to integers, as a run does on the way) and
+`masks` (what is kept of the weights from image to image, as onnxruntime packs them when it loads a model) are apart.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +20,7 @@ from cnvlutin2.timing.workers import default_jobs
 
 ACTIVATIONS = [preset(n) for n in preset_names() if preset(n).skip_weights == "none" and n != "dadiannao"]
 VARIANTS = {
-    "cnv2-weights": {},
+    "weights": {},
     "filter_sync=window": {"filter_sync": "window"},
     "tile_sync=brick": {"tile_sync": "brick"},
     "tile_sync=layer": {"tile_sync": "layer"},
@@ -24,19 +30,17 @@ VARIANTS = {
 
 
 def main() -> None:
-    print(f"{default_jobs()} threads; ratio to onnxruntime's inference of the same input in the same process, medians")
-    print(f"{'':<20}{'inference':>11}{'quantise':>9}{'activation':>11}", *(f"{name:>18}" for name in VARIANTS), f"{'prepare':>9}")
-    print(
-        f"{'network':<20}{'ms':>11}{'':>9}{f'{len(ACTIVATIONS)} presets':>11}",
-        *([f"{'':>18}"] * len(VARIANTS)),
-        f"{'weights':>9}",
-    )
+    print(__doc__)
+    print(f"{default_jobs()} threads; ratios to onnxruntime's inference")
+    names = ["activations", *VARIANTS, "quantise", "masks"]
+    print(f"{'network':<20}{'inference':>12}", *(f"{name:>{max(8, len(name))}}" for name in names))
     for case in cases():
-        _measure(case)
+        ratio, inference = _measure(case)
+        figures = (f"{ratio[name]:>{max(8, len(name))}.2f}" for name in names)
+        print(f"{case.name:<20}{inference * 1e3:>9.2f} ms", *figures, flush=True)
 
 
-def _measure(case: Case) -> None:
-    # Masks of the weights are made once a network, like an inference session's own packed weights.
+def _measure(case: Case) -> tuple[dict[str, float], float]:
     weights = [PreparedWeights(layer) for layer in case.layers]
 
     def simulate(organisations: list[Organisation]) -> Callable[[], None]:
@@ -50,21 +54,17 @@ def _measure(case: Case) -> None:
         for layer, values in zip(case.layers, case.floats, strict=True):
             quantise(values, layer.activation_frac or 0, 16)
 
-    def prepare() -> None:
+    def make_masks() -> None:
         for layer in case.layers:
-            prepared = PreparedLayer(layer)
-            _ = prepared.weights.filter_counts
-            prepared.weight_masks(preset("cnv2-weights"))
+            prepared = PreparedWeights(layer)
+            _ = prepared.filter_counts
+            prepared.lead_masks(VARIED["weights"])
 
-    work: dict[str, Callable[[], object]] = {"inference": case.infer, "quantise": quantise_all, "act": simulate(ACTIVATIONS)}
-    for name, changes in VARIANTS.items():
-        work[name] = simulate([with_overrides(preset("cnv2-weights"), changes)])
-    work["prepare"] = prepare
+    work: dict[str, Callable[[], object]] = {"inference": case.infer, "activations": simulate(ACTIVATIONS)}
+    work |= {name: simulate([organisation]) for name, organisation in VARIED.items()}
+    work |= {"quantise": quantise_all, "masks": make_masks}
     found = medians(work)
-    ratio = {name: seconds / found["inference"] for name, seconds in found.items()}
-    print(
-        f"{case.name:<20}{found['inference'] * 1e3:>11.2f}{ratio['quantise']:>9.2f}{ratio['act']:>11.2f}",
-        *(f"{ratio[name]:>18.2f}" for name in VARIANTS),
-        f"{ratio['prepare']:>9.2f}",
-        flush=True,
-    )
+    return {name: seconds / found["inference"] for name, seconds in found.items()}, found["inference"]
+
+
+VARIED = {name: with_overrides(preset("cnv2-weights"), changes) for name, changes in VARIANTS.items()}

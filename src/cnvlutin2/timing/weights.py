@@ -14,6 +14,8 @@ from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing.schedule import Schedules
 from cnvlutin2.timing.workers import default_jobs, split
 
+Masks = NDArray[np.uint8]
+
 _THREAD_GRAIN = 1 << 18  # weights below which a thread costs more than it brings
 _MOST = 1 << 15  # no 16-bit magnitude is larger
 
@@ -40,8 +42,8 @@ class PreparedWeights:
         self._groups, self._group_filters = layer.groups, layer.group_filters
         self._threshold = min(layer.weight_threshold, _MOST + 1)
         self._shared_counts: dict[int, NDArray[np.int32]] = {}
-        self._masks: dict[tuple[object, ...], NDArray[np.uint8]] = {}
-        self._leaders: dict[int, tuple[NDArray[np.uint8], NDArray[np.uint16]]] = {}
+        self._masks: dict[tuple[object, ...], Masks] = {}
+        self._leaders: dict[tuple[object, ...], tuple[Masks, NDArray[np.uint16]]] = {}
 
     @cached_property
     def filter_counts(self) -> NDArray[np.int32]:
@@ -59,28 +61,17 @@ class PreparedWeights:
             self._shared_counts[filters_per_tile] = self._counts(filters_per_tile, shared=True)
         return self._shared_counts[filters_per_tile]
 
-    def masks(self, organisation: Organisation) -> NDArray[np.uint8]:
+    def masks(self, organisation: Organisation) -> Masks:
         """Return the effectual weights that meet each run, ``[groups, passes, steps * runs, tiles, filters, bytes]``.
 
         With ``skip_weights = shared`` the filters of a tile are joined into one.
         """
-        o, schedule = organisation, self.schedules.of(organisation)
-        key = (schedule.runs, schedule.steps.row_packed, o.tiles, o.filters_per_tile, o.skip_weights)
+        key = self._key(organisation)
         if key not in self._masks:
-            steps, runs = schedule.steps, schedule.runs
-            passes, tiles = schedule.tile_filters.shape
-            filters = min(o.filters_per_tile, self._group_filters)
-            out = np.zeros((self._groups, passes, schedule.window_runs, tiles, filters, runs.planes), np.uint8)
-            what = (self._weights, self._threshold, self._group_filters, steps.row_packed, runs.starts, runs.stops)
-
-            def task(first: int, last: int) -> None:
-                self._kernels.weight_masks(*what, first, last, out)
-
-            split(task, len(self._weights), self.jobs, 1 + _THREAD_GRAIN // self._weights[0].size)
-            self._masks[key] = np.bitwise_or.reduce(out, axis=4, keepdims=True) if o.skip_weights == "shared" else out
+            self._masks[key] = self._pack(organisation)
         return self._masks[key]
 
-    def lead_masks(self, organisation: Organisation) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+    def lead_masks(self, organisation: Organisation) -> tuple[Masks, NDArray[np.uint16]]:
         """Return the masks with the filters in front that may be their tile's busiest, and how many these are.
 
         Returns
@@ -88,22 +79,54 @@ class PreparedWeights:
         masks : uint8, shaped as `masks`
         leaders : uint16 ``[groups, passes, steps * runs, tiles]``
         """
-        masks = self.masks(organisation)
-        key = id(masks)
+        key = self._key(organisation)
         if key not in self._leaders:
-            leaders = np.full(masks.shape[:4], masks.shape[4], np.uint16)
+            filters = 1 if organisation.skip_weights == "shared" else min(organisation.filters_per_tile, self._group_filters)
             # Looking for them pays where more windows than filters are to come.
-            if self._windows > masks.shape[4] > 1:
-                units, kept = masks.reshape(-1, *masks.shape[4:]), np.zeros_like(masks)
-                found, flat = kept.reshape(units.shape), leaders.reshape(-1)
-
-                def task(first: int, last: int) -> None:
-                    self._kernels.lead_filters(units, first, last, found, flat)
-
-                split(task, len(units), self.jobs, 1 + _THREAD_GRAIN // (units.shape[1] * units.shape[2]))
-                masks = kept
-            self._leaders[key] = (masks, leaders)
+            worth = self._windows > filters > 1
+            masks = self._masks.get(key) if worth else self.masks(organisation)
+            if masks is None:
+                masks = self._pack(organisation)  # not kept: what leads is
+            leaders = np.full(masks.shape[:4], masks.shape[4], np.uint16)
+            self._leaders[key] = (self._lead(masks, leaders) if worth else masks, leaders)
         return self._leaders[key]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all masks that are kept."""
+        kept = {id(array): array.nbytes for array in self._masks.values()}
+        for masks, leaders in self._leaders.values():
+            kept |= {id(masks): masks.nbytes, id(leaders): leaders.nbytes}
+        return sum(kept.values())
+
+    def _key(self, organisation: Organisation) -> tuple[object, ...]:
+        o, schedule = organisation, self.schedules.of(organisation)
+        return (schedule.runs, schedule.steps.row_packed, o.tiles, o.filters_per_tile, o.skip_weights)
+
+    def _pack(self, organisation: Organisation) -> Masks:
+        schedule = self.schedules.of(organisation)
+        steps, runs = schedule.steps, schedule.runs
+        passes, tiles = schedule.tile_filters.shape
+        filters = min(organisation.filters_per_tile, self._group_filters)
+        out = np.zeros((self._groups, passes, schedule.window_runs, tiles, filters, runs.planes), np.uint8)
+        what = (self._weights, self._threshold, self._group_filters, steps.row_packed, runs.starts, runs.stops)
+
+        def task(first: int, last: int) -> None:
+            self._kernels.weight_masks(*what, first, last, out)
+
+        split(task, len(self._weights), self.jobs, 1 + _THREAD_GRAIN // self._weights[0].size)
+        return np.bitwise_or.reduce(out, axis=4, keepdims=True) if organisation.skip_weights == "shared" else out
+
+    def _lead(self, masks: Masks, leaders: NDArray[np.uint16]) -> Masks:
+        """Return the masks with the leaders in front; `leaders` becomes their number."""
+        units, out = masks.reshape(-1, *masks.shape[4:]), np.zeros_like(masks)
+        found, flat = out.reshape(units.shape), leaders.reshape(-1)
+
+        def task(first: int, last: int) -> None:
+            self._kernels.lead_filters(units, first, last, found, flat)
+
+        split(task, len(units), self.jobs, 1 + _THREAD_GRAIN // (units.shape[1] * units.shape[2]))
+        return out
 
     def _counts(self, filters: int, *, shared: bool) -> NDArray[np.int32]:
         grouped = self._weights.reshape(self._groups, self._group_filters, -1)

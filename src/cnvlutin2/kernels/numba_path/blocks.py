@@ -11,8 +11,15 @@ from numpy.typing import NDArray
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
-BLOCK = 512  # windows held at a time: their sums stay in the second-level cache
+BLOCK = 512  # windows held at a time, at most: their sums stay in the second-level cache
 VECTOR = 32  # bytes in a vector register; blocks are filled up to a multiple
+
+
+@njit(nogil=True, cache=True)
+def block_size(windows: int) -> int:
+    """Return how many windows each block holds, so that all are about equally full."""
+    blocks = -(-windows // BLOCK)
+    return -(-windows // (blocks * VECTOR)) * VECTOR
 
 
 @njit(nogil=True, cache=True)

@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from cnvlutin2.kernels.narrow import and_popcount, larger, plus
-from cnvlutin2.kernels.numba_path.blocks import BLOCK, VECTOR, add_by_image, burst_runs, gather, slowest_tiles, sources
+from cnvlutin2.kernels.numba_path.blocks import BLOCK, add_by_image, block_size, burst_runs, gather, slowest_tiles, sources
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -46,23 +46,33 @@ def _filter_cycles(a: NDArray[np.uint8], r: Bytes, with_rows: bool, words: Bytes
                 for x in range(size):
                     some[x] = plus(some[x], larger(one, scratch[x]))
         return
-    pairs = length - length % 2
+    # Several runs at a time: the sum stays in registers between them.
     if planes == 1:
-        for k in range(0, pairs, 2):
-            a0, a1, w0, w1 = a[k, 0], a[k + 1, 0], words[k, 0], words[k + 1, 0]
+        whole = length - length % 4
+        for k in range(0, whole, 4):
+            a0, a1, a2, a3 = a[k, 0], a[k + 1, 0], a[k + 2, 0], a[k + 3, 0]
+            w0, w1, w2, w3 = words[k, 0], words[k + 1, 0], words[k + 2, 0], words[k + 3, 0]
             for x in range(size):
-                both = plus(larger(one, and_popcount(a0[x], w0)), larger(one, and_popcount(a1[x], w1)))
-                some[x] = plus(some[x], both)
-        if pairs < length:
-            a0, w0 = a[pairs, 0], words[pairs, 0]
+                front = plus(larger(one, and_popcount(a0[x], w0)), larger(one, and_popcount(a1[x], w1)))
+                back = plus(larger(one, and_popcount(a2[x], w2)), larger(one, and_popcount(a3[x], w3)))
+                some[x] = plus(some[x], plus(front, back))
+        for k in range(whole, length):
+            a0, w0 = a[k, 0], words[k, 0]
             for x in range(size):
                 some[x] = plus(some[x], larger(one, and_popcount(a0[x], w0)))
     else:
-        for k in range(length):
+        whole = length - length % 2
+        for k in range(0, whole, 2):
+            a0, a1, a2, a3 = a[k, 0], a[k, 1], a[k + 1, 0], a[k + 1, 1]
+            w0, w1, w2, w3 = words[k, 0], words[k, 1], words[k + 1, 0], words[k + 1, 1]
+            for x in range(size):
+                front = larger(one, plus(and_popcount(a0[x], w0), and_popcount(a1[x], w1)))
+                back = larger(one, plus(and_popcount(a2[x], w2), and_popcount(a3[x], w3)))
+                some[x] = plus(some[x], plus(front, back))
+        for k in range(whole, length):
             a0, a1, w0, w1 = a[k, 0], a[k, 1], words[k, 0], words[k, 1]
             for x in range(size):
-                products = plus(and_popcount(a0[x], w0), and_popcount(a1[x], w1))
-                some[x] = plus(some[x], larger(one, products))
+                some[x] = plus(some[x], larger(one, plus(and_popcount(a0[x], w0), and_popcount(a1[x], w1))))
 
 
 @njit(nogil=True, cache=True)
@@ -101,7 +111,7 @@ def free_filter_cycles(
     blocks = -(-total // BLOCK)
     runs, planes, pad = masks.shape[1], masks.shape[2], masks.shape[3] - 1
     steps = geometry[0] * geometry[1]
-    size = min(BLOCK, -(-total // VECTOR) * VECTOR)
+    size = block_size(total)
     most_tiles = weights.shape[3]
     most_runs = 0
     for lane in range(lane_order.size - 1):
@@ -109,18 +119,20 @@ def free_filter_cycles(
     burst = burst_runs(longest, rows)
     source = np.empty((steps, size), np.int32)
     a = np.empty((most_runs, planes, size), np.uint8)
-    r = np.empty((most_runs if rows.size else 0, size), np.uint8)
-    words = np.empty((most_runs, planes), np.uint8)
+    r = np.empty((most_runs if rows.size else 1, size), np.uint8)
+    words = np.empty((weights.shape[4], most_runs, planes), np.uint8)
     some = np.empty(size, np.uint8)
     scratch = np.empty(size, np.uint8)
     cost = np.empty(size, np.uint32)
     lane_sum = np.empty(size, np.int64)
     lane_most = np.empty(size, np.uint32)
+    short_sum = np.empty(size, np.uint32)
+    short_most = np.empty(size, np.uint8)
     slowest = np.empty((most_tiles, size), np.int64)
     every_wait = np.empty(size, np.int64)
     every_cost = np.empty(size, np.int64)
     for item in range(first, last):
-        g, p, start = item // (passes * blocks), item // blocks % passes, item % blocks * BLOCK
+        g, p, start = item // (passes * blocks), item // blocks % passes, item % blocks * size
         count = min(size, total - start)
         sources(geometry, height, width, start, count, pad, source)
         slowest[:] = 0
@@ -133,6 +145,7 @@ def free_filter_cycles(
                 gather(masks[g, run], source[step], a[k])
                 if rows.size:
                     gather(rows[g, run : run + 1], source[step], r[k : k + 1])
+            lane_masks = a[:length]
             overhead = np.int64(run_overhead) * length
             for t in range(most_tiles):
                 filters = tile_filters[p, t]
@@ -140,19 +153,32 @@ def free_filter_cycles(
                     break
                 lane_sum[:] = 0
                 lane_most[:] = 0
+                short_sum[:] = 0
+                short_most[:] = 0
+                for k in range(length):
+                    q = step_of[begin + k] * runs + run_of[begin + k]
+                    for f in range(filters):
+                        for b in range(planes):
+                            words[f, k, b] = weights[g, p, q, t, f, b]
                 for f in range(filters):
-                    for k in range(length):
-                        words[k] = weights[g, p, step_of[begin + k] * runs + run_of[begin + k], t, f]
+                    if length <= burst:  # a byte holds the filter's cycles
+                        _filter_cycles(lane_masks, r, rows.size > 0, words[f], scratch, some)
+                        for x in range(size):
+                            short_sum[x] += some[x]
+                            short_most[x] = larger(short_most[x], some[x])
+                        continue
                     cost[:] = 0
                     for k in range(0, length, burst):
                         stop = min(k + burst, length)
-                        _filter_cycles(a[k:stop], r[k:stop], rows.size > 0, words[k:stop], scratch, some)
+                        _filter_cycles(a[k:stop], r[k:stop], rows.size > 0, words[f, k:stop], scratch, some)
                         for x in range(size):
                             cost[x] += some[x]
                     for x in range(size):
                         lane_sum[x] += cost[x]
                         lane_most[x] = larger(lane_most[x], cost[x])
                 for x in range(size):
+                    lane_sum[x] += short_sum[x]
+                    lane_most[x] = max(lane_most[x], short_most[x])
                     every_wait[x] += filters * np.int64(lane_most[x]) - lane_sum[x]
                     every_cost[x] += lane_sum[x]
                     slowest[t, x] = max(slowest[t, x], np.int64(lane_most[x]) + overhead)

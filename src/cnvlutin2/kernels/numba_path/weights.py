@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from cnvlutin2.kernels.narrow import and_popcount, larger, plus
-from cnvlutin2.kernels.numba_path.blocks import BLOCK, VECTOR, add_by_image, burst_runs, gather, slowest_tiles, sources
+from cnvlutin2.kernels.numba_path.blocks import BLOCK, add_by_image, block_size, burst_runs, gather, slowest_tiles, sources
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -124,7 +124,7 @@ def weighted_cycles(
     blocks = -(-total // BLOCK)
     runs, planes, pad = masks.shape[1], masks.shape[2], masks.shape[3] - 1
     steps = geometry[0] * geometry[1]
-    size = min(BLOCK, -(-total // VECTOR) * VECTOR)
+    size = block_size(total)
     most_tiles = weights.shape[3]
     burst = burst_runs(longest, rows)
     source = np.empty((steps, size), np.int32)
@@ -143,7 +143,7 @@ def weighted_cycles(
     every_work = np.empty(size, np.int64)
     every_cost = np.empty(size, np.int64)
     for item in range(first, last):
-        g, p, start = item // (passes * blocks), item // blocks % passes, item % blocks * BLOCK
+        g, p, start = item // (passes * blocks), item // blocks % passes, item % blocks * size
         count = min(size, total - start)
         sources(geometry, height, width, start, count, pad, source)
         tiles = 0
