@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cnvlutin2.encodings import faults
 from cnvlutin2.encodings.base import POINTER_UNIT_BITS, Format, pointer_width
 from cnvlutin2.encodings.choice import Kernels
-from cnvlutin2.encodings.codec import Codec, Words
+from cnvlutin2.encodings.codec import Codec
 from cnvlutin2.encodings.maps import check, decode_maps, encode_maps
 from cnvlutin2.encodings.parameters import DTYPES, Parameters
 from cnvlutin2.encodings.registry import get_format
@@ -223,13 +222,13 @@ class Encoded:
             start, stop, closed = first * size, (first + count) * size, True
         words, bit = self.source.window(start, stop)
         end = bit + stop - start
-        bit = self._step_over(words, bit, end, first - skipped, skipped)
-        values, starts = np.empty(count * brick, np.int16), np.empty(count, np.int64)
+        # Where the first one starts follows from the records between the pointer and it, which are decoded with it.
+        values, starts = np.empty((skipped + count) * brick, np.int16), np.empty(skipped + count, np.int64)
         bit = coder.decode(words, bit, end, raw, values, starts)
-        check(bit, first, self.storage)
+        check(bit, first - skipped, self.storage)
         if closed and bit != end:
             raise FormatError(f"pointers: the records up to {self.storage.name_of(first + count - 1)} end {end - bit} bits early")
-        return self._typed(values.reshape(count, brick))
+        return self._typed(values.reshape(-1, brick)[skipped:])
 
     def _span(self, first: int, count: int) -> tuple[int, int, int, bool]:
         """Bits that the pointers bound around bricks, records before the first of these, and whether the last one ends there."""
@@ -243,17 +242,6 @@ class Encoded:
                 f"pointers: number {low} leads to bits {start} to {stop} of {self.stream_bits}; the data are damaged"
             )
         return start, stop, first % group, (at_end and first + count == self.storage.bricks) or (first + count) % group == 0
-
-    def _step_over(self, words: Words, bit: int, end: int, first: int, count: int) -> int:
-        """Return the end of the `count` records at `bit`, found from their vectors alone; `first` is the first one's number."""
-        brick = self.storage.brick
-        sizes = self.scheme.brick_bits(np.arange(brick + 1), brick, self.parameters.data_bits).tolist()
-        for number in range(first, first + count):
-            if bit + brick > end:
-                check(faults.result(0, faults.RAN_OUT), number, self.storage)
-            vector = int(words[bit // 64]) | int(words[bit // 64 + 1]) << 64
-            bit += sizes[(vector >> bit % 64 & ((1 << brick) - 1)).bit_count()]
-        return bit
 
 
 def encode(
