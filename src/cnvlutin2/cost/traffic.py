@@ -234,7 +234,7 @@ def _dispatched(prepared: PreparedLayer, organisation: Organisation, products: C
     if organisation.skip_weights == "none":  # every value meets every filter of its group
         values = products // layer.group_filters
         return values, values
-    counts: Counts = _seen_positions(prepared, organisation).sum(axis=(1, 2, 3), dtype=np.int64)
+    counts = prepared.windows_seen_by(organisation)
     return counts, counts
 
 
