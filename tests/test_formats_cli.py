@@ -206,7 +206,7 @@ def test_mistakes(source: Path, tmp_path: Path, array: NDArray[np.int16]) -> Non
         assert name in refused("encode", tmp_path / name, "-f", "dense")
     np.savez(tmp_path / "two.npz", a=array, b=array)
     assert "one called 'activations'" in refused("encode", tmp_path / "two.npz", "-f", "dense")
-    assert "cannot be written" in refused("encode", source, "-f", "dense", "-o", tmp_path / "no" / "x.cnv2")
+    assert "make it first" in refused("encode", source, "-f", "dense", "-o", tmp_path / "no" / "x.cnv2")
     assert "magic" in refused("decode", source)
     assert "magic" in refused("inspect", source)
     call("encode", source, "-f", "dense", "-o", tmp_path / "x.cnv2")

@@ -14,9 +14,9 @@ from rich.table import Table
 from cnvlutin2.cli.array_input import read_array
 from cnvlutin2.cli.tables import console
 from cnvlutin2.encodings import Encoded, Packing, brick_counts, encode, format_names, load
-from cnvlutin2.encodings.container import write_whole
 from cnvlutin2.encodings.footprint import POINTERS
 from cnvlutin2.errors import ConfigError, NetworkError
+from cnvlutin2.files import write_whole
 from cnvlutin2.numeric import effectual
 
 _BAR_CHARACTERS = 40
@@ -113,7 +113,7 @@ def decode_command(source: Path, output: Path | None, raw: bool, place: str | No
         np.savez_compressed(buffer, activations=values)
     else:
         np.save(buffer, values)
-    write_whole(target, [buffer.getvalue()])
+    write_whole(target, lambda part: part.write_bytes(buffer.getvalue()))
     click.echo(f"{target}: {values.dtype} {list(values.shape)}")
 
 
@@ -167,7 +167,7 @@ def write_json(document: dict[str, Any], target: str) -> None:
     if target == "-":
         click.echo(text, nl=False)
     else:
-        write_whole(target, [text.encode("utf-8")])
+        write_whole(Path(target), lambda part: part.write_text(text, "utf-8"))
 
 
 def _parameters(encoded: Encoded) -> dict[str, Any]:

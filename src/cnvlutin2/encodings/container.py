@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
-import tempfile
 import zlib
 from dataclasses import dataclass
 from os import PathLike
@@ -19,7 +17,8 @@ from cnvlutin2.encodings.codec import Words
 from cnvlutin2.encodings.encoded import Encoded
 from cnvlutin2.encodings.header import BLOCK_BYTES, CHECK_BYTES, HEADER_BYTES, Header, make_header, read_header
 from cnvlutin2.encodings.sources import Source, words_of
-from cnvlutin2.errors import FormatError, OutputError
+from cnvlutin2.errors import FormatError
+from cnvlutin2.files import write_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,34 +123,9 @@ def save(encoded: Encoded, path: str | PathLike[str]) -> None:
     view = memoryview(body)
     checks = (zlib.crc32(view[start : start + BLOCK_BYTES]) for start in range(0, len(body), BLOCK_BYTES))
     parts = [header.to_bytes(), body, b"".join(check.to_bytes(CHECK_BYTES, "little") for check in checks)]
-    write_whole(path, parts)
 
+    def write(part: Path) -> None:
+        with part.open("wb") as file:
+            file.writelines(parts)
 
-def write_whole(path: str | PathLike[str], parts: list[bytes]) -> None:
-    """Write bytes to a temporary file beside `path`, and give it that name only when it is complete.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
-    target = Path(path)
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.writelines(parts)
-            os.chmod(temporary, 0o666 & ~_umask())  # noqa: PTH101 - a name, not a Path
-            os.replace(temporary, target)  # noqa: PTH105
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108
-            raise
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written ({error.strerror}); choose another place") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    write_whole(Path(path), write)
