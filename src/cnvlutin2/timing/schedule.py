@@ -212,6 +212,11 @@ class Schedule:
         most = turns * int(self._by_part(worst).max())
         return np.uint16 if most < 1 << 16 else np.int32 if most < 1 << 31 else np.int64
 
+    @cached_property
+    def wide(self) -> NDArray[np.integer[Any]]:
+        """An empty array of a type that holds all lanes' cycles in any window."""
+        return np.empty(0, np.uint32 if self.load_type is np.uint16 else np.int64)
+
     @property
     def _most_rows(self) -> int:
         """The most NM rows that a record can lie in."""

@@ -52,16 +52,17 @@ def _lane_cycles(prepared: PreparedLayer, schedule: Schedule) -> Counts:
     """Add up, over all windows and groups, the slowest lane's cycles and all lanes' cycles, ``[N, 2]``."""
     o, steps = schedule.organisation, schedule.steps
     kernel = prepared.kernels.interleaved_cycles if o.lane_map == "interleaved" else prepared.kernels.sliced_cycles
-    counts, (geometry, height, width) = prepared.run_counts(o), steps.scan
-    what = (counts, prepared.brick_rows(o), schedule.run_bricks, o.run_overhead, schedule.lane_parts, schedule.pad_loads, o.lanes)
+    counts = prepared.run_counts(o)
+    loads = (schedule.lane_parts, schedule.pad_loads, schedule.wide, o.lanes)
+    what = (counts, prepared.brick_rows(o), schedule.run_bricks, o.run_overhead, *loads)
 
     def task(first: int, last: int) -> Counts:
         sums = np.zeros((len(counts), 2), np.int64)
-        kernel(*what, geometry, height, width, first, last, sums)
+        kernel(*what, steps.geometry, steps.height, steps.width, first, last, sums)
         return sums
 
-    grain = 1 + _ROW_GRAIN // (counts.shape[1] * width * steps.steps)
-    sums = _sum(split(task, len(counts) * geometry[-2], prepared.jobs, grain))
+    grain = 1 + _ROW_GRAIN // (counts.shape[1] * steps.width * steps.steps)
+    sums = _sum(split(task, len(counts) * steps.outputs[0], prepared.jobs, grain))
     if schedule.groups > 1:
         sums = sums.reshape(-1, schedule.groups, 2).sum(axis=1)
     return sums

@@ -10,9 +10,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.narrow import larger, plus
+from cnvlutin2.kernels.narrow import larger
 
-BAND = 8192  # places of a lane's loads that are held at a time: they stay in the first-level cache
+BAND = 4096  # places of a padded map that are held at a time: they stay in the first-level cache
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -126,17 +126,9 @@ def _add_costs(
 
 
 @njit(nogil=True, cache=True)
-def _sum(values: NDArray[Any]) -> int:
-    total = np.int64(0)
-    if values.itemsize == 2 and values.size <= 1 << 16:  # 32 bits hold it, and add up in half the time
-        short = np.uint32(0)
-        for x in range(values.size):
-            short = plus(short, np.uint32(values[x]))
-        total = np.int64(short)
-    else:
-        for x in range(values.size):
-            total += np.int64(values[x])
-    return int(total)
+def _add(values: NDArray[Any], out: NDArray[Any]) -> None:
+    for x in range(out.size):
+        out[x] += values[x]
 
 
 @njit(nogil=True, cache=True)
@@ -147,6 +139,7 @@ def sliced_cycles(
     overhead: int,
     parts: NDArray[np.int32],
     pad_loads: NDArray[Any],
+    wide: NDArray[Any],
     lanes: int,
     geometry: tuple[int, ...],
     height: int,
@@ -171,6 +164,8 @@ def sliced_cycles(
         The first run of each lane, and the end.
     pad_loads : uint16, int32 or int64 ``[lanes in use]``
         Cycles of each lane for a step in the padding; of a type that holds a lane's cycles in any window.
+    wide : empty, uint32 or int64
+        Of a type that holds all lanes' cycles in any window.
     lanes : int
         Not looked at; `interleaved_cycles` needs it.
     geometry : tuple
@@ -181,59 +176,58 @@ def sliced_cycles(
         Added to: over all windows, the slowest lane's cycles and all lanes' cycles.
     """
     kh, kw, sy, sx, top, left, dy, dx, oh, ow = geometry
-    band = max(1, BAND // max(1, width * sy))
-    spread = (band - 1) * sy + (kh - 1) * dy + 1
-    load = np.empty(spread * width, pad_loads.dtype)
-    column = np.empty(width, pad_loads.dtype)  # a lane's cycles in one column of a window row
-    window = np.empty(ow, pad_loads.dtype)
-    slowest = np.empty((band, ow), pad_loads.dtype)
+    across = (ow - 1) * sx + (kw - 1) * dx + 1  # of the padded map, as far as windows reach
+    band = max(1, BAND // (across * sy))
+    down = (band - 1) * sy + (kh - 1) * dy + 1
+    load = np.empty(min(height, down) * width, pad_loads.dtype)
+    padded = np.empty(down * across, pad_loads.dtype)
+    column = np.empty(band * across, pad_loads.dtype)
+    window = np.empty(band * across, pad_loads.dtype)
+    slowest = np.empty(band * across, pad_loads.dtype)
+    every = np.empty(band * across, wide.dtype)
+    inside = min(width, max(0, across - left))
     item = first
     while item < last:
         m, begin = item // oh, item % oh
-        end = min(oh, begin + band, begin + last - item)
-        item += end - begin
-        above = min(height, max(0, begin * sy - top))
-        below = max(above, min(height, (end - 1) * sy - top + (kh - 1) * dy + 1))
-        slowest[:] = 0
-        cost = np.int64(0)
+        count = min(band, oh - begin, last - item)
+        item += count
+        origin = begin * sy - top  # the map's row that comes first in the padded one
+        above = min(height, max(0, origin))
+        below = max(above, min(height, origin + (count - 1) * sy + (kh - 1) * dy + 1))
+        # What a place adds up is a window if it stands where one starts; the others are passed over at the end.
+        size, reach = count * across, count * across - (kw - 1) * dx
+        slowest[:size] = 0
+        every[:size] = 0
         for lane in range(parts.size - 1):
-            pad = pad_loads[lane]
             here = load[: (below - above) * width]
             here[:] = 0
             for r in range(parts[lane], parts[lane + 1]):
                 _add_costs(counts, rows, run_bricks, m, r, above * width, overhead, here)
-            for oy in range(begin, end):
-                low = _first_inside(oy * sy - top, dy, kh)
-                high = max(low, _last_inside(oy * sy - top, dy, kh, height))
-                column[:] = pad * (kh - (high - low))
-                for ky in range(low, high):
-                    start = (oy * sy - top + ky * dy - above) * width
-                    row = here[start : start + width]
-                    for x in range(width):
-                        column[x] += row[x]
-                window[:] = 0
-                for kx in range(kw):
-                    shift = kx * dx - left
-                    inside = _first_inside(shift, sx, ow)
-                    outside = max(inside, _last_inside(shift, sx, ow, width))
-                    for ox in range(inside):
-                        window[ox] += pad * kh
-                    if sx == 1:
-                        shifted, target = column[inside + shift : outside + shift], window[inside:outside]
-                        for x in range(target.size):
-                            target[x] += shifted[x]
-                    else:
-                        for ox in range(inside, outside):
-                            window[ox] += column[ox * sx + shift]
-                    for ox in range(outside, ow):
-                        window[ox] += pad * kh
-                most = slowest[oy - begin]
-                for ox in range(ow):
-                    most[ox] = larger(most[ox], window[ox])
-                cost += _sum(window)
-        out[m, 1] += cost
-        for i in range(end - begin):
-            out[m, 0] += _sum(slowest[i])
+            padded[:] = pad_loads[lane]
+            for y in range(above, below):
+                target = padded[(y - origin) * across + left : (y - origin) * across + left + inside]
+                row = here[(y - above) * width : (y - above) * width + inside]
+                for x in range(inside):
+                    target[x] = row[x]
+            column[:size] = 0
+            if sy == 1:
+                for ky in range(kh):
+                    _add(padded[ky * dy * across : ky * dy * across + size], column[:size])
+            else:
+                for i in range(count):
+                    for ky in range(kh):
+                        start = (i * sy + ky * dy) * across
+                        _add(padded[start : start + across], column[i * across : (i + 1) * across])
+            window[:reach] = 0
+            for kx in range(kw):
+                _add(column[kx * dx : kx * dx + reach], window[:reach])
+            for x in range(reach):
+                slowest[x] = larger(slowest[x], window[x])
+                every[x] += window[x]
+        for i in range(count):
+            for ox in range(ow):
+                out[m, 0] += np.int64(slowest[i * across + ox * sx])
+                out[m, 1] += np.int64(every[i * across + ox * sx])
 
 
 @njit(nogil=True, cache=True)
@@ -244,6 +238,7 @@ def interleaved_cycles(
     overhead: int,
     parts: NDArray[np.int32],
     pad_loads: NDArray[Any],
+    wide: NDArray[Any],
     lanes: int,
     geometry: tuple[int, ...],
     height: int,
@@ -285,13 +280,13 @@ def interleaved_cycles(
                         total[ox] += here[ox * sx + shift]
                     for ox in range(outside, ow):
                         total[ox] += pad
-        for lane in range(lanes):
-            out[m, 1] += _sum(loads[lane])
         slowest = loads[0]
-        for lane in range(1, lanes):
+        for lane in range(lanes):
             for ox in range(ow):
+                out[m, 1] += np.int64(loads[lane, ox])
                 slowest[ox] = larger(slowest[ox], loads[lane, ox])
-        out[m, 0] += _sum(slowest)
+        for ox in range(ow):
+            out[m, 0] += np.int64(slowest[ox])
 
 
 @njit(nogil=True, cache=True)
