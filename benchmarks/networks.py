@@ -17,6 +17,7 @@ from cnvlutin2.network import Inputs, Layer, Network, Numeric, load_inputs, open
 from cnvlutin2.network.topologies import Topology
 
 MODELS = Path(__file__).resolve().parents[1].parent / "shared"
+SHARED = {"squeezenet_v1.1": "imagenet-caffe", "squeezenet_v1.0_dc": "imagenet-caffe", "resnet20_cifar10": "imagenet-torch"}
 TOPOLOGIES = ("vgg19", "googlenet")
 WEIGHT_DENSITY = 0.3
 
@@ -29,7 +30,7 @@ class Case:
     ----------
     name : str
     infer : callable
-        Run onnxruntime once.
+        Run onnxruntime, once an image.
     layers : list of Layer
         What the simulation gets.
     floats : list of array
@@ -43,21 +44,19 @@ class Case:
 
 
 def cases() -> Iterator[Case]:
-    """Yield the networks one at a time; models that are not at hand are passed over, saying so."""
+    """Yield the networks one at a time, those at hand with several images too; models that are not at hand are passed over."""
     yield _model("digits", open_network("digits"), load_inputs(open_network("digits"), limit=1))
-    photo = MODELS / "photos" / "coral_owl.jpg"
-    for stem, recipe in (
-        ("squeezenet_v1.1", "imagenet-caffe"),
-        ("squeezenet_v1.0_dc", "imagenet-caffe"),
-        ("resnet20_cifar10", "imagenet-torch"),
-    ):
+    for stem, recipe in SHARED.items():
         path = MODELS / "models" / f"{stem}.onnx"
         if not path.is_file():
             print(f"{stem}: the model is not at hand, passed over")
             continue
         network = open_network(path)
-        yield _model(stem, network, load_inputs(network, [photo], preprocess=recipe), path)
-        gc.collect()
+        photos = sorted((MODELS / "photos").iterdir())
+        for chosen in (photos[:1], photos):
+            name = stem if len(chosen) == 1 else f"{stem} x{len(chosen)}"
+            yield _model(name, network, load_inputs(network, chosen, preprocess=recipe), path)
+            gc.collect()
     for name in TOPOLOGIES:
         yield _topology(name)
         gc.collect()
@@ -71,9 +70,14 @@ def _model(name: str, network: Network, inputs: Inputs, path: Path | None = None
     from cnvlutin2.network.bundled import bundled_path
 
     session = _session(str(path or bundled_path(name)))
-    feed = {session.get_inputs()[0].name: np.ascontiguousarray(inputs.values)}
+    key, images = session.get_inputs()[0].name, np.ascontiguousarray(inputs.values)
+
+    def infer() -> None:
+        for i in range(len(images)):  # one by one: some models take no more
+            session.run(None, {key: images[i : i + 1]})
+
     layers = list(network.layers(inputs, Numeric()))
-    return Case(name, lambda: session.run(None, feed), layers, [_dequantised(layer) for layer in layers])
+    return Case(name, infer, layers, [_dequantised(layer) for layer in layers])
 
 
 def _topology(name: str) -> Case:
