@@ -29,7 +29,13 @@ class Format(ABC):
     keeps_raw: ClassVar[bool] = False
     """Whether ineffectual values may be stored as they were."""
     indirect: ClassVar[bool] = False
-    """Whether bricks are found through an indirection array."""
+    """Whether bricks are found through an indirection array; they may then lie in several NM rows."""
+    marks: ClassVar[bool] = True
+    """Whether what is stored tells which values are effectual: an encoder has to write it, a detector need not find it."""
+    mixed: ClassVar[bool] = False
+    """Whether some bricks are stored raw all the same, without marks; `raw_bricks` says which."""
+    lists_offsets: ClassVar[bool] = False
+    """Whether marks are offsets beside the values, rather than a vector that offsets are to be found in."""
 
     @abstractmethod
     def brick_bits(self, counts: Counts, brick: int, data_bits: int) -> NDArray[np.int64]:
@@ -84,7 +90,7 @@ class Format(ABC):
         return np.ones(counts.shape, np.uint8)
 
     def raw_bricks(self, counts: Counts, brick: int, data_bits: int) -> NDArray[np.bool_]:
-        """Return which bricks are stored raw, without offsets, by a format that has both kinds."""
+        """Return which bricks are stored raw, without marks, by a format that has both kinds (`mixed`)."""
         return np.zeros(counts.shape, np.bool_)
 
     def stream_bits(self, counts: Counts, brick: int, data_bits: int) -> int:

@@ -15,6 +15,7 @@ class Dense(Format):
     name = "dense"
     rank = 1
     keeps_raw = True
+    marks = False
 
     def brick_bits(self, counts: Counts, brick: int, data_bits: int) -> NDArray[np.int64]:
         """Return the stored bits: those of a raw brick."""

@@ -19,6 +19,8 @@ class RawOrEncoded(Format):
     name = "roe"
     rank = 3
     keeps_raw = True
+    mixed = True
+    lists_offsets = True
 
     def brick_bits(self, counts: Counts, brick: int, data_bits: int) -> NDArray[np.int64]:
         """Return the stored bits: a flag and the room of a raw brick."""

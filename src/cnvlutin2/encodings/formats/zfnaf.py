@@ -17,6 +17,7 @@ class Zfnaf(Format):
 
     name = "zfnaf"
     rank = 2
+    lists_offsets = True
 
     def brick_bits(self, counts: Counts, brick: int, data_bits: int) -> NDArray[np.int64]:
         """Return the stored bits: room for `B` entries."""
