@@ -37,23 +37,23 @@ def storage_bits(organisation: Organisation) -> dict[str, int]:
     if o.skips:
         apart = o.skip_weights != "none" and o.tile_sync == "layer"
         bits["brick_buffer"] = o.lanes * row * (o.tiles if apart else 1)
-    if o.format != "dense":
+    if fmt.marks:
         bits["encoder_buffer"] = o.tiles * o.encoder_buffer_entries * entry
     return bits
 
 
 def logic_mm2(organisation: Organisation, table: CostTable) -> dict[str, float]:
     """Return the area of logic by part."""
-    o, width = organisation, organisation.data_bits
+    o, width, fmt = organisation, organisation.data_bits, get_format(organisation.format)
     comparator, multiplexer = table.cell_mm2("comparator", width), table.cell_mm2("multiplexer", width)
     slots = o.slots_per_cycle
     areas = {
         "multipliers": slots * table.cell_mm2("multiplier", width),
         "adders": slots * table.cell_mm2("adder", width),
     }
-    if o.format != "dense":
+    if fmt.marks:
         areas["encoders"] = o.tiles * width * comparator
-    if o.skips and o.skip_activations and o.detect == "dispatch" and o.format in ("dense", "roe"):
+    if o.skips and o.skip_activations and o.detect == "dispatch" and (fmt.mixed or not fmt.marks):
         areas["detectors"] = o.lanes * o.brick * width * comparator
     finders = _offset_finders(o)
     if finders:
@@ -65,10 +65,10 @@ def logic_mm2(organisation: Organisation, table: CostTable) -> dict[str, float]:
 
 def _offset_finders(organisation: Organisation) -> int:
     """Return how many circuits find the next offset in a vector."""
-    o = organisation
+    o, fmt = organisation, get_format(organisation.format)
     if not o.skips:
         return 0
-    stored_offsets = o.format == "zfnaf" or (o.format == "roe" and o.detect == "output")
+    stored_offsets = fmt.lists_offsets and (not fmt.mixed or o.detect == "output")
     dispatcher = o.lanes if o.skip_activations and not stored_offsets else 0
     return dispatcher + {"none": 0, "shared": o.tiles * o.lanes, "per_filter": o.slots_per_cycle}[o.skip_weights]
 

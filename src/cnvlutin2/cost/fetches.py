@@ -53,28 +53,28 @@ def values_in_windows(prepared: PreparedLayer, organisation: Organisation) -> in
 def fetch_input(prepared: PreparedLayer, organisation: Organisation, format_name: str) -> Fetches:
     """Count the fetches of a layer's input, stored in a format."""
     o, fmt = organisation, get_format(format_name)
+    bricks = _bricks_fetched(prepared, o)
+    raw: Counts | int = 0 if fmt.marks else bricks
+    if fmt.mixed:
+        raw = _weighed(raw_bricks(prepared, fmt, o), _brick_uses(prepared, o))
     if not fmt.indirect:
-        bricks = _bricks_fetched(prepared, o)
-        raw: Counts | int = bricks if format_name == "dense" else 0
-        if format_name == "roe":
-            raw = _weighed(raw_bricks(prepared, o), _brick_uses(prepared, o))
-        return Fetches(bricks, bricks * brick_bits(format_name, o.brick, o.data_bits), 0, 0, raw)
+        return Fetches(bricks, bricks * brick_bits(fmt, o.brick, o.data_bits), 0, 0, raw)
     uses = _brick_uses(prepared, o)
     counts = prepared.brick_counts(o.brick, prepared.packing(o))
     rows, bits, pointer_bits = np.array([_indirect_sizes(fmt, image, uses, o) for image in counts], np.int64).T
-    return Fetches(rows, bits, _bricks_fetched(prepared, o), pointer_bits, 0)
+    return Fetches(rows, bits, bricks, pointer_bits, raw)
 
 
 @lru_cache(maxsize=64)
-def brick_bits(format_name: str, brick: int, data_bits: int) -> int:
+def brick_bits(fmt: Format, brick: int, data_bits: int) -> int:
     """Return the bits of a brick in a format that gives all of them the same room."""
-    return get_format(format_name).most_bits(brick, data_bits)
+    return fmt.most_bits(brick, data_bits)
 
 
-def raw_bricks(prepared: PreparedLayer, organisation: Organisation) -> NDArray[np.bool_]:
-    """Return which bricks of a layer's input RoE stores raw, ``[N, groups, H, W, bricks]``, without `W` if row-packed."""
+def raw_bricks(prepared: PreparedLayer, fmt: Format, organisation: Organisation) -> NDArray[np.bool_]:
+    """Return which bricks of a layer's input a format stores raw, ``[N, groups, H, W, bricks]``, without `W` if row-packed."""
     counts = prepared.brick_counts(organisation.brick, prepared.packing(organisation))
-    return get_format("roe").raw_bricks(counts, organisation.brick, organisation.data_bits)
+    return fmt.raw_bricks(counts, organisation.brick, organisation.data_bits)
 
 
 def _brick_uses(prepared: PreparedLayer, organisation: Organisation) -> NDArray[np.int64]:

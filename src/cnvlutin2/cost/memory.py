@@ -113,7 +113,7 @@ def _move_activations(counts: Counts, accounts: Sequence[Account], first: NDArra
     arrives[0] += bits[0]  # the network's input
     last = accounts[-1].windows * accounts[-1].filters * organisation.data_bits  # the network's results
     leaves = np.concatenate([spilled[1:], np.full_like(bits[:1], last)])
-    encoded = _by_layer([account.stored.values if account.stored.format != "dense" else 0 for account in accounts])
+    encoded = _by_layer([account.stored.values if account.stored.encoded else 0 for account in accounts])
     counts[:-1, ROW["encoder_values"]] += np.where(fresh, encoded, 0)[1:]
     counts[:, ROW["nm_bits_written"]] += np.concatenate([np.where(fresh, bits, 0)[1:], leaves[-1:]])
     for name in ("nm_bits_spilled", "dram_activation_bits_written"):
@@ -147,7 +147,7 @@ def _encoder_stalls(accounts: Sequence[Account], first: NDArray[np.bool_], cycle
     reader: Account | None = None  # the next layer that reads what was not read before
     for index in range(len(accounts) - 1, -1, -1):
         account = accounts[index]
-        if reader is not None and reader.stored.format != "dense":
+        if reader is not None and reader.stored.encoded:
             flat = reader.stored.positions == 1  # the map was flattened into channels, or pooled to one position
             positions = reader.stored.values // account.filters if flat else reader.stored.positions
             values[index] = min(account.windows, positions) * account.busiest_tile_filters

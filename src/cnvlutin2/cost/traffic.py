@@ -52,6 +52,11 @@ class Stored:
     positions: int
     identity: tuple[object, ...]
 
+    @property
+    def encoded(self) -> bool:
+        """Whether an encoder wrote it."""
+        return get_format(self.format).marks
+
 
 @dataclass(frozen=True)
 class Account:
@@ -131,7 +136,7 @@ def store_input(prepared: PreparedLayer, organisation: Organisation, format_name
         bits = np.array([stream + pointers * pointer_width(stream) for stream in streams], np.int64)
         return Stored(format_name, bits, -(-bits // o.row_bits), o.row_bits, *size, identity)
     storage = Storage(shape[1], *layer.input_size, o.brick, layer.groups, packing)
-    row_bits = brick_bits(format_name, o.brick, o.data_bits)
+    row_bits = brick_bits(fmt, o.brick, o.data_bits)
     rows = np.full(layer.images, storage.bricks, np.int64)
     return Stored(format_name, rows * row_bits, rows, row_bits, *size, identity)
 
@@ -246,15 +251,14 @@ def _seen_positions(prepared: PreparedLayer, organisation: Organisation) -> NDAr
 
 def _without_offsets(prepared: PreparedLayer, organisation: Organisation, dispatched: Counts | int) -> Counts | int:
     """Return how many of the dispatched values have no offset in NM, and need one."""
-    o = organisation
-    if o.format == "zfnaf":
-        return 0
-    if o.format != "roe":
-        return dispatched
-    if o.detect == "output":  # raw bricks are walked value by value
-        return 0
-    raw = prepared.bits & prepared.spread(raw_bricks(prepared, o), o)
-    counts: Counts = prepared.positions_of(raw).sum(axis=(1, 2, 3), dtype=np.int64)
+    o, fmt = organisation, get_format(organisation.format)
+    from_vectors = not fmt.lists_offsets
+    from_raw = o.detect == "dispatch"  # else raw bricks are walked value by value
+    if not fmt.mixed or from_vectors == from_raw:
+        return dispatched if from_vectors else 0
+    raw = prepared.spread(raw_bricks(prepared, fmt, o), o)
+    without = prepared.bits & (raw if from_raw else 1 - raw)
+    counts: Counts = prepared.positions_of(without).sum(axis=(1, 2, 3), dtype=np.int64)
     return counts
 
 
