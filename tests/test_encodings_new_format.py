@@ -11,13 +11,17 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from cnvlutin2 import Organisation, preset, simulate
 from cnvlutin2.cli.main import group
-from cnvlutin2.encodings import encode, footprint, format_names, formats, load
+from cnvlutin2.cost import area_mm2, load_table
+from cnvlutin2.encodings import encode, footprint, format_names, formats, get_format, load
 from cnvlutin2.encodings.registry import all_formats
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.network import Layer
 from cnvlutin2.network.trace_file import save_trace
+from cnvlutin2.organisation import with_overrides
 
+TABLE = load_table("45nm")
 SOURCE = '''
 from cnvlutin2.encodings.formats.dense import Dense
 
@@ -89,6 +93,65 @@ def test_commands_and_results_know_a_new_format(folder: Path) -> None:
     assert "inverses" in table
     results = json.loads(call("run", folder / "conv.npz", "--arch", "cnv", "--json", "-"))
     assert {run["footprint_bits"]["inverted"] for run in results["runs"]} == {12 * 256}
+
+
+def test_organisations_store_with_a_new_format(folder: Path) -> None:
+    """By flag, by file and in Python; nothing needs to be said elsewhere."""
+    with pytest.raises(ConfigError, match=r"'inverted' is not allowed: should be 'dense', .* or 'packed_viai' at format"):
+        with_overrides(preset("cnv2-dispatch"), ["format=inverted"])
+    (folder / "extra_inverted.py").write_text(SOURCE.format(name="inverted"))
+    all_formats.cache_clear()
+    with pytest.raises(ConfigError, match=r"'zip' is not allowed: should be 'dense', .* or 'inverted' at format"):
+        with_overrides(preset("cnv2-dispatch"), ["format=zip"])
+    # It says as little as dense about which values are effectual.
+    with pytest.raises(ConfigError, match=r"\(zfnaf, roe, viai, packed_viai\); use detect=dispatch with format=inverted"):
+        with_overrides(preset("cnv"), ["format=inverted"])
+    (folder / "mine.yaml").write_text("base: cnv2-dispatch\nformat: inverted\n")
+    files = {kind: folder / f"results.{kind}" for kind in ("json", "csv", "html")}
+    arguments = ["run", "digits", "--limit", "3", "--verify", "--arch", f"cnv2-dispatch,{folder / 'mine.yaml'}"]
+    arguments += ["--json", str(files["json"]), "--csv", str(files["csv"]), "--report", str(files["html"])]
+    done = CliRunner().invoke(group, arguments)
+    assert (done.exit_code, done.stderr) == (0, "")
+    results = json.loads(files["json"].read_text())
+    assert results["organisations"]["mine"]["format"] == "inverted"
+    of = {arch: [run for run in results["runs"] if run["arch"] == arch] for arch in ("cnv2-dispatch", "mine")}
+    assert of["mine"]
+    for mine, plain in zip(of["mine"], of["cnv2-dispatch"], strict=True):
+        assert {**mine, "arch": "cnv2-dispatch"} == plain
+    assert "inverted" in files["html"].read_text()
+
+
+@pytest.mark.parametrize("name", ["dense", "zfnaf", "viai"])
+def test_a_name_decides_nothing(folder: Path, name: str) -> None:
+    """A format under another name has the same cycles, events, sizes and area."""
+    kind = type(get_format(name))
+    (folder / "extra_twin.py").write_text(
+        f"from {kind.__module__} import {kind.__name__} as Kind\n\n\nclass Twin(Kind):\n    name = 'twin'\n"
+    )
+    all_formats.cache_clear()
+    machines = [
+        Organisation.parse({"name": f"{stored} {detect} {skip}", "format": stored, "detect": detect, "skip_weights": skip})
+        for stored in (name, "twin")
+        for detect in (("output", "dispatch") if kind.marks else ("dispatch",))
+        for skip in ("none", "shared", "per_filter")
+    ]
+    rng = np.random.default_rng(3)
+    network = [
+        Layer(
+            layer,
+            (rng.integers(-9, 9, (2, channels, 5, 5)) * (rng.random((2, channels, 5, 5)) < 0.7)).astype(np.int16),
+            rng.integers(-1, 2, (filters, channels, 3, 3), np.int16),
+            pads=(1, 1, 1, 1),
+        )
+        for layer, channels, filters in (("shallow", 3, 40), ("deep", 40, 12))
+    ]
+    runs: dict[str, list[object]] = {}
+    for run in simulate(network, organisations=machines).to_dict()["runs"]:
+        runs.setdefault(run.pop("arch"), []).append(run)
+    half = len(machines) // 2
+    for one, twin in zip(machines[:half], machines[half:], strict=True):
+        assert runs[one.name] == runs[twin.name]
+        assert area_mm2(one, TABLE) == area_mm2(twin, TABLE)
 
 
 def test_two_formats_of_one_name_are_refused(folder: Path) -> None:

@@ -19,6 +19,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from cnvlutin2.encodings import format_names, get_format
 from cnvlutin2.errors import ToolMissing
 from cnvlutin2.network.layer import Kind, Layer
 from cnvlutin2.numeric import limits
@@ -126,7 +127,7 @@ def organisations(draw: st.DrawFn, *, data_bits: int | None = 16, layer_names: S
     SearchStrategy of Organisation
     """
     detect = draw(st.sampled_from(("output", "dispatch")))
-    stored = ("zfnaf", "roe", "viai", "packed_viai")
+    usable = [name for name in format_names() if detect == "dispatch" or get_format(name).marks]
     values: dict[str, Any] = {
         "name": "drawn",
         "tiles": draw(st.integers(1, 3)),
@@ -135,7 +136,7 @@ def organisations(draw: st.DrawFn, *, data_bits: int | None = 16, layer_names: S
         "brick": draw(st.sampled_from((2, 3, 4, 8, 16))),
         "data_bits": draw(st.integers(2, 16)) if data_bits is None else data_bits,
         "detect": detect,
-        "format": draw(st.sampled_from(stored if detect == "output" else ("dense", *stored))),
+        "format": draw(st.sampled_from(usable)),
         "skip_activations": draw(st.booleans()),
         "skip_weights": draw(st.sampled_from(("none", "shared", "per_filter"))),
         "filter_sync": draw(st.sampled_from(("brick", "window"))),

@@ -1,14 +1,16 @@
-"""`Organisation`: the validated parameters of one accelerator (SPEC sections 2 and 3)."""
+"""`Organisation`: the validated parameters of one accelerator (docs/model.md)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from cnvlutin2.encodings.parameters import MAX_POINTER_GROUP
+from cnvlutin2.encodings.registry import format_names, get_format
 from cnvlutin2.errors import ConfigError, short
 from cnvlutin2.numeric import MAX_BITS, MIN_BITS
 
@@ -19,7 +21,6 @@ LayerMode = Mode | dict[str, Mode]
 Two keys of the map are not layer names: ``default`` (every layer not named) and ``first`` (the network's first layer).
 """
 
-FormatName = Literal["dense", "zfnaf", "roe", "viai", "packed_viai"]
 WeightFormat = Literal["dense", "bit_vector", "packed"]
 DramName = Literal["unlimited", "lpddr4", "ddr4-3200", "hbm2"]
 
@@ -68,10 +69,12 @@ class Organisation(BaseModel):
     run_overhead: Cycles = Field(default=0, description="cycles added to every run")
     window_overhead: Cycles = Field(default=0, description="cycles added to every window of every pass")
 
-    format: FormatName = Field(default="dense", description="how activations are stored in NM")
+    format: str = Field(default="dense", description="how activations are stored in NM")
     detect: Literal["output", "dispatch"] = Field(default="dispatch", description="where ineffectual activations are found")
     packing: Literal["row", "brick"] = Field(default="row", description="how shallow layers are stored")
-    pointer_group: Annotated[int, Field(ge=1, le=4096)] = Field(default=1, description="bricks to an indirection pointer")
+    pointer_group: Annotated[int, Field(ge=1, le=MAX_POINTER_GROUP)] = Field(
+        default=1, description="bricks to an indirection pointer"
+    )
 
     nm_bytes: Bytes = Field(default=4 << 20, description="central activation memory")
     sb_bytes_per_tile: Bytes = Field(default=2 << 20, description="weight memory of a tile")
@@ -91,6 +94,14 @@ class Organisation(BaseModel):
             raise ValueError(f"{short(name)} is no name; give printable text on one line")
         return name
 
+    @field_validator("format", mode="before")
+    @classmethod
+    def _format_is_known(cls, value: object) -> object:
+        known = format_names()
+        if isinstance(value, str) and value in known:
+            return value
+        raise ValueError(f"{short(value)} is not allowed: should be {_one_of(known)}")
+
     @field_validator("dram", mode="before")
     @classmethod
     def _dram_is_known(cls, value: object) -> object:
@@ -104,10 +115,11 @@ class Organisation(BaseModel):
 
     @model_validator(mode="after")
     def _stored_bits_reach_the_lanes(self) -> Self:
-        if self.detect == "output" and self.format == "dense" and self.skips and self.skip_activations:
+        if self.detect == "output" and self.skips and self.skip_activations and not get_format(self.format).marks:
+            able = ", ".join(name for name in format_names() if get_format(name).marks)
             raise ValueError(
-                "detect=output needs a format that stores which activations are effectual "
-                "(zfnaf, roe, viai, packed_viai); use detect=dispatch with format=dense"
+                f"detect=output needs a format that stores which activations are effectual ({able}); "
+                f"use detect=dispatch with format={self.format}"
             )
         return self
 
@@ -164,6 +176,12 @@ class Organisation(BaseModel):
             return cls.model_validate(dict(values))
         except ValidationError as error:
             raise _as_config_error(error, source) from None
+
+
+def _one_of(names: Sequence[str]) -> str:
+    """Return the words for a choice, as pydantic has them for a literal."""
+    *others, last = map(repr, names)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _as_config_error(error: ValidationError, source: str) -> ConfigError:
