@@ -1,10 +1,10 @@
 """Simulation against inference: what knowing costs beside doing.
 
-For every network, the time to count the cycles of an image (or of N, where its name ends with xN), over the time that onnxruntime
-takes to run it: medians of runs in turn, in one process, both with all threads. `activations` is all presets together that skip no
-weights; `weights` is ``cnv2-weights``, and what follows are its variants, one at a time. `quantise` (floats to integers, as a run
-does on the way) and `masks` (what is kept of the weights from image to image, as onnxruntime packs them when it loads a model)
-are apart.
+For every network, the time to count the cycles of an image (or of N, where its name ends with xN), over the time that
+onnxruntime takes to run it: medians of runs in turn, in one process, both with all threads. `activations` is all presets
+together that skip no weights; `weights` is ``cnv2-weights``, and what follows are its variants, one at a time. `quantise`
+(floats to integers, as a run does on the way) and `masks` (what is kept of the weights from image to image, as onnxruntime
+packs them when it loads a model) are apart.
 """
 
 from __future__ import annotations
