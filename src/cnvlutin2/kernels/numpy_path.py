@@ -16,6 +16,7 @@ Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
 BLOCK = 512
+WHOLE_LAYERS = False
 
 
 def run_counts(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], first: int, last: int, out: Bytes) -> None:

@@ -9,7 +9,7 @@ from cnvlutin2.network.layer import Layer
 from cnvlutin2.organisation import Mode, Organisation
 from cnvlutin2.timing.dense import time_dense
 from cnvlutin2.timing.prepared import PreparedLayer
-from cnvlutin2.timing.skip import time_skip
+from cnvlutin2.timing.skip import time_skips
 from cnvlutin2.timing.slots import Counts
 
 
@@ -66,7 +66,7 @@ def time_layer(layer: Layer | PreparedLayer, organisations: Sequence[Organisatio
     """
     prepared = layer if isinstance(layer, PreparedLayer) else PreparedLayer(layer, jobs)
     works = prepared.weights.schedules.works(organisations)
-    skips = [Timing(*time_skip(prepared, schedule)) for schedule in works.skips]
+    skips = [Timing(*found) for found in time_skips(prepared, works)]
     denses = [Timing(*time_dense(prepared, schedule)) for schedule in works.denses]
     return [
         LayerTiming(

@@ -14,7 +14,7 @@ from cnvlutin2.encodings import Packing, brick_counts, get_format
 from cnvlutin2.kernels import backend
 from cnvlutin2.network.layer import Layer
 from cnvlutin2.organisation import Organisation
-from cnvlutin2.timing.schedule import Schedule
+from cnvlutin2.timing.schedule import LANES, LanePlan, Schedule
 from cnvlutin2.timing.steps import RunTable, StepMap, cuts
 from cnvlutin2.timing.weights import PreparedWeights
 from cnvlutin2.timing.workers import default_jobs, split
@@ -24,6 +24,7 @@ Counts = NDArray[np.int64]
 T = TypeVar("T")
 
 _THREAD_GRAIN = 1 << 21  # values below which a thread costs more than it brings
+_SMALL = 1 << 20  # activations below which threads bring less than they cost
 NO_ROWS: Bytes = np.zeros((0, 0, 0), np.uint8)
 
 
@@ -87,20 +88,49 @@ class PreparedLayer:
         return np.ascontiguousarray(self.layer.effectual_activations()).view(np.uint8)
 
     @cached_property
+    def is_small(self) -> bool:
+        """Whether a kernel that does the whole layer in one call is worth more than threads."""
+        return bool(self.kernels.WHOLE_LAYERS) and (self.jobs == 1 or self.layer.activations.size < _SMALL)
+
+    @cached_property
+    def _seen(self) -> tuple[NDArray[np.int32], Counts, Counts]:
+        """`position_counts`, `windows_seen` and `effectual_macs`."""
+        images, filters = self.layer.images, self.weights.filter_counts
+        if not self.is_small:
+            positions = self.positions_of(self.bits)
+            seen: Counts = positions.reshape(images, -1).sum(axis=1, dtype=np.int64)
+            return positions, seen, self.dot(positions, filters)
+        geometry, height, width = self.weights.schedules.positions.scan
+        positions = np.empty((images, *filters.shape), np.int32)
+        column = np.empty(width, np.uint16 if height < 1 << 16 else np.int32)
+        seen, macs = np.empty(images, np.int64), np.empty(images, np.int64)
+        flat = positions.reshape(-1, geometry[0] * geometry[1])
+        what = (self.bits.reshape(len(flat), -1), geometry, height, width, column)
+        self.kernels.layer_products(*what, filters.reshape(-1), flat, seen, macs)
+        return positions, seen, macs
+
+    @property
     def position_counts(self) -> NDArray[np.int32]:
         """Windows in which the activation is effectual, ``[N, C, Kh, Kw]``."""
-        return self.positions_of(self.bits)
+        return self._seen[0]
 
-    @cached_property
-    def effectual_macs(self) -> Counts:
-        """Products of an effectual activation and an effectual weight, padding left out, ``[N]``."""
-        return self.dot(self.position_counts, self.weights.filter_counts)
-
-    @cached_property
+    @property
     def windows_seen(self) -> Counts:
         """Effectual activations over all windows, ``[N]``."""
-        counts: Counts = self.position_counts.reshape(self.layer.images, -1).sum(axis=1, dtype=np.int64)
-        return counts
+        return self._seen[1]
+
+    @property
+    def effectual_macs(self) -> Counts:
+        """Products of an effectual activation and an effectual weight, padding left out, ``[N]``."""
+        return self._seen[2]
+
+    def lane_quantities(self, plan: LanePlan) -> Counts:
+        """Return what the slots follow from (`LANES`), ``[schedules, N, quantities]``, for all schedules of a plan at once."""
+        layer, (_, seen, macs) = self.layer, self._seen
+        bits = self.bits.reshape(layer.images * layer.groups, layer.group_channels, -1)
+        out = np.empty((len(plan.places), layer.images, len(LANES)), np.int64)
+        self.kernels.lane_quantities(bits, layer.groups, *plan.pieces, *plan.lanes, seen, macs, out)
+        return out
 
     @cached_property
     def activation_counts(self) -> Counts:

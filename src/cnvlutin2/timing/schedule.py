@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -69,9 +70,15 @@ class Account:
         return cls(found[1:] - found[0], found[0])
 
     def __call__(self, measured: Counts) -> tuple[Counts, Counts]:
-        """Return cycles ``[N]`` and slots ``[N, kinds]`` for quantities ``[N, quantities]``."""
+        """Return cycles ``[.., N]`` and slots ``[.., N, kinds]`` for quantities ``[.., N, quantities]``."""
         found = measured @ self.factors + self.constants
-        return found[:, 0], found[:, 1:]
+        return found[..., 0], found[..., 1:]
+
+    @classmethod
+    def stacked(cls, accounts: Sequence[Account]) -> Account:
+        """Join some, for quantities ``[accounts, N, quantities]``."""
+        constants = np.stack([account.constants for account in accounts])
+        return cls(np.stack([account.factors for account in accounts]), constants[:, None])
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,6 +268,14 @@ class Schedule:
         return (*self.dense_key, *self.sums_key, *sync)
 
     @cached_property
+    def lane_key(self) -> tuple[object, ...] | None:
+        """What schedules share whose lanes can be counted together, or None if that needs more than bits and bricks."""
+        o = self.organisation
+        if o.skip_weights != "none" or self.steps.row_packed or self.sees == "all":
+            return None
+        return (self.steps, self.runs, o.brick, o.run_overhead)
+
+    @cached_property
     def sums_key(self) -> tuple[object, ...]:
         """Everything on which the sums over windows depend, for all ways in which tiles wait for each other."""
         o = self.organisation
@@ -351,6 +366,48 @@ class Pieces(NamedTuple):
     brick_of: NDArray[np.int32]
 
 
+class LanePlan(NamedTuple):
+    """Schedules that skip no weights and share their lanes, and what a kernel that does a whole layer takes of them.
+
+    Parameters
+    ----------
+    places : list of int
+        Which of `Works.skips` they are.
+    pieces : tuple
+        What runs and bricks have in common, and how each schedule stores bricks.
+    lanes : tuple
+        How runs go to lanes and windows.
+    account : Account
+        From what the kernel finds to cycles and slots, for all of them.
+    """
+
+    places: list[int]
+    pieces: tuple[Any, ...]
+    lanes: tuple[Any, ...]
+    account: Account
+
+    @classmethod
+    def of(cls, schedules: Sequence[Schedule], places: list[int]) -> LanePlan:
+        """Return the plan of some schedules with the same `Schedule.lane_key`."""
+        chosen = [schedules[i] for i in places]
+        first, o = chosen[0], chosen[0].organisation
+        load_type = max((s.load_type for s in chosen), key=lambda t: np.dtype(t).itemsize)
+        widest = next(s for s in chosen if s.load_type is load_type)
+        counts = np.arange(o.brick + 1)
+        forms = [(get_format(s.organisation.format), s.organisation.brick, s.organisation.data_bits) for s in chosen]
+        raw = [
+            f.raw_bricks(counts, *how) if s.sees == "raw" else np.zeros(counts.size, np.bool_)
+            for s, (f, *how) in zip(chosen, forms, strict=True)
+        ]
+        sizes = np.stack([f.brick_bits(counts, *how) for f, *how in forms])
+        row_bits = np.array([s.organisation.row_bits if s.has_rows else 0 for s in chosen])
+        pieces = (*first.pieces, first.run_bricks, np.stack(raw).view(np.uint8), sizes, row_bits)
+        steps = first.steps
+        lanes = (o.run_overhead, first.lane_parts, widest.pad_loads, widest.wide, o.lanes, o.lane_map == "interleaved")
+        where = (steps.geometry, steps.height, steps.width, *steps.uses)
+        return cls(places, pieces, (*lanes, *where), Account.stacked([s.lane_account for s in chosen]))
+
+
 class Schedules:
     """A layer's schedules, worked out once for all its batches.
 
@@ -395,7 +452,13 @@ class Schedules:
                 )
                 for s in schedules
             ]
-            found = Works(list(skips.values()), list(denses.values()), each)
+            distinct = list(skips.values())
+            together: dict[tuple[object, ...], list[int]] = defaultdict(list)
+            for i, s in enumerate(distinct):
+                if s.lane_key is not None:
+                    together[s.lane_key].append(i)
+            plans = [LanePlan.of(distinct, chosen) for chosen in together.values()]
+            found = Works(distinct, list(denses.values()), each, plans)
             if all(id(o) in self._known for o in organisations):
                 self._works[key] = found
         return found
@@ -410,8 +473,11 @@ class Works(NamedTuple):
         In skip mode and in dense mode.
     each : list of (Schedule, int or None, int or None)
         Of each organisation: its own schedule, and which of `skips` and `denses` tell its cycles in the modes that it may run in.
+    plans : list of LanePlan
+        Those of `skips` that a kernel can do together.
     """
 
     skips: list[Schedule]
     denses: list[Schedule]
     each: list[tuple[Schedule, int | None, int | None]]
+    plans: list[LanePlan]

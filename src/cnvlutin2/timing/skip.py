@@ -8,13 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.timing.prepared import NO_ROWS, PreparedLayer
-from cnvlutin2.timing.schedule import LANES, MEASURED, Schedule
+from cnvlutin2.timing.schedule import LANES, MEASURED, Schedule, Works
 from cnvlutin2.timing.slots import Counts
 from cnvlutin2.timing.workers import split
 
 _ROW_GRAIN = 1 << 19  # lane additions worth a thread
-_PAIR_GRAIN = 1 << 22  # pairs of a run and a filter worth a thread
+_PAIR_GRAIN = 1 << 24  # pairs of a run and a filter worth a thread
 _CYCLES, _FILTER_CYCLES, _PRODUCTS, _USEFUL, _MACS, _COSTS, _WORK, _WAITS = range(len(MEASURED))
+
+
+def time_skips(prepared: PreparedLayer, works: Works) -> list[tuple[Counts, Counts]]:
+    """Return cycles ``[N]`` and slots ``[N, kinds]`` of a layer in skip mode, for each of `Works.skips`."""
+    found: list[tuple[Counts, Counts] | None] = [None] * len(works.skips)
+    if prepared.is_small:
+        for plan in works.plans:
+            cycles, slots = plan.account(prepared.lane_quantities(plan))
+            for place, i in enumerate(plan.places):
+                found[i] = cycles[place], slots[place]
+    return [known or time_skip(prepared, schedule) for known, schedule in zip(found, works.skips, strict=True)]
 
 
 def time_skip(prepared: PreparedLayer, schedule: Schedule) -> tuple[Counts, Counts]:

@@ -17,6 +17,7 @@ from cnvlutin2.kernels.numba_path.masks import (
     with_raw_bricks,
 )
 from cnvlutin2.kernels.numba_path.weights import weighted_cycles
+from cnvlutin2.kernels.numba_path.whole import lane_quantities, layer_products
 from cnvlutin2.kernels.numba_path.windows import (
     dot,
     interleaved_cycles,
@@ -25,12 +26,18 @@ from cnvlutin2.kernels.numba_path.windows import (
     sum_over_windows,
 )
 
+WHOLE_LAYERS = True
+"""Whether there are kernels that do a small layer in one call."""
+
 __all__ = [
     "BLOCK",
+    "WHOLE_LAYERS",
     "dot",
     "execute",
     "free_filter_cycles",
     "interleaved_cycles",
+    "lane_quantities",
+    "layer_products",
     "lead_filters",
     "position_counts",
     "run_counts",

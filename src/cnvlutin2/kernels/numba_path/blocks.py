@@ -41,12 +41,42 @@ def sources(geometry: tuple[int, ...], height: int, width: int, start: int, coun
 
 
 @njit(nogil=True, cache=True)
-def gather(masks: Bytes, source: NDArray[np.int32], out: Bytes) -> None:
-    """Copy what a block of windows reads, byte plane by byte plane."""
+def segments(source: NDArray[np.int32], count: int, cuts: NDArray[np.int32]) -> None:
+    """Find where consecutive windows read consecutive positions.
+
+    Parameters
+    ----------
+    source : int32 ``[steps, windows]``
+    count : int
+        Windows that count.
+    cuts : int32 ``[steps, windows + 2]``
+        How many segments there are, or 0 if they are too short to be worth it; the first window of each, and the end.
+    """
+    for step in range(source.shape[0]):
+        row, cut = source[step], cuts[step]
+        found = 0
+        for i in range(count):
+            if i == 0 or row[i] != row[i - 1] + 1:
+                found += 1
+                cut[found] = i
+        cut[found + 1] = count
+        cut[0] = found if found * 8 <= count else 0
+
+
+@njit(nogil=True, cache=True)
+def gather(masks: Bytes, source: NDArray[np.int32], cuts: NDArray[np.int32], out: Bytes) -> None:
+    """Copy what a block of windows reads, byte plane by byte plane; `cuts` are those of `segments`."""
     for b in range(masks.shape[0]):
         row, target = masks[b], out[b]
-        for x in range(target.size):
-            target[x] = row[source[x]]
+        if cuts[0] == 0:
+            for x in range(target.size):
+                target[x] = row[source[x]]
+        for i in range(1, cuts[0] + 1):
+            begin = source[cuts[i]]
+            length = cuts[i + 1] - cuts[i]
+            read, written = row[begin : begin + length], target[cuts[i] : cuts[i + 1]]
+            for x in range(length):
+                written[x] = read[x]
 
 
 @njit(nogil=True, cache=True)

@@ -9,7 +9,16 @@ from numba import njit
 from numpy.typing import NDArray
 
 from cnvlutin2.kernels.narrow import and_popcount, larger, plus
-from cnvlutin2.kernels.numba_path.blocks import BLOCK, add_by_image, block_size, burst_runs, gather, slowest_tiles, sources
+from cnvlutin2.kernels.numba_path.blocks import (
+    BLOCK,
+    add_by_image,
+    block_size,
+    burst_runs,
+    gather,
+    segments,
+    slowest_tiles,
+    sources,
+)
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -118,7 +127,8 @@ def free_filter_cycles(
         most_runs = max(most_runs, lane_order[lane + 1] - lane_order[lane])
     burst = burst_runs(longest, rows)
     source = np.empty((steps, size), np.int32)
-    a = np.empty((most_runs, planes, size), np.uint8)
+    cuts = np.empty((steps, size + 2), np.int32)
+    a = np.zeros((most_runs, planes, size), np.uint8)
     r = np.empty((most_runs if rows.size else 1, size), np.uint8)
     words = np.empty((weights.shape[4], most_runs, planes), np.uint8)
     some = np.empty(size, np.uint8)
@@ -126,7 +136,7 @@ def free_filter_cycles(
     cost = np.empty(size, np.uint32)
     lane_sum = np.empty(size, np.int64)
     lane_most = np.empty(size, np.uint32)
-    short_sum = np.empty(size, np.uint32)
+    short_sum = np.empty(size, np.uint16)
     short_most = np.empty(size, np.uint8)
     slowest = np.empty((most_tiles, size), np.int64)
     every_wait = np.empty(size, np.int64)
@@ -135,6 +145,7 @@ def free_filter_cycles(
         g, p, start = item // (passes * blocks), item // blocks % passes, item % blocks * size
         count = min(size, total - start)
         sources(geometry, height, width, start, count, pad, source)
+        segments(source, count, cuts)
         slowest[:] = 0
         every_wait[:] = 0
         every_cost[:] = 0
@@ -142,9 +153,9 @@ def free_filter_cycles(
             begin, length = lane_order[lane], lane_order[lane + 1] - lane_order[lane]
             for k in range(length):
                 step, run = step_of[begin + k], run_of[begin + k]
-                gather(masks[g, run], source[step], a[k])
+                gather(masks[g, run], source[step], cuts[step], a[k])
                 if rows.size:
-                    gather(rows[g, run : run + 1], source[step], r[k : k + 1])
+                    gather(rows[g, run : run + 1], source[step], cuts[step], r[k : k + 1])
             lane_masks = a[:length]
             overhead = np.int64(run_overhead) * length
             for t in range(most_tiles):
@@ -166,6 +177,10 @@ def free_filter_cycles(
                         for x in range(size):
                             short_sum[x] += some[x]
                             short_most[x] = larger(short_most[x], some[x])
+                        if f % 256 == 255:  # before it overflows
+                            for x in range(size):
+                                lane_sum[x] += short_sum[x]
+                            short_sum[:] = 0
                         continue
                     cost[:] = 0
                     for k in range(0, length, burst):

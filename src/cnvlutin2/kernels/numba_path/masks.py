@@ -108,11 +108,11 @@ def run_masks(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], 
         for b in range(out.shape[2]):
             row = out[g, r, b, n * places : (n + 1) * places]
             row[:] = 0
-            for v in range(starts[r] + 8 * b, min(stops[r], starts[r] + 8 * b + 8)):
-                weight = np.uint8(1 << (v - starts[r] - 8 * b))
+            begin = starts[r] + 8 * b
+            for v in range(min(stops[r], begin + 8) - 1, begin - 1, -1):
                 values = bits[n, g, v]
                 for x in range(places):
-                    row[x] |= values[x] * weight
+                    row[x] = plus(plus(row[x], row[x]), values[x])
 
 
 @njit(nogil=True, cache=True)

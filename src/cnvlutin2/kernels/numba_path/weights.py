@@ -9,7 +9,16 @@ from numba import njit
 from numpy.typing import NDArray
 
 from cnvlutin2.kernels.narrow import and_popcount, larger, plus
-from cnvlutin2.kernels.numba_path.blocks import BLOCK, add_by_image, block_size, burst_runs, gather, slowest_tiles, sources
+from cnvlutin2.kernels.numba_path.blocks import (
+    BLOCK,
+    add_by_image,
+    block_size,
+    burst_runs,
+    gather,
+    segments,
+    slowest_tiles,
+    sources,
+)
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -128,7 +137,8 @@ def weighted_cycles(
     most_tiles = weights.shape[3]
     burst = burst_runs(longest, rows)
     source = np.empty((steps, size), np.int32)
-    a = np.empty((planes, size), np.uint8)
+    cuts = np.empty((steps, size + 2), np.int32)
+    a = np.zeros((planes, size), np.uint8)
     r = np.ones(size, np.uint8)
     most = np.empty(size, np.uint8)
     most_all = np.empty(size, np.uint8)
@@ -146,6 +156,7 @@ def weighted_cycles(
         g, p, start = item // (passes * blocks), item // blocks % passes, item % blocks * size
         count = min(size, total - start)
         sources(geometry, height, width, start, count, pad, source)
+        segments(source, count, cuts)
         tiles = 0
         while tiles < most_tiles and tile_filters[p, tiles] > 0:
             tiles += 1
@@ -154,15 +165,16 @@ def weighted_cycles(
         window_cost[:] = 0
         for lane in range(lane_order.size - 1):
             begin, end = lane_order[lane], lane_order[lane + 1]
-            lane_cost[:] = 0
+            if end - begin > burst:
+                lane_cost[:] = 0
             for k0 in range(begin, end, burst):
                 some_work[:] = 0
                 some_cost[:] = 0
                 for k in range(k0, min(k0 + burst, end)):
                     step, run = step_of[k], run_of[k]
-                    gather(masks[g, run], source[step], a)
+                    gather(masks[g, run], source[step], cuts[step], a)
                     if rows.size:
-                        gather(rows[g, run : run + 1], source[step], r.reshape(1, size))
+                        gather(rows[g, run : run + 1], source[step], cuts[step], r.reshape(1, size))
                     most_all[:] = 0
                     for t in range(tiles):
                         q = step * runs + run
@@ -172,21 +184,26 @@ def weighted_cycles(
                             works[x] = plus(works[x], most[x])
                             cost[x] = plus(cost[x], larger(most[x], r[x]))
                             most_all[x] = larger(most_all[x], most[x])
-                    cost = some_cost[most_tiles]
-                    for x in range(size):
-                        cost[x] = plus(cost[x], larger(most_all[x], r[x]))
+                    if tiles > 1:
+                        cost = some_cost[most_tiles]
+                        for x in range(size):
+                            cost[x] = plus(cost[x], larger(most_all[x], r[x]))
                 for t in range(tiles):
                     for x in range(size):
                         window_work[t, x] += some_work[t, x]
                         window_cost[t, x] += some_cost[t, x]
-                for t in range(most_tiles + 1):
-                    for x in range(size):
-                        lane_cost[t, x] += some_cost[t, x]
+                if end - begin > burst:
+                    for t in range(most_tiles + 1):
+                        for x in range(size):
+                            lane_cost[t, x] += some_cost[t, x]
             overhead = np.int64(run_overhead) * (end - begin)
             for t in range(most_tiles + 1):
-                if t < tiles or t == most_tiles:
+                if end - begin > burst:
                     for x in range(size):
                         slowest[t, x] = max(slowest[t, x], np.int64(lane_cost[t, x]) + overhead)
+                elif t < tiles or t == most_tiles:
+                    for x in range(size):
+                        slowest[t, x] = max(slowest[t, x], np.int64(some_cost[t, x]) + overhead)
         every_work[:] = 0
         every_cost[:] = 0
         for t in range(tiles):
@@ -196,5 +213,5 @@ def weighted_cycles(
                 every_cost[x] += filters * window_cost[t, x]
         add_by_image(every_work, start, count, per_image, work)
         add_by_image(every_cost, start, count, per_image, costs)
-        add_by_image(slowest[most_tiles], start, count, per_image, bricks[g, p])
+        add_by_image(slowest[most_tiles if tiles > 1 else 0], start, count, per_image, bricks[g, p])
         slowest_tiles(slowest[:most_tiles], start, count, per_image, windows[g, p], tile_totals[g, p])

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.narrow import larger
+from cnvlutin2.kernels.narrow import larger, plus
 
 BAND = 4096  # places of a padded map that are held at a time: they stay in the first-level cache
 
@@ -48,6 +48,13 @@ def position_counts(
     out : int32 ``[channels, kernel height * kernel width]``
     """
     kh, kw, sy, sx, top, left, dy, dx, oh, ow = geometry
+    if geometry == (1, 1, 1, 1, 0, 0, 1, 1, height, width):
+        for c in range(bits.shape[0]):
+            total = np.uint32(0)
+            for x in range(bits.shape[1]):
+                total = plus(total, np.uint32(bits[c, x]))
+            out[c, 0] = total
+        return
     for c in range(bits.shape[0]):
         low, high = 0, 0  # rows in the column
         for ky in range(kh):
@@ -69,15 +76,21 @@ def position_counts(
                     for x in range(width):
                         column[x] += row[x]
             low, high = first + begin, last + begin
+            count = np.int32(0)
+            start, stop = 0, 0  # columns in the count
             for kx in range(kw):
                 begin = kx * dx - left
-                count = np.int32(0)
-                if sx == 1:
-                    for x in range(_first_inside(begin, 1, ow) + begin, _last_inside(begin, 1, ow, width) + begin):
-                        count += np.int32(column[x])
-                else:
-                    for ox in range(_first_inside(begin, sx, ow), _last_inside(begin, sx, ow, width)):
+                inside, outside = _first_inside(begin, sx, ow), _last_inside(begin, sx, ow, width)
+                if kx == 0 or sx > 1:
+                    count = np.int32(0)
+                    for ox in range(inside, outside):
                         count += np.int32(column[ox * sx + begin])
+                else:  # the columns have moved to the right
+                    for x in range(start, min(inside + begin, stop)):
+                        count -= np.int32(column[x])
+                    for x in range(max(stop, inside + begin), outside + begin):
+                        count += np.int32(column[x])
+                start, stop = inside + begin, outside + begin
                 out[c, ky * kw + kx] = count
 
 
