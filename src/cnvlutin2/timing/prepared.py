@@ -14,7 +14,9 @@ from cnvlutin2.encodings import Packing, brick_counts, get_format
 from cnvlutin2.kernels import backend
 from cnvlutin2.network.layer import Layer
 from cnvlutin2.organisation import Organisation
-from cnvlutin2.timing.schedule import LANES, LanePlan, Schedule
+from cnvlutin2.timing.accounts import LANES
+from cnvlutin2.timing.schedule import Schedule
+from cnvlutin2.timing.schedules import LanePlan
 from cnvlutin2.timing.steps import RunTable, StepMap, cuts
 from cnvlutin2.timing.weights import PreparedWeights
 from cnvlutin2.timing.workers import default_jobs, split

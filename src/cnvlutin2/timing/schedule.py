@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -14,71 +12,9 @@ from numpy.typing import NDArray
 from cnvlutin2.encodings import Packing, get_format
 from cnvlutin2.network.layer import Layer
 from cnvlutin2.organisation import Mode, Organisation
-from cnvlutin2.timing.slots import Counts, complete
+from cnvlutin2.timing import accounts
+from cnvlutin2.timing.slots import Counts
 from cnvlutin2.timing.steps import RunTable, StepMap, run_table
-
-_KEPT = 64  # organisations whose schedules are kept for a layer
-
-LANES = ("cycles", "costs", "seen", "effectual", "macs")
-"""What the slots of a layer in skip mode follow from where no weights are skipped, each added up over an image.
-
-``cycles``, ``costs``
-    Of all windows of all groups, in one pass: the slowest lane's cycles, all lanes' cycles (without window overhead).
-``seen``, ``effectual``
-    Values that the lanes take for effectual, and those that are.
-``macs``
-    Products of an effectual activation and an effectual weight.
-"""
-
-MEASURED = ("cycles", "filter_cycles", "products", "useful", "macs", "costs", "work", "waits")
-"""What they follow from where weights are skipped.
-
-``cycles``
-    Of all windows, passes and groups, without window overhead.
-``filter_cycles``
-    The same, each times the filters of its pass.
-``products``, ``useful``, ``macs``
-    What is multiplied; the part whose activation is effectual; the part whose weight is effectual too.
-``costs``
-    Cycles of all runs (without run overhead) as each filter sees them: of its tile, or its own where filters run free.
-``work``
-    The part of ``costs`` in which some filter that this one shares its cost with has products.
-``waits``
-    Cycles in which a free filter has ended its lane and its tile has not.
-"""
-
-
-@dataclass(frozen=True, eq=False)
-class Account:
-    """Cycles and slots as a linear function of what was measured: it follows from the shapes, so it is worked out once.
-
-    Parameters
-    ----------
-    factors : int64 ``[quantities, 1 + len(SLOT_KINDS)]``
-    constants : int64 ``[1 + len(SLOT_KINDS)]``
-    """
-
-    factors: NDArray[np.int64]
-    constants: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, formula: Callable[[NDArray[np.int64]], tuple[Counts, Counts]], quantities: int) -> Account:
-        """Derive it from a function that returns cycles ``[n]`` and slots ``[n, kinds]`` for quantities ``[quantities, n]``."""
-        units = np.concatenate([np.zeros((quantities, 1), np.int64), np.eye(quantities, dtype=np.int64)], axis=1)
-        cycles, slots = formula(units)
-        found = np.concatenate([cycles[:, None], slots], axis=1)
-        return cls(found[1:] - found[0], found[0])
-
-    def __call__(self, measured: Counts) -> tuple[Counts, Counts]:
-        """Return cycles ``[.., N]`` and slots ``[.., N, kinds]`` for quantities ``[.., N, quantities]``."""
-        found = measured @ self.factors + self.constants
-        return found[..., 0], found[..., 1:]
-
-    @classmethod
-    def stacked(cls, accounts: Sequence[Account]) -> Account:
-        """Join some, for quantities ``[accounts, N, quantities]``."""
-        constants = np.stack([account.constants for account in accounts])
-        return cls(np.stack([account.factors for account in accounts]), constants[:, None])
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,12 +57,12 @@ class Schedule:
         o = self.organisation
         if not o.skip_activations:
             return "all"
-        return "raw" if o.format == "roe" and o.detect == "output" else "effectual"
+        return "raw" if o.detect == "output" and get_format(o.format).mixed else "effectual"
 
     @cached_property
     def has_rows(self) -> bool:
         """Whether fetching a run may touch more than one NM row."""
-        return self.organisation.format == "packed_viai" and not self.steps.row_packed
+        return get_format(self.organisation.format).indirect and not self.steps.row_packed
 
     @cached_property
     def unit_runs(self) -> bool:
@@ -284,70 +220,19 @@ class Schedule:
         return (*self.run_key, self.steps, rows, shape, o.run_overhead, o.skip_weights, self.free_filters)
 
     @cached_property
-    def skip_account(self) -> Account:
-        """From what is measured (`MEASURED`) to cycles and slots, in skip mode."""
-        return Account.of(self._skip_slots, len(MEASURED))
+    def skip_account(self) -> accounts.Account:
+        """See `accounts.skip_account`."""
+        return accounts.skip_account(self)
 
     @cached_property
-    def lane_account(self) -> Account:
-        """From what is found without looking at weights (`LANES`) to cycles and slots, in skip mode."""
-        return Account.of(self._lane_slots, len(LANES))
+    def lane_account(self) -> accounts.Account:
+        """See `accounts.lane_account`."""
+        return accounts.lane_account(self)
 
     @cached_property
-    def dense_account(self) -> Account:
-        """From windows that see an effectual activation, added up over these, and effectual products to cycles and slots."""
-        return Account.of(self._dense_slots, 2)
-
-    def _skip_slots(self, measured: NDArray[np.int64]) -> tuple[Counts, Counts]:
-        cycles, filter_cycles, products, useful, macs, costs, work, waits = measured
-        o, in_use = self.organisation, self.runs.lanes_in_use(self.steps.steps)
-        window_overhead = o.window_overhead * self.steps.windows * self.filters  # over all filters
-        run_overhead = o.run_overhead * self.window_runs * self.steps.windows * self.filters
-        all_cycles = cycles + o.window_overhead * self.window_passes
-        total = all_cycles * o.slots_per_cycle
-        return all_cycles, complete(
-            total,
-            {
-                "unused_filters": total - o.lanes * (filter_cycles + window_overhead),
-                "overhead": o.lanes * window_overhead + run_overhead,
-                "unused_lanes": (o.lanes - in_use) * filter_cycles,
-                "ineffectual_activation": products - useful,
-                "ineffectual_weight": useful - macs,
-                "effectual": macs,
-                "filter_sync": waits + work - products,
-                "fetch": costs - work,
-            },
-        )
-
-    def _lane_slots(self, found: NDArray[np.int64]) -> tuple[Counts, Counts]:
-        cycles, costs, seen, useful, macs = found
-        run_overhead = self.organisation.run_overhead * self.window_runs * self.steps.windows * self.groups
-        products, busy = seen * self.group_filters, (costs - run_overhead) * self.group_filters
-        by_filter = cycles * self.group_filters
-        waits = np.zeros_like(cycles)
-        return self._skip_slots(
-            np.stack([cycles * self.passes, by_filter, products, useful * self.group_filters, macs, busy, products, waits])
-        )
-
-    def _dense_slots(self, measured: NDArray[np.int64]) -> tuple[Counts, Counts]:
-        seen, macs = measured
-        o, busy = self.organisation, self.dense_window_cycles
-        cycles = np.full_like(seen, (busy + o.window_overhead) * self.window_passes)
-        total = cycles * o.slots_per_cycle
-        every_filter = self.steps.windows * self.filters  # windows times filters
-        products = self.steps.steps * self.steps.values * every_filter
-        active = seen * self.group_filters
-        return cycles, complete(
-            total,
-            {
-                "unused_filters": total - (busy + o.window_overhead) * o.lanes * every_filter,
-                "overhead": o.window_overhead * o.lanes * every_filter,
-                "unused_lanes": busy * o.lanes * every_filter - products,
-                "ineffectual_activation": products - active,
-                "ineffectual_weight": active - macs,
-                "effectual": macs,
-            },
-        )
+    def dense_account(self) -> accounts.Account:
+        """See `accounts.dense_account`."""
+        return accounts.dense_account(self)
 
 
 class Pieces(NamedTuple):
@@ -364,120 +249,3 @@ class Pieces(NamedTuple):
     stops: NDArray[np.int32]
     run_of: NDArray[np.int32]
     brick_of: NDArray[np.int32]
-
-
-class LanePlan(NamedTuple):
-    """Schedules that skip no weights and share their lanes, and what a kernel that does a whole layer takes of them.
-
-    Parameters
-    ----------
-    places : list of int
-        Which of `Works.skips` they are.
-    pieces : tuple
-        What runs and bricks have in common, and how each schedule stores bricks.
-    lanes : tuple
-        How runs go to lanes and windows.
-    account : Account
-        From what the kernel finds to cycles and slots, for all of them.
-    """
-
-    places: list[int]
-    pieces: tuple[Any, ...]
-    lanes: tuple[Any, ...]
-    account: Account
-
-    @classmethod
-    def of(cls, schedules: Sequence[Schedule], places: list[int]) -> LanePlan:
-        """Return the plan of some schedules with the same `Schedule.lane_key`."""
-        chosen = [schedules[i] for i in places]
-        first, o = chosen[0], chosen[0].organisation
-        load_type = max((s.load_type for s in chosen), key=lambda t: np.dtype(t).itemsize)
-        widest = next(s for s in chosen if s.load_type is load_type)
-        counts = np.arange(o.brick + 1)
-        forms = [(get_format(s.organisation.format), s.organisation.brick, s.organisation.data_bits) for s in chosen]
-        raw = [
-            f.raw_bricks(counts, *how) if s.sees == "raw" else np.zeros(counts.size, np.bool_)
-            for s, (f, *how) in zip(chosen, forms, strict=True)
-        ]
-        sizes = np.stack([f.brick_bits(counts, *how) for f, *how in forms])
-        row_bits = np.array([s.organisation.row_bits if s.has_rows else 0 for s in chosen])
-        pieces = (*first.pieces, first.run_bricks, np.stack(raw).view(np.uint8), sizes, row_bits)
-        steps = first.steps
-        lanes = (o.run_overhead, first.lane_parts, widest.pad_loads, widest.wide, o.lanes, o.lane_map == "interleaved")
-        where = (steps.geometry, steps.height, steps.width, *steps.uses)
-        return cls(places, pieces, (*lanes, *where), Account.stacked([s.lane_account for s in chosen]))
-
-
-class Schedules:
-    """A layer's schedules, worked out once for all its batches.
-
-    Parameters
-    ----------
-    layer : Layer
-        Any batch of it: its activations are not looked at.
-    """
-
-    def __init__(self, layer: Layer) -> None:
-        self.positions = StepMap.of(layer, 1, "brick")
-        """The places in the kernel, whatever the packing."""
-        self._layer = replace(layer, activations=layer.activations[:1])
-        self._known: dict[int, Schedule] = {}
-        self._works: dict[tuple[int, ...], Works] = {}
-
-    def of(self, organisation: Organisation) -> Schedule:
-        """Return the schedule of an organisation."""
-        # By identity, which is quick; the schedule keeps its organisation alive, so that no other one gets the same.
-        found = self._known.get(id(organisation))
-        if found is None:
-            if len(self._known) >= _KEPT:
-                self._known.clear()
-                self._works.clear()
-            found = self._known[id(organisation)] = Schedule.of(self._layer, organisation)
-        return found
-
-    def works(self, organisations: Sequence[Organisation]) -> Works:
-        """Return what is to be timed; organisations that take the same cycles share it."""
-        key = tuple(map(id, organisations))
-        found = self._works.get(key)
-        if found is None:
-            schedules = [self.of(o) for o in organisations]
-            skips = {s.skip_key: s for s in schedules if s.mode != "dense"}
-            denses = {s.dense_key: s for s in schedules if s.mode != "skip"}
-            places = [{key: i for i, key in enumerate(kinds)} for kinds in (skips, denses)]
-            each = [
-                (
-                    s,
-                    None if s.mode == "dense" else places[0][s.skip_key],
-                    None if s.mode == "skip" else places[1][s.dense_key],
-                )
-                for s in schedules
-            ]
-            distinct = list(skips.values())
-            together: dict[tuple[object, ...], list[int]] = defaultdict(list)
-            for i, s in enumerate(distinct):
-                if s.lane_key is not None:
-                    together[s.lane_key].append(i)
-            plans = [LanePlan.of(distinct, chosen) for chosen in together.values()]
-            found = Works(distinct, list(denses.values()), each, plans)
-            if all(id(o) in self._known for o in organisations):
-                self._works[key] = found
-        return found
-
-
-class Works(NamedTuple):
-    """What is to be timed of a layer.
-
-    Parameters
-    ----------
-    skips, denses : list of Schedule
-        In skip mode and in dense mode.
-    each : list of (Schedule, int or None, int or None)
-        Of each organisation: its own schedule, and which of `skips` and `denses` tell its cycles in the modes that it may run in.
-    plans : list of LanePlan
-        Those of `skips` that a kernel can do together.
-    """
-
-    skips: list[Schedule]
-    denses: list[Schedule]
-    each: list[tuple[Schedule, int | None, int | None]]
-    plans: list[LanePlan]

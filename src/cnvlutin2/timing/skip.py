@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cnvlutin2.timing.accounts import LANES, MEASURED
 from cnvlutin2.timing.prepared import NO_ROWS, PreparedLayer
-from cnvlutin2.timing.schedule import LANES, MEASURED, Schedule, Works
+from cnvlutin2.timing.schedule import Schedule
+from cnvlutin2.timing.schedules import Works
 from cnvlutin2.timing.slots import Counts
 from cnvlutin2.timing.workers import split
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cnvlutin2.kernels import backend
 from cnvlutin2.network.layer import Layer
 from cnvlutin2.organisation import Organisation
-from cnvlutin2.timing.schedule import Schedules
+from cnvlutin2.timing.schedules import Schedules
 from cnvlutin2.timing.workers import default_jobs, split
 
 Masks = NDArray[np.uint8]
