@@ -153,12 +153,15 @@ class Schedule:
         if self.runs.run_lanes is None:
             turns = -(-self.window_runs // self.organisation.lanes)
         most = turns * int(self._by_part(worst).max())
+        if most < 1 << 8 and self.organisation.lanes < 1 << 8:
+            return np.uint8
         return np.uint16 if most < 1 << 16 else np.int32 if most < 1 << 31 else np.int64
 
     @cached_property
     def wide(self) -> NDArray[np.integer[Any]]:
         """An empty array of a type that holds all lanes' cycles in any window."""
-        return np.empty(0, np.uint32 if self.load_type is np.uint16 else np.int64)
+        wider = {np.uint8: np.uint16, np.uint16: np.uint32}
+        return np.empty(0, wider.get(self.load_type, np.int64))
 
     @property
     def _most_rows(self) -> int:

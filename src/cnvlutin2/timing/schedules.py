@@ -56,7 +56,17 @@ class LanePlan(NamedTuple):
         row_bits = np.array([s.organisation.row_bits if s.has_rows else 0 for s in chosen])
         pieces = (*first.pieces, first.run_bricks, np.stack(raw).view(np.uint8), sizes, row_bits)
         steps = first.steps
-        lanes = (o.run_overhead, first.lane_parts, widest.pad_loads, widest.wide, o.lanes, o.lane_map == "interleaved")
+        unit = np.array([first.unit_window_cycles, (1 + o.run_overhead) * first.window_runs]) * steps.windows
+        lanes = (
+            first.runs.longest,
+            unit,
+            o.run_overhead,
+            first.lane_parts,
+            widest.pad_loads,
+            widest.wide,
+            o.lanes,
+            o.lane_map == "interleaved",
+        )
         where = (steps.geometry, steps.height, steps.width, *steps.uses)
         return cls(places, pieces, (*lanes, *where), Account.stacked([s.lane_account for s in chosen]))
 

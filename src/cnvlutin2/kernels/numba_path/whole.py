@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from cnvlutin2.kernels.narrow import larger
 from cnvlutin2.kernels.numba_path.masks import run_counts, stream_rows, with_raw_bricks
 from cnvlutin2.kernels.numba_path.windows import dot, interleaved_cycles, position_counts, sliced_cycles, sum_over_windows
 
@@ -64,6 +65,8 @@ def lane_quantities(
     raw: Bytes,
     sizes: Ints,
     row_bits: Ints,
+    longest: int,
+    unit_cycles: Ints,
     overhead: int,
     parts: NDArray[np.int32],
     pad_loads: NDArray[Any],
@@ -95,6 +98,10 @@ def lane_quantities(
         Bits of a record of so many effectual values.
     row_bits : int64 ``[ways]``
         Of an NM row; 0 if every brick has one of its own.
+    longest : int
+        Values of the longest run.
+    unit_cycles : int64 ``[2]``
+        Of a map whose runs take one cycle each, over all windows: the slowest lane's cycles and all lanes' cycles.
     overhead, parts, pad_loads, wide, lanes, geometry, height, width
         As in `sliced_cycles`.
     interleaved : bool
@@ -124,13 +131,16 @@ def lane_quantities(
     over_windows = np.empty(maps, np.int64)
     for way in range(raw.shape[0]):
         mixed = raw[way].max() > 0
-        if mixed:
+        flags[:] = 0
+        for v in range(raw.shape[1]):
+            if raw[way, v] == 0:
+                continue
+            count = np.uint8(v)
             for m in range(maps):
                 for b in range(bricks):
+                    flag, in_brick = flags[m, b], in_bricks[m, b]
                     for x in range(places):
-                        flags[m, b, x] = raw[way, in_bricks[m, b, x]]
-        else:
-            flags[:] = 0
+                        flag[x] = larger(flag[x], np.uint8(in_brick[x] == count))
         runs_of_way = counts
         if mixed or pieces > runs:
             with_raw_bricks(counts, flags, run_of, brick_of, lengths, work)
@@ -143,7 +153,9 @@ def lane_quantities(
                 stream_rows(in_bricks[image].transpose((0, 2, 1)), sizes[way], row_bits[way], rows[image].transpose((0, 2, 1)))
         sums[:] = 0
         last = maps * geometry[8]
-        if interleaved:
+        if longest == 1 and row_bits[way] == 0:
+            sums[:] = unit_cycles
+        elif interleaved:
             interleaved_cycles(
                 runs_of_way, rows, run_bricks, overhead, parts, pad_loads, wide, lanes, geometry, height, width, 0, last, sums
             )

@@ -31,6 +31,57 @@ def _last_inside(begin: int, stride: int, windows: int, size: int) -> int:
 
 
 @njit(nogil=True, cache=True)
+def _reach(begin: int, windows: int, size: int) -> tuple[int, int]:
+    """Return the first and the last (excluded) place of a map that windows read which start at `begin`, one beside another."""
+    first, last = max(0, begin), min(size, begin + windows)
+    return (first, last) if first < last else (0, 0)
+
+
+@njit(nogil=True, cache=True)
+def _total(values: Bytes) -> np.int32:
+    total = np.uint32(0)
+    for x in range(values.size):
+        total = plus(total, np.uint32(values[x]))
+    return np.int32(total)
+
+
+@njit(nogil=True, cache=True)
+def _count_most(bits: Bytes, geometry: tuple[int, ...], height: int, width: int, out: NDArray[np.int32]) -> None:
+    """Do the same where a place in the kernel reads most of the map, without strides: count all, take away what is not read."""
+    kh, kw, _, _, top, left, dy, dx, oh, ow = geometry
+    edges = np.empty(height, np.int32)
+    for c in range(bits.shape[0]):
+        values = bits[c]
+        total = _total(values)
+        for ky in range(kh):
+            low, high = _reach(ky * dy - top, oh, height)
+            inside = total - _total(values[: low * width]) - _total(values[high * width :])
+            for kx in range(kw):
+                out[c, ky * kw + kx] = inside
+        for kx in range(kw):
+            first, last = _reach(kx * dx - left, ow, width)
+            if first == 0 and last == width:
+                continue
+            every_edge = np.int32(0)
+            for y in range(height):
+                edge = np.int32(0)
+                for x in range(y * width, y * width + first):
+                    edge += np.int32(values[x])
+                for x in range(y * width + last, y * width + width):
+                    edge += np.int32(values[x])
+                edges[y] = edge
+                every_edge += edge
+            for ky in range(kh):
+                low, high = _reach(ky * dy - top, oh, height)
+                beside = every_edge
+                for y in range(low):
+                    beside -= edges[y]
+                for y in range(high, height):
+                    beside -= edges[y]
+                out[c, ky * kw + kx] -= beside
+
+
+@njit(nogil=True, cache=True)
 def position_counts(
     bits: Bytes, geometry: tuple[int, ...], height: int, width: int, column: NDArray[Any], out: NDArray[np.int32]
 ) -> None:
@@ -48,49 +99,22 @@ def position_counts(
     out : int32 ``[channels, kernel height * kernel width]``
     """
     kh, kw, sy, sx, top, left, dy, dx, oh, ow = geometry
-    if geometry == (1, 1, 1, 1, 0, 0, 1, 1, height, width):
-        for c in range(bits.shape[0]):
-            total = np.uint32(0)
-            for x in range(bits.shape[1]):
-                total = plus(total, np.uint32(bits[c, x]))
-            out[c, 0] = total
+    if sy == sx == 1 and 2 * oh > height and 2 * ow > width:
+        _count_most(bits, geometry, height, width, out)
         return
     for c in range(bits.shape[0]):
-        low, high = 0, 0  # rows in the column
         for ky in range(kh):
             begin = ky * dy - top
-            first, last = _first_inside(begin, sy, oh), _last_inside(begin, sy, oh, height)
-            if ky == 0 or sy > 1:
-                column[:] = 0
-                for oy in range(first, last):
-                    row = bits[c, (oy * sy + begin) * width : (oy * sy + begin + 1) * width]
-                    for x in range(width):
-                        column[x] += row[x]
-            else:  # the rows have moved down: some leave above, others enter below
-                for y in range(low, min(first + begin, high)):
-                    row = bits[c, y * width : (y + 1) * width]
-                    for x in range(width):
-                        column[x] -= row[x]
-                for y in range(max(high, first + begin), last + begin):
-                    row = bits[c, y * width : (y + 1) * width]
-                    for x in range(width):
-                        column[x] += row[x]
-            low, high = first + begin, last + begin
-            count = np.int32(0)
-            start, stop = 0, 0  # columns in the count
+            column[:] = 0
+            for oy in range(_first_inside(begin, sy, oh), _last_inside(begin, sy, oh, height)):
+                row = bits[c, (oy * sy + begin) * width : (oy * sy + begin + 1) * width]
+                for x in range(width):
+                    column[x] += row[x]
             for kx in range(kw):
                 begin = kx * dx - left
-                inside, outside = _first_inside(begin, sx, ow), _last_inside(begin, sx, ow, width)
-                if kx == 0 or sx > 1:
-                    count = np.int32(0)
-                    for ox in range(inside, outside):
-                        count += np.int32(column[ox * sx + begin])
-                else:  # the columns have moved to the right
-                    for x in range(start, min(inside + begin, stop)):
-                        count -= np.int32(column[x])
-                    for x in range(max(stop, inside + begin), outside + begin):
-                        count += np.int32(column[x])
-                start, stop = inside + begin, outside + begin
+                count = np.int32(0)
+                for ox in range(_first_inside(begin, sx, ow), _last_inside(begin, sx, ow, width)):
+                    count += np.int32(column[ox * sx + begin])
                 out[c, ky * kw + kx] = count
 
 
@@ -145,6 +169,19 @@ def _add(values: NDArray[Any], out: NDArray[Any]) -> None:
 
 
 @njit(nogil=True, cache=True)
+def _sum_strided(values: NDArray[Any], stride: int, count: int) -> np.int64:
+    """Add up `count` values, every `stride`-th."""
+    total = np.int64(0)
+    if stride == 1:  # said apart, as only this is vectorised
+        for x in range(count):
+            total += np.int64(values[x])
+    else:
+        for x in range(count):
+            total += np.int64(values[x * stride])
+    return total
+
+
+@njit(nogil=True, cache=True)
 def sliced_cycles(
     counts: Bytes,
     rows: Bytes,
@@ -175,9 +212,9 @@ def sliced_cycles(
         Cycles added to every run.
     parts : int32 ``[lanes in use + 1]``
         The first run of each lane, and the end.
-    pad_loads : uint16, int32 or int64 ``[lanes in use]``
+    pad_loads : uint8, uint16, int32 or int64 ``[lanes in use]``
         Cycles of each lane for a step in the padding; of a type that holds a lane's cycles in any window.
-    wide : empty, uint32 or int64
+    wide : empty, uint16, uint32 or int64
         Of a type that holds all lanes' cycles in any window.
     lanes : int
         Not looked at; `interleaved_cycles` needs it.
@@ -189,6 +226,7 @@ def sliced_cycles(
         Added to: over all windows, the slowest lane's cycles and all lanes' cycles.
     """
     kh, kw, sy, sx, top, left, dy, dx, oh, ow = geometry
+    alone = geometry == (1, 1, 1, 1, 0, 0, 1, 1, height, width)  # every place is a window
     across = (ow - 1) * sx + (kw - 1) * dx + 1  # of the padded map, as far as windows reach
     band = max(1, BAND // (across * sy))
     down = (band - 1) * sy + (kh - 1) * dy + 1
@@ -216,31 +254,33 @@ def sliced_cycles(
             here[:] = 0
             for r in range(parts[lane], parts[lane + 1]):
                 _add_costs(counts, rows, run_bricks, m, r, above * width, overhead, here)
-            padded[:] = pad_loads[lane]
-            for y in range(above, below):
-                target = padded[(y - origin) * across + left : (y - origin) * across + left + inside]
-                row = here[(y - above) * width : (y - above) * width + inside]
-                for x in range(inside):
-                    target[x] = row[x]
-            column[:size] = 0
-            if sy == 1:
-                for ky in range(kh):
-                    _add(padded[ky * dy * across : ky * dy * across + size], column[:size])
-            else:
-                for i in range(count):
+            sums = here
+            if not alone:
+                padded[:] = pad_loads[lane]
+                for y in range(above, below):
+                    target = padded[(y - origin) * across + left : (y - origin) * across + left + inside]
+                    row = here[(y - above) * width : (y - above) * width + inside]
+                    for x in range(inside):
+                        target[x] = row[x]
+                column[:size] = 0
+                if sy == 1:
                     for ky in range(kh):
-                        start = (i * sy + ky * dy) * across
-                        _add(padded[start : start + across], column[i * across : (i + 1) * across])
-            window[:reach] = 0
-            for kx in range(kw):
-                _add(column[kx * dx : kx * dx + reach], window[:reach])
+                        _add(padded[ky * dy * across : ky * dy * across + size], column[:size])
+                else:
+                    for i in range(count):
+                        for ky in range(kh):
+                            start = (i * sy + ky * dy) * across
+                            _add(padded[start : start + across], column[i * across : (i + 1) * across])
+                window[:reach] = 0
+                for kx in range(kw):
+                    _add(column[kx * dx : kx * dx + reach], window[:reach])
+                sums = window
             for x in range(reach):
-                slowest[x] = larger(slowest[x], window[x])
-                every[x] += window[x]
+                slowest[x] = larger(slowest[x], sums[x])
+                every[x] += sums[x]
         for i in range(count):
-            for ox in range(ow):
-                out[m, 0] += np.int64(slowest[i * across + ox * sx])
-                out[m, 1] += np.int64(every[i * across + ox * sx])
+            out[m, 0] += _sum_strided(slowest[i * across : (i + 1) * across], sx, ow)
+            out[m, 1] += _sum_strided(every[i * across : (i + 1) * across], sx, ow)
 
 
 @njit(nogil=True, cache=True)
@@ -295,11 +335,10 @@ def interleaved_cycles(
                         total[ox] += pad
         slowest = loads[0]
         for lane in range(lanes):
+            out[m, 1] += _sum_strided(loads[lane], 1, ow)
             for ox in range(ow):
-                out[m, 1] += np.int64(loads[lane, ox])
                 slowest[ox] = larger(slowest[ox], loads[lane, ox])
-        for ox in range(ow):
-            out[m, 0] += np.int64(slowest[ox])
+        out[m, 0] += _sum_strided(slowest, 1, ow)
 
 
 @njit(nogil=True, cache=True)
