@@ -45,6 +45,10 @@ def refused(*arguments: object) -> str:
     return line
 
 
+def _never(*_arguments: object, **_options: object) -> None:
+    pytest.fail("a network was run before what is wrong was noticed")
+
+
 @pytest.fixture
 def traces(tmp_path: Path) -> Path:
     rng = np.random.default_rng(3)
@@ -183,6 +187,14 @@ class TestBadInput:
         assert "greater than or equal to 1 at tiles" in refused("run", traces, "--set", "tiles=0")
         assert "no network 'nowhere'" in refused("run", "nowhere")
         assert "no layer is called 'conv9'" in refused("run", traces, "--set", "layer_mode.conv9=dense")
+
+    @pytest.mark.parametrize("missing", ["nowhere", "none.onnx", "none.npz"])
+    def test_all_networks_are_looked_for_before_the_first_runs(
+        self, missing: str, traces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("cnvlutin2.cli.run.simulate", _never)
+        monkeypatch.chdir(tmp_path)
+        assert f"there is no network '{missing}'" in refused("run", traces, "digits", missing)
 
     def test_thresholds(self, traces: Path, tmp_path: Path) -> None:
         assert "cannot read the threshold 'much'" in refused("run", traces, "--threshold", "much")

@@ -11,7 +11,7 @@ from cnvlutin2.cli.options import Adder, option
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.network import Inputs, Network
 from cnvlutin2.network.inputs import load_inputs
-from cnvlutin2.network.open import open_network, takes_inputs
+from cnvlutin2.network.open import check_exists, open_network, takes_inputs
 from cnvlutin2.network.topologies import Topology, is_topology
 
 
@@ -54,7 +54,12 @@ NETWORK_OPTIONS: tuple[Adder, ...] = (
 
 
 def open_networks(names: Sequence[str], options: dict[str, Any]) -> Iterator[Network]:
-    """Open the networks one by one, each under a name of its own; options that are for none of them are refused."""
+    """Open the networks one by one, each under a name of its own.
+
+    Names of no network, and options that are for none of them, are refused before the first is opened.
+    """
+    for name in names:
+        check_exists(name)
     topology = _given(_TOPOLOGY_KEYS, options)
     if topology and not any(map(is_topology, names)):
         raise ConfigError("is for topologies; an executed network has its own values", source=_flag(topology))

@@ -18,6 +18,21 @@ def takes_inputs(spec: str | Path) -> bool:
     return not _is_trace(Path(spec))
 
 
+def check_exists(spec: str | Path) -> None:
+    """Refuse a spec that is neither a known name nor an existing file or folder; without opening it.
+
+    Raises
+    ------
+    NetworkError
+        Lists the names.
+    """
+    from cnvlutin2.network.topologies import is_topology
+
+    known = isinstance(spec, str) and (spec in bundled_names() or is_topology(spec))
+    if not known and not Path(spec).exists():
+        raise _unknown(spec)
+
+
 def open_network(spec: str | Path) -> Network:
     """Open a network by its name or file.
 
@@ -54,10 +69,14 @@ def open_network(spec: str | Path) -> Network:
         from cnvlutin2.network.onnx_network import OnnxNetwork
 
         return OnnxNetwork(path)
+    raise _unknown(spec)
+
+
+def _unknown(spec: str | Path) -> NetworkError:
     from cnvlutin2.network.topologies import topology_names
 
     names = ", ".join([*bundled_names(), *topology_names()])
-    raise NetworkError(
+    return NetworkError(
         f"there is no network {str(spec)!r}: give an .onnx file, an .npz trace, a folder of traces, or one of {names}"
     )
 
