@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -229,10 +230,30 @@ class TestBadInput:
         assert str(limits) in line
         assert len(line) < 1000
 
-    @pytest.mark.parametrize("option", ["--json", "--csv", "--parquet"])
-    def test_what_cannot_be_written_is_refused_first(self, option: str, traces: Path, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("option", ["--json", "--csv", "--parquet", "--report"])
+    def test_what_cannot_be_written_is_refused_first(
+        self, option: str, traces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("cnvlutin2.cli.run.simulate", _never)
         assert "make it first" in refused("run", traces, option, tmp_path / "none" / "r")
         assert "is a folder" in refused("run", traces, option, tmp_path)
+
+    def test_figures_that_cannot_be_made_are_refused_first(
+        self, traces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("cnvlutin2.cli.run.simulate", _never)
+        monkeypatch.setitem(sys.modules, "vl_convert", ModuleType("vl_convert"))
+        file = tmp_path / "file"
+        file.write_text("kept")
+        assert f"{file} is not a folder" in refused("run", traces, "--figures", file)
+        assert f"{file} is not a folder" in refused("run", traces, "--figures", file / "in" / "it")
+        (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+        assert "link is not a folder" in refused("run", traces, "--figures", tmp_path / "link")
+        assert "too long" in refused("run", traces, "--figures", tmp_path / ("x" * 300))
+        monkeypatch.setitem(sys.modules, "vl_convert", None)
+        assert "pip install 'cnvlutin2[report]'" in refused("run", traces, "--figures", tmp_path / "figures")
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link", "traces"]
+        assert file.read_text() == "kept"
 
     def test_names_that_are_too_long(self, traces: Path) -> None:
         name = "x" * 300

@@ -58,6 +58,26 @@ def check_writable(target: Path) -> None:
         raise _refusal(target, error) from None
 
 
+def check_folder(target: Path) -> None:
+    """Refuse a folder that cannot be made or written to, before long work is done for it; nothing is made.
+
+    Raises
+    ------
+    OutputError
+        If it, or what it is to be made in, is not a folder or may not be written.
+    """
+    there = target
+    try:
+        while not there.exists() and not there.is_symlink():
+            there = there.parent
+        if not there.is_dir():
+            raise OutputError(f"cannot write to {target}: {there} is not a folder; choose another place")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise OutputError(f"cannot write to {target}: the folder {there} may not be written; choose another")
+    except (OSError, RuntimeError) as error:
+        raise _refusal(target, error) from None
+
+
 def _replaced_by(target: Path) -> Path | None:
     """Return the file that is to be made or replaced, or None for a device or a pipe."""
     if target.is_dir():

@@ -22,6 +22,7 @@ from cnvlutin2.network.bundled import bundled_names
 from cnvlutin2.network.traces import TraceWriter
 from cnvlutin2.organisation import Organisation, load_organisations, with_overrides
 from cnvlutin2.report import write_figures, write_report
+from cnvlutin2.report.figures import check_all
 from cnvlutin2.report.viewer import TraceCollector
 from cnvlutin2.results import Results, write_csv, write_json, write_parquet
 from cnvlutin2.simulation import DEFAULT_ORGANISATIONS, Observer, simulate
@@ -81,6 +82,8 @@ def run_command(networks: tuple[str, ...], archs: tuple[str, ...], overrides: tu
     for target in (options["json_file"], options["csv_file"], options["parquet_file"], options["report_file"]):
         if target not in (None, "-"):
             check_writable(Path(target))
+    if options["figures"]:
+        check_all(Path(options["figures"]))
     if options["parquet_file"] == "-":
         raise ConfigError("Parquet is not text; name a file", source="--parquet")
     thresholds = read_thresholds(options["threshold"], "--threshold")

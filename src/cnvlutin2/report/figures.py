@@ -6,11 +6,25 @@ from pathlib import Path
 from typing import Any
 
 from cnvlutin2.errors import OutputError, ToolMissing
-from cnvlutin2.files import write_whole
+from cnvlutin2.files import check_folder, write_whole
 from cnvlutin2.report.specs import Spec, all_specs
 from cnvlutin2.results import Results
 
 PNG_PPI = 300
+
+
+def check_all(directory: Path) -> None:
+    """Refuse figures that `write_all` could not draw or write, before there are results.
+
+    Raises
+    ------
+    ToolMissing
+        Without the extra ``[report]``.
+    OutputError
+        If the folder cannot be made or written to.
+    """
+    _converter()
+    check_folder(directory)
 
 
 def write_all(results: Results, directory: Path) -> list[Path]:
