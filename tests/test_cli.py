@@ -128,6 +128,7 @@ class TestRun:
         plain = json.loads(call("run", "digits", "--limit", 8, "--json", "-").stdout)
         pruned = json.loads(call("run", "digits", "--limit", 8, "--threshold", "real:0.5", "--json", "-").stdout)
         assert pruned["networks"][0]["accuracy"]["agree"] is not None
+        assert [found["provenance"]["quantised"] for found in (plain, pruned)] == [False, True]
         density = [sum(run["activation_density"] for run in found["runs"]) for found in (plain, pruned)]
         assert density[1] < density[0]
 
@@ -141,6 +142,11 @@ class TestRun:
         options = ("--limit", 2, "--conv-only", "--arch", "cnv2-dispatch", "--json", "-")
         found = json.loads(call("run", "digits", traces, "nin", *options).stdout)
         assert [(n["network"], len(n["images"])) for n in found["networks"]] == [("digits", 2), ("traces", 2), ("nin", 1)]
+
+    def test_one_network_that_was_executed_quantised_is_enough_for_the_record(self, traces: Path) -> None:
+        options = ("--limit", 2, "--threshold", 2, "--arch", "cnv", "--json", "-")
+        assert json.loads(call("run", traces, "digits", *options).stdout)["provenance"]["quantised"] is True
+        assert json.loads(call("run", traces, "nin", "--conv-only", *options[2:]).stdout)["provenance"]["quantised"] is False
 
     def test_networks_have_names_of_their_own(self, traces: Path) -> None:
         found = json.loads(call("run", traces, traces, "--json", "-").stdout)

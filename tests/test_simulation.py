@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 
 import cnvlutin2
 from cnvlutin2.errors import ConfigError, NetworkError
-from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Network, Numeric, Topology
+from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Network, Numeric, Threshold, Thresholds, Topology
 from cnvlutin2.organisation import Organisation, preset, with_overrides
 from cnvlutin2.testing import layers, organisations
 
@@ -131,6 +132,31 @@ def test_quantised_digits_are_still_read(name: str) -> None:
     accuracy = cnvlutin2.simulate(network, inputs, "cnv", quantised=True).networks[0].accuracy
     assert accuracy is not None
     assert accuracy.agree == accuracy.images == 60
+
+
+@pytest.mark.parametrize(
+    ("options", "quantised"),
+    [
+        ({}, False),
+        ({"quantised": True}, True),
+        ({"thresholds": 1}, False),
+        ({"thresholds": 2}, True),
+        ({"weight_thresholds": Thresholds(layers={"fc5": Threshold(3)})}, True),
+        ({"thresholds": Thresholds(Threshold(1e-9, real=True))}, False),  # less than one LSB
+        ({"thresholds": Thresholds(Threshold(0.5, real=True))}, True),
+    ],
+)
+def test_the_record_says_whether_the_network_was_executed_quantised(options: dict[str, Any], quantised: bool) -> None:
+    network = cnvlutin2.open_network("digits")
+    inputs = cnvlutin2.load_inputs(network, limit=2)
+    found = cnvlutin2.simulate(network, inputs, "cnv", cost=False, **options)
+    assert found.to_dict()["provenance"]["quantised"] is quantised
+    assert network.quantised is quantised
+
+
+def test_what_is_not_executed_is_not_executed_quantised() -> None:
+    found = cnvlutin2.simulate(layer(), thresholds=3, quantised=True, organisations="cnv", cost=False)
+    assert found.provenance["quantised"] is False
 
 
 def test_progress_is_told() -> None:

@@ -108,7 +108,7 @@ def simulate(
         limit.check_names(names, what)
     _check_layer_modes(chosen, names)
     collected: dict[tuple[str, str], _Collected] = {}
-    accuracy = None
+    accuracy, executed_quantised = None, False
     if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
         raise ConfigError(f"{jobs!r} threads are not possible; give a whole number of at least 1", where="jobs")
     by_width = _by_width(chosen)
@@ -130,6 +130,7 @@ def simulate(
                 progress(layer.name, done * len(names) + len(seen), len(by_width) * len(names))
         _check_images(source.name, seen)
         accuracy = accuracy or source.accuracy
+        executed_quantised = executed_quantised or source.quantised
     layers = [
         _finish(organisation.name, collected[name, organisation.name])
         for name in dict.fromkeys(name for name, _ in collected)
@@ -145,7 +146,7 @@ def simulate(
     settings = {
         "thresholds": _described(limits[0]),
         "weight_thresholds": _described(limits[1]),
-        "quantised": quantised,
+        "quantised": executed_quantised,
         "verified": verify,
         "energy_table": book.table.name if book else None,
     }

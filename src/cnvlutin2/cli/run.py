@@ -134,7 +134,8 @@ def _traces(directory: str | None) -> Iterator[list[Observer]]:
 
 def _joined(results: Sequence[Results]) -> Results:
     first = results[0]
-    return Results([n for r in results for n in r.networks], first.organisations, first.provenance)
+    provenance = {**first.provenance, "quantised": any(each.provenance["quantised"] for each in results)}
+    return Results([n for r in results for n in r.networks], first.organisations, provenance)
 
 
 def _write(results: Results, options: dict[str, Any]) -> None:

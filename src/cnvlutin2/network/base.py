@@ -165,6 +165,8 @@ class Network(ABC):
     left_out: tuple[LeftOut, ...] = ()
     accuracy: Accuracy | None = None
     """Set once all layers have been yielded, where the network classifies."""
+    quantised: bool = False
+    """Whether the last run executed the network on quantised values (thresholds may imply it); set like `accuracy`."""
     hashes: Mapping[str, str] = MappingProxyType({})
     """SHA-256 of the files that the network is read from, by name; complete once all layers have been yielded."""
     settings: Mapping[str, Any] = MappingProxyType({})

@@ -119,6 +119,7 @@ class OnnxNetwork(Network):
                     f"network {self.name!r} is given {len(found)} {what} for {len(inputs.values)} inputs; give one each"
                 )
         self.accuracy = None
+        self.quantised = False
         run = Run(inputs, numeric, self.input.batch or 1)
         yield from self._execute(run)
         self.accuracy = run.accuracy()
@@ -131,7 +132,8 @@ class OnnxNetwork(Network):
         held = self._calibrate(run, execution)
         layers = at_scale(self._nodes, weights, run)
         captured: Iterator[tuple[int, Integers]]
-        if run.numeric.quantised or any(layer.threshold > 1 or layer.weight_threshold > 1 for layer in layers):
+        self.quantised = run.numeric.quantised or any(layer.threshold > 1 or layer.weight_threshold > 1 for layer in layers)
+        if self.quantised:
             del execution
             captured = self._execute_quantised(run, layers)
         elif held is not None:

@@ -89,7 +89,8 @@ class TorchNetwork(Network):
         self.accuracy = None
         scales = [_scales(product, numeric) for product in self._products]
         products = self._products
-        if numeric.quantised or any(s.threshold > 1 or s.weight_threshold > 1 for s in scales):
+        self.quantised = numeric.quantised or any(s.threshold > 1 or s.weight_threshold > 1 for s in scales)
+        if self.quantised:
             output, catcher = self._run(scales, numeric.data_bits)
             products = catcher.products
             if len(products) != len(self._products):
