@@ -1,4 +1,4 @@
-"""Fixed point: power-of-two scales, rounding, thresholds (SPEC section 2)."""
+"""Fixed point: power-of-two scales, rounding, thresholds (docs/model.md, "Quantisation and thresholds")."""
 
 from __future__ import annotations
 

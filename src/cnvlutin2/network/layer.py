@@ -1,4 +1,4 @@
-"""`Layer`: quantised activations, weights and geometry, from whatever source (SPEC sections 2 and 5)."""
+"""`Layer`: quantised activations, weights and geometry, from whatever source (docs/model.md, "Windows, steps and runs")."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class Layer:
         return self.windows * self.weights.size
 
     def is_row_packed(self, brick: int, packing: str) -> bool:
-        """Whether it is stored by rows: fewer channels than a brick, no horizontal dilation (SPEC section 2)."""
+        """Whether it is stored by rows: fewer channels than a brick, no horizontal dilation (docs/model.md, "Storage")."""
         return packing == "row" and self.group_channels < brick and self.dilations[1] == 1
 
     def effectual_activations(self) -> NDArray[np.bool_]:
