@@ -16,7 +16,7 @@ from cnvlutin2.cli.tables import console
 from cnvlutin2.encodings import Encoded, Packing, brick_counts, encode, format_names, load
 from cnvlutin2.encodings.footprint import POINTERS
 from cnvlutin2.errors import ConfigError, NetworkError
-from cnvlutin2.files import write_whole
+from cnvlutin2.files import check_writable, write_whole
 from cnvlutin2.numeric import effectual
 
 _BAR_CHARACTERS = 40
@@ -59,6 +59,7 @@ def encode_command(
     """
     target = output or source.with_suffix(".cnv2")
     _check_target(target, source)
+    check_json(json_file)
     found = read_array(source, image)
     threshold = found.threshold if threshold is None else threshold
     groups = found.groups if groups is None else groups
@@ -159,6 +160,12 @@ def _check_target(target: Path, source: Path) -> None:
         raise ConfigError("is not written to standard output; name a file", source="--output")
     if target.exists() and source.exists() and target.samefile(source):
         raise ConfigError(f"{target} is what is read; name another file", source="--output")
+
+
+def check_json(target: str | None) -> None:
+    """Refuse a target that `write_json` could not write to, before anything else is written or measured."""
+    if target not in (None, "-"):
+        check_writable(Path(target))
 
 
 def write_json(document: dict[str, Any], target: str) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cnvlutin2.cli.encode import write_json
+from cnvlutin2.cli.encode import check_json, write_json
 from cnvlutin2.cli.networks import NETWORK_OPTIONS, open_networks, read_inputs
 from cnvlutin2.cli.options import FORMS, SectionedCommand, read_thresholds, with_options
 from cnvlutin2.cli.progress import progress_bar
@@ -60,6 +60,7 @@ def formats_command(network: str | None, json_file: str | None, **options: Any) 
       cnvlutin2 formats model.onnx --input photo.jpg --preprocess imagenet-torch
       cnvlutin2 formats traces/ --pointer-group 4 --json formats.json
     """
+    check_json(json_file)
     choice = Choice(options["brick"], options["data_bits"], options["packing"], options["pointer_group"])
     numeric = Numeric(choice.data_bits, read_thresholds(options["threshold"], "--threshold"))
     documents = []

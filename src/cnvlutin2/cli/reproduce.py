@@ -13,10 +13,11 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from cnvlutin2.cli.encode import check_json
 from cnvlutin2.cli.tables import console
 from cnvlutin2.cost import DEFAULT_TABLE, load_table
 from cnvlutin2.errors import ConfigError
-from cnvlutin2.files import check_writable, write_whole
+from cnvlutin2.files import write_whole
 from cnvlutin2.network import Inputs, Network
 from cnvlutin2.network.bundled import bundled_names
 from cnvlutin2.network.inputs import load_inputs
@@ -52,8 +53,7 @@ def reproduce_command(models: tuple[str, ...], inputs: tuple[str, ...], json_fil
       cnvlutin2 reproduce --energy 45nm --json reproduction.json
       cnvlutin2 reproduce googlenet.onnx -i photo.jpg --preprocess imagenet-caffe
     """
-    if json_file not in (None, "-"):
-        check_writable(Path(json_file))
+    check_json(json_file)
     if inputs and not models:
         raise ConfigError("is for models, and none was named", source="--input")
     table = load_table(options["energy"])
