@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.cost import DEFAULT_TABLE, CostBook, CostTable, NetworkCost, load_table
-from cnvlutin2.encodings import footprints
+from cnvlutin2.encodings import image_footprints
 from cnvlutin2.errors import ConfigError, NetworkError
 from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Network, Numeric, Threshold, Thresholds
 from cnvlutin2.organisation import Organisation, load_organisations
@@ -237,9 +237,11 @@ def _simulate_layer(
     values = layer.activations[0].size
     timings = time_layer(prepared, organisations)
     for organisation, timing in zip(organisations, timings, strict=True):
-        key = (organisation.brick, organisation.data_bits, organisation.packing, organisation.pointer_group)
+        sizes = organisation.brick, organisation.data_bits, organisation.pointer_group
+        key = (prepared.packing(organisation), *sizes)
         if key not in stored:
-            stored[key] = _footprints(layer, *key)
+            histograms = prepared.brick_histograms(organisation.brick, prepared.packing(organisation))
+            stored[key] = image_footprints(layer, histograms, *sizes)
         entry = collected.setdefault((layer.name, organisation.name), _Collected(_info(prepared)))
         entry.timings.append(timing)
         entry.effectual_macs.append(prepared.effectual_macs)
@@ -251,11 +253,6 @@ def _simulate_layer(
                     verify_layer(prepared, organisation, mode, found.slots)
     for observe in observers:
         observe(prepared, organisations, timings)
-
-
-def _footprints(layer: Layer, brick: int, data_bits: int, packing: str, pointer_group: int) -> dict[str, Counts]:
-    by_image = [footprints(layer, i, brick, data_bits, packing, pointer_group) for i in range(layer.images)]
-    return {name: np.array([bits[name] for bits in by_image], np.int64) for name in by_image[0]}
 
 
 def _info(prepared: PreparedLayer) -> LayerInfo:

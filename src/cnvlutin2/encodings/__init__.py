@@ -4,9 +4,9 @@ from cnvlutin2.encodings.base import Counts, Format
 from cnvlutin2.encodings.breakeven import break_even
 from cnvlutin2.encodings.container import load
 from cnvlutin2.encodings.encoded import Encoded, encode
-from cnvlutin2.encodings.footprint import Footprint, footprint, footprints
+from cnvlutin2.encodings.footprint import Footprint, footprint, footprints, image_footprints
 from cnvlutin2.encodings.registry import format_names, get_format
-from cnvlutin2.encodings.storage import Packing, Storage, brick_counts, to_bricks
+from cnvlutin2.encodings.storage import Packing, Storage, brick_counts, brick_histograms, to_bricks
 from cnvlutin2.encodings.weights import EncodedWeights, WeightVectors, encode_weights
 
 __all__ = [
@@ -20,12 +20,14 @@ __all__ = [
     "WeightVectors",
     "break_even",
     "brick_counts",
+    "brick_histograms",
     "encode",
     "encode_weights",
     "footprint",
     "footprints",
     "format_names",
     "get_format",
+    "image_footprints",
     "load",
     "to_bricks",
 ]

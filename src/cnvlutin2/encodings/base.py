@@ -118,6 +118,11 @@ def pointer_width(stream_bits: int) -> int:
     return max(1, (stream_bits // POINTER_UNIT_BITS - 1).bit_length())
 
 
+def pointer_widths(stream_bits: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return `pointer_width` of each of some streams."""
+    return np.array([pointer_width(bits) for bits in stream_bits.tolist()], np.int64)
+
+
 def fixed(counts: Counts, bits: int) -> NDArray[np.int64]:
     """Return one size for every brick."""
     return np.full(counts.shape, bits, np.int64)

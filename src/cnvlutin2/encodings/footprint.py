@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.encodings.base import Counts
+from cnvlutin2.encodings.base import Counts, pointer_widths
 from cnvlutin2.encodings.choice import Kernels
 from cnvlutin2.encodings.references import reference_bits
 from cnvlutin2.encodings.registry import all_formats
@@ -71,7 +71,8 @@ def footprint(
     counts = brick_counts(mask, brick, groups, packing)
     parts = {name: _parts(name, counts, brick, data_bits, pointer_group) for name in all_formats()}
     bits = {name: sum(found.values()) for name, found in parts.items()}
-    bits.update(reference_bits(maps, threshold, groups, data_bits, kernels))
+    references = reference_bits(maps[None], threshold, groups, data_bits, kernels)
+    bits.update({name: int(found[0]) for name, found in references.items()})
     return Footprint(maps.size, int(counts.sum(dtype=np.int64)), bits, parts)
 
 
@@ -110,3 +111,28 @@ def footprints(layer: Layer, image: int, brick: int, data_bits: int, packing: st
         All formats, then ``run_length``, ``relative_index`` and ``entropy``.
     """
     return dict(layer_footprint(layer, image, brick, data_bits, "row" if packing == "row" else "brick", pointer_group).bits)
+
+
+def image_footprints(
+    layer: Layer, histograms: NDArray[np.int64], brick: int, data_bits: int, pointer_group: int
+) -> dict[str, NDArray[np.int64]]:
+    """Return what `footprints` returns for each image of a layer's batch, for all of them at once.
+
+    Parameters
+    ----------
+    layer : Layer
+    histograms : int64 ``[N, brick + 1]``
+        How many of an image's bricks have so many effectual values (`brick_histograms`): sizes follow from that alone.
+    brick, data_bits, pointer_group : int
+
+    Returns
+    -------
+    dict of str to int64 ``[N]``
+    """
+    counts, bits = np.arange(brick + 1), {}
+    bricks = int(histograms[0].sum())
+    for name, form in all_formats().items():
+        bits[name] = histograms @ form.brick_bits(counts, brick, data_bits)
+        if form.indirect:
+            bits[name] += form.pointer_count(bricks, pointer_group) * pointer_widths(bits[name])
+    return {**bits, **reference_bits(layer.activations, layer.threshold, layer.groups, data_bits)}

@@ -33,9 +33,11 @@ class GapCodec:
         """Values that a filler covers, itself included."""
         return 1 << self.gap_bits
 
-    def bits(self, effectual_values: int, fillers: int, tail: int, data_bits: int) -> int:
-        """Return the stream's bits: `fillers` within it, and a last run of `tail` ineffectual values."""
-        last = -(-tail // self.span) if self.stores_tail else 0
+    def bits(
+        self, effectual_values: NDArray[np.int64], fillers: NDArray[np.int64], tails: NDArray[np.int64], data_bits: int
+    ) -> NDArray[np.int64]:
+        """Return the bits of streams: `fillers` within each, and a last run of so many ineffectual values."""
+        last = -(-tails // self.span) if self.stores_tail else 0
         return (effectual_values + fillers + last) * (self.gap_bits + data_bits)
 
     def bits_per_value(self, density: float, data_bits: int) -> float:
@@ -67,36 +69,44 @@ def binary_entropy(density: float) -> float:
 
 def reference_bits(
     maps: NDArray[np.int16], threshold: int, groups: int, data_bits: int, kernels: Kernels | None = None
-) -> dict[str, int]:
-    """Return the bits of an array ``[C, H, W]`` under each reference codec and the bound, by name."""
-    count, fillers, tail = _gaps(maps, threshold, groups, kernels)
-    bits = {c.name: c.bits(count, int(f), tail, data_bits) for c, f in zip(GAP_CODECS, fillers, strict=True)}
-    return {**bits, ENTROPY: entropy_bits(maps.size, count, data_bits)}
+) -> dict[str, NDArray[np.int64]]:
+    """Return the bits of arrays ``[N, C, H, W]`` under each reference codec and the bound, ``[N]`` by name."""
+    counts, fillers, tails = _gaps(maps, threshold, groups, kernels)
+    bits = {c.name: c.bits(counts, fillers[:, k], tails, data_bits) for k, c in enumerate(GAP_CODECS)}
+    bound = [entropy_bits(maps[0].size, count, data_bits) for count in counts.tolist()]
+    return {**bits, ENTROPY: np.array(bound, np.int64)}
 
 
-def _gaps(maps: NDArray[np.int16], threshold: int, groups: int, kernels: Kernels | None) -> tuple[int, NDArray[np.int64], int]:
-    """Return the effectual values, the fillers of each gap codec, and the length of the last run."""
+def _gaps(
+    maps: NDArray[np.int16], threshold: int, groups: int, kernels: Kernels | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return each array's effectual values, the fillers of each gap codec ``[N, codecs]``, and the length of the last run."""
     spans = np.array([codec.span for codec in GAP_CODECS], np.int64)
-    channels, height, width = maps.shape
-    mask = effectual(maps, threshold)
-    count = int(np.count_nonzero(mask))
+    images, channels, height, width = maps.shape
+    counts, tails = np.zeros(images, np.int64), np.zeros(images, np.int64)
+    fillers = np.zeros((images, spans.size), np.int64)
+    inside = channels // groups
     if not uses_numba(kernels):
-        ordered = mask.reshape(groups, channels // groups, height, width).transpose(0, 2, 3, 1).reshape(-1)
-        edges = np.concatenate([[-1], np.flatnonzero(ordered)])
-        lengths = np.diff(edges) - 1
-        fillers = np.array([(lengths // span).sum() for span in spans], np.int64)
-        return count, fillers, int(ordered.size - 1 - edges[-1])
+        for image, values in enumerate(maps):
+            ordered = effectual(values, threshold).reshape(groups, inside, height, width).transpose(0, 2, 3, 1).reshape(-1)
+            edges = np.concatenate([[-1], np.flatnonzero(ordered)])
+            lengths = np.diff(edges) - 1
+            counts[image], tails[image] = lengths.size, ordered.size - 1 - edges[-1]
+            fillers[image] = [(lengths // span).sum() for span in spans]
+        return counts, fillers, tails
     from cnvlutin2.encodings._kernels import gaps, layout
 
     add_gaps, limits = callable_of(gaps.add_gaps), limits_of(threshold)
-    inside = channels // groups
-    row, total, tail = inside * width, groups * height, 0
-    rows = max(1, CHUNK_VALUES // row)
-    fillers = np.zeros(spans.size, np.int64)
-    scratch, flat = np.empty(min(rows, total) * row, np.int16), np.ascontiguousarray(maps).reshape(-1)
-    for first in range(0, total, rows):
-        taken = min(rows, total - first)
-        values = scratch[: taken * row]
-        layout.block(flat, inside, height * width, width, first, taken, inside, row, values)
-        tail = int(add_gaps(values, *limits, spans, fillers, tail))
-    return count, fillers, tail
+    row, lines = inside * width, groups * height
+    together = max(1, CHUNK_VALUES // (lines * row))  # arrays that fit a chunk; of one that does not, some rows at a time
+    rows = max(1, CHUNK_VALUES // row) if together == 1 else together * lines
+    scratch, flat = np.empty(min(rows, images * lines) * row, np.int16), np.ascontiguousarray(maps).reshape(images, -1)
+    for image in range(0, images, together):
+        some = slice(image, image + together)
+        total = len(flat[some]) * lines
+        for first in range(0, total, rows):
+            taken = min(rows, total - first)
+            values = scratch[: taken * row]
+            layout.block(flat[some].reshape(-1), inside, height * width, width, first, taken, inside, row, values)
+            add_gaps(values.reshape(len(flat[some]), -1), *limits, spans, counts[some], fillers[some], tails[some])
+    return counts, fillers, tails

@@ -15,6 +15,7 @@ from cnvlutin2.errors import ConfigError
 Packing = Literal["brick", "row"]
 Scalar = TypeVar("Scalar", bound=np.generic)
 MIN_BRICK, MAX_BRICK = 2, 64
+_BRICKS_TOGETHER = 1 << 18  # counted at a time, unless one image has more: bounds the memory beside the counts
 
 
 def set_whole(owner: object, key: str, least: int, most: int | None = None) -> None:
@@ -192,6 +193,29 @@ def brick_counts(effectual: NDArray[np.bool_], brick: int = 16, groups: int = 1,
     counts = np.add.reduceat(maps, np.arange(0, store.group_channels, brick), axis=-3, dtype=np.uint8)
     stored: NDArray[np.uint8] = np.ascontiguousarray(np.moveaxis(counts, -3, -1))
     return stored
+
+
+def brick_histograms(counts: NDArray[np.integer[Any]], brick: int) -> NDArray[np.int64]:
+    """Count the bricks of each image by their effectual values.
+
+    Parameters
+    ----------
+    counts : integer array, ``[N, ...]``
+        Effectual values of every brick, as `brick_counts` returns them.
+    brick : int
+
+    Returns
+    -------
+    int64 array, ``[N, brick + 1]``
+    """
+    flat, bins = counts.reshape(len(counts), -1), brick + 1
+    found = np.empty((len(flat), bins), np.int64)
+    together = max(1, _BRICKS_TOGETHER // flat.shape[1])
+    for first in range(0, len(flat), together):
+        some = flat[first : first + together]
+        places = some + np.arange(len(some), dtype=np.int64)[:, None] * bins  # each image has bins of its own
+        found[first : first + together] = np.bincount(places.ravel(), minlength=len(some) * bins).reshape(-1, bins)
+    return found
 
 
 def storage_of(values: NDArray[Any], brick: int, groups: int, packing: Packing) -> Storage:

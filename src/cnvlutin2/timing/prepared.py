@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.encodings import Packing, brick_counts, get_format
+from cnvlutin2.encodings import Packing, brick_counts, brick_histograms, get_format
 from cnvlutin2.kernels import backend
 from cnvlutin2.network.layer import Layer
 from cnvlutin2.organisation import Organisation
@@ -165,6 +165,10 @@ class PreparedLayer:
             return np.ascontiguousarray(np.moveaxis(counts, 2, 4))
 
         return self.once(("brick_counts", brick, packing), count)
+
+    def brick_histograms(self, brick: int, packing: Packing) -> Counts:
+        """Return how many storage bricks of each image have so many effectual values, ``[N, brick + 1]``."""
+        return self.once(("brick_histograms", brick, packing), lambda: brick_histograms(self.brick_counts(brick, packing), brick))
 
     def seen(self, organisation: Organisation) -> Bytes:
         """Return the activations that a lane takes for effectual, uint8 ``[N, C, H, W]`` of 0 and 1."""
