@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from cnvlutin2.cost.events import Counts
 from cnvlutin2.encodings import get_format
 from cnvlutin2.encodings.base import Counts as BrickCounts
-from cnvlutin2.encodings.base import Format, pointer_width
+from cnvlutin2.encodings.base import Format, pointer_widths
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing import PreparedLayer
+
+_BRICKS_TOGETHER = 1 << 18  # measured at a time, unless one image has more: bounds the memory beside the counts
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,22 @@ def fetch_input(prepared: PreparedLayer, organisation: Organisation, format_name
         return Fetches(bricks, bricks * brick_bits(fmt, o.brick, o.data_bits), 0, 0, raw)
     uses = _brick_uses(prepared, o)
     counts = prepared.brick_counts(o.brick, prepared.packing(o))
-    rows, bits, pointer_bits = np.array([_indirect_sizes(fmt, image, uses, o) for image in counts], np.int64).T
-    return Fetches(rows, bits, bricks, pointer_bits, raw)
+    rows, bits = _indirect_sizes(fmt, counts, uses, o)
+    return Fetches(rows, bits, bricks, pointer_widths(stream_bits(prepared, fmt, o)), raw)
 
 
 @lru_cache(maxsize=64)
 def brick_bits(fmt: Format, brick: int, data_bits: int) -> int:
     """Return the bits of a brick in a format that gives all of them the same room."""
     return fmt.most_bits(brick, data_bits)
+
+
+def stream_bits(prepared: PreparedLayer, fmt: Format, organisation: Organisation) -> Counts:
+    """Return the bits of a layer's input in a format, without pointers, ``[N]``."""
+    o = organisation
+    histograms = prepared.brick_histograms(o.brick, prepared.packing(o))
+    bits: Counts = histograms @ fmt.brick_bits(np.arange(o.brick + 1), o.brick, o.data_bits)
+    return bits
 
 
 def raw_bricks(prepared: PreparedLayer, fmt: Format, organisation: Organisation) -> NDArray[np.bool_]:
@@ -132,15 +142,20 @@ def _row_brick_uses(width: int, channels: int, kernel: int, stride: int, left: i
 
 def _indirect_sizes(
     fmt: Format, counts: BrickCounts, uses: NDArray[np.int64], organisation: Organisation
-) -> tuple[int, int, int]:
-    """Return rows touched and bits read over all windows, and the bits of a pointer, of one image."""
-    brick, data_bits, group = organisation.brick, organisation.data_bits, organisation.pointer_group
-    rows = fmt.rows_touched(counts, brick, data_bits)
-    bits = fmt.brick_bits(counts, brick, data_bits)
+) -> tuple[Counts, Counts]:
+    """Return rows touched and bits read over all windows, of each image; `counts` as of `PreparedLayer.brick_counts`."""
+    o, images = organisation, len(counts)
+    by_brick = np.broadcast_to(uses, counts.shape[1:]).reshape(-1)
     # To reach the k-th brick of a pointer's group, the vectors of the k before it tell where it begins.
-    stepped_over = (np.arange(counts.size) % group).reshape(counts.shape)
-    read = bits + brick * stepped_over
-    return int((rows * uses).sum()), int((read * uses).sum()), pointer_width(int(bits.sum()))
+    stepped_over = o.brick * int((np.arange(by_brick.size) % o.pointer_group) @ by_brick)
+    rows, bits = np.empty(images, np.int64), np.empty(images, np.int64)
+    together = max(1, _BRICKS_TOGETHER // by_brick.size)
+    for first in range(0, images, together):
+        some = counts[first : first + together]
+        touched = np.stack([fmt.rows_touched(image, o.brick, o.data_bits) for image in some])
+        rows[first : first + together] = touched.reshape(len(some), -1) @ by_brick
+        bits[first : first + together] = fmt.brick_bits(some, o.brick, o.data_bits).reshape(len(some), -1) @ by_brick
+    return rows, bits + stepped_over
 
 
 def _weighed(of_bricks: NDArray[np.bool_], uses: NDArray[np.int64]) -> Counts:

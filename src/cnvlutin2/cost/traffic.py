@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.cost.events import Counts, Events, Tally, as_counts, as_events
-from cnvlutin2.cost.fetches import Fetches, brick_bits, fetch_input, raw_bricks, values_in_windows
+from cnvlutin2.cost.fetches import Fetches, brick_bits, fetch_input, raw_bricks, stream_bits, values_in_windows
 from cnvlutin2.cost.weights import WeightStorage, store_weights, tile_counts
 from cnvlutin2.encodings import get_format
-from cnvlutin2.encodings.base import pointer_width
+from cnvlutin2.encodings.base import pointer_widths
 from cnvlutin2.encodings.storage import Storage
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing import SLOT_KINDS, PreparedLayer
@@ -129,13 +129,11 @@ def store_input(prepared: PreparedLayer, organisation: Organisation, format_name
     shape = layer.activations.shape
     identity = (_digest(prepared), shape, layer.threshold, layer.groups, packing, format_name)
     size = layer.activations[0].size, shape[2] * shape[3]
-    if fmt.indirect:
-        counts = prepared.brick_counts(o.brick, packing)
-        streams = [fmt.stream_bits(image, o.brick, o.data_bits) for image in counts]
-        pointers = fmt.pointer_count(counts[0].size, o.pointer_group)
-        bits = np.array([stream + pointers * pointer_width(stream) for stream in streams], np.int64)
-        return Stored(format_name, bits, -(-bits // o.row_bits), o.row_bits, *size, identity)
     storage = Storage(shape[1], *layer.input_size, o.brick, layer.groups, packing)
+    if fmt.indirect:
+        streams = stream_bits(prepared, fmt, o)
+        bits = streams + fmt.pointer_count(storage.bricks, o.pointer_group) * pointer_widths(streams)
+        return Stored(format_name, bits, -(-bits // o.row_bits), o.row_bits, *size, identity)
     row_bits = brick_bits(fmt, o.brick, o.data_bits)
     rows = np.full(layer.images, storage.bricks, np.int64)
     return Stored(format_name, rows * row_bits, rows, row_bits, *size, identity)
