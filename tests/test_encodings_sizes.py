@@ -18,12 +18,16 @@ from cnvlutin2.encodings import (
     WeightVectors,
     break_even,
     brick_counts,
+    brick_histograms,
     encode,
     encode_weights,
     footprint,
     footprints,
     format_names,
     get_format,
+    image_footprints,
+    references,
+    storage,
     to_bricks,
 )
 from cnvlutin2.encodings.footprint import Footprint
@@ -174,6 +178,32 @@ def test_layers_are_stored_as_the_timing_model_stores_them(layer: Layer, brick: 
         for name in format_names():
             arguments = (brick, 16, layer.threshold, group, stored, layer.groups)
             assert bits[name] == encode(layer.activations[image], name, *arguments).total_bits
+
+
+@given(layers(max_images=5), st.sampled_from((4, 16)), packings, st.integers(1, 5), st.sampled_from((1, 100, 1 << 16)))
+def test_all_images_at_once_are_those_one_by_one(layer: Layer, brick: int, packing: str, group: int, together: int) -> None:
+    stored: Packing = "row" if layer.is_row_packed(brick, packing) else "brick"
+    expected = [footprints(layer, image, brick, 16, packing, group) for image in range(layer.images)]
+    counts = brick_counts(layer.effectual_activations(), brick, layer.groups, stored)
+    with pytest.MonkeyPatch.context() as patch:  # in parts of every size
+        patch.setattr(storage, "_BRICKS_TOGETHER", together)
+        patch.setattr(references, "CHUNK_VALUES", together)
+        found = image_footprints(layer, brick_histograms(counts, brick), brick, 16, group)
+    assert list(found) == list(expected[0])
+    assert {name: bits.tolist() for name, bits in found.items()} == {n: [bits[n] for bits in expected] for n in found}
+    assert {bits.dtype for bits in found.values()} == {np.dtype(np.int64)}
+
+
+@pytest.mark.parametrize("together", [1, 5000, 1 << 16])
+def test_runs_end_with_their_array(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    density = np.array([0.3, 0, 0.01, 1, 0.05, 0, 0.002]).reshape(7, 1, 1, 1)
+    maps = np.where(rng.random((7, 12, 9, 11)) < density, 5, 0).astype(np.int16)
+    expected = [footprint(each, groups=3, kernels="numpy").bits for each in maps]
+    monkeypatch.setattr(references, "CHUNK_VALUES", together)
+    for kernels in ("numpy", "numba"):
+        found = references.reference_bits(maps, 1, 3, 16, cast(Any, kernels))
+        assert {name: bits.tolist() for name, bits in found.items()} == {n: [bits[n] for bits in expected] for n in found}
 
 
 def test_footprints_add_up() -> None:

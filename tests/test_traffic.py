@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from traffic_reference import Traffic
 
 from cnvlutin2 import ArrayNetwork, Layer, Organisation, preset, simulate
-from cnvlutin2.cost import EVENTS, account
+from cnvlutin2.cost import EVENTS, account, fetches
 from cnvlutin2.cost.events import Events
 from cnvlutin2.encodings import footprints
+from cnvlutin2.organisation import with_overrides
 from cnvlutin2.testing import integer_arrays, layers, organisations
 from cnvlutin2.timing import PreparedLayer, time_layer
 
@@ -46,6 +47,17 @@ class TestAgainstLoops:
         for image in range(layer.images):
             expected = Traffic(layer, organisation, image, mode).events
             assert {name: int(counts[image]) for name, counts in found.items()} == {name: expected[name] for name in EVENTS}
+
+    @given(layers(max_images=5), st.integers(1, 4), st.sampled_from((1, 50)))
+    def test_images_are_measured_together_as_one_by_one(self, layer: Layer, group: int, together: int) -> None:
+        packed = with_overrides(preset("cnv2-dispatch"), {"format": "packed_viai", "pointer_group": group})
+        by_image = [events_of(layer.image(image), packed, "skip") for image in range(layer.images)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(fetches, "_BRICKS_TOGETHER", together)
+            found = events_of(layer, packed, "skip")
+        assert {name: counts.tolist() for name, counts in found.items()} == {
+            name: [int(events[name][0]) for events in by_image] for name in found
+        }
 
     @given(layers(max_images=2), organisations(data_bits=None), st.sampled_from(("skip", "dense")))
     def test_the_stored_input(self, layer: Layer, organisation: Organisation, mode: str) -> None:
