@@ -1,4 +1,4 @@
-"""Operations on bytes and other narrow integers that stay narrow when compiled.
+"""Operations on bytes and other narrow integers, and on vectors of bytes, that stay narrow when compiled.
 
 Numba widens ``uint8 & uint8`` to 64 bits, which costs the vectoriser a factor of eight. These helpers compile to LLVM
 instructions of the operands' own width (32 bytes fill an AVX2 register) and are ordinary Python when the compiler is off.
@@ -12,9 +12,11 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
+from cnvlutin2.kernels.vectors import SIZE, Bytes32
+
 
 def and_popcount(a: int, b: int) -> int:
-    """Return the number of bits that are 1 in both bytes."""
+    """Return the number of bits that are 1 in both bytes, or in each two bytes of vectors."""
     return (int(a) & int(b)).bit_count()
 
 
@@ -29,25 +31,30 @@ def plus(a: Any, b: Any) -> Any:
 
 
 def _bytes_only(a: types.Type, b: types.Type) -> bool:
-    return bool(a == types.uint8 and b == types.uint8)
+    return a == b and (a == types.uint8 or isinstance(a, Bytes32))
 
 
 def _one_type(a: types.Type, b: types.Type) -> bool:
-    return bool(isinstance(a, types.Integer) and a == b)
+    return a == b and isinstance(a, types.Integer | Bytes32)
 
 
 @intrinsic
 def _and_popcount(_context: Any, a: types.Type, b: types.Type) -> Any:
     def build(_ctx: Any, builder: ir.IRBuilder, _sig: Any, args: Any) -> Any:
-        return builder.ctpop(builder.and_(*args))
+        both = builder.and_(*args)
+        if not isinstance(a, Bytes32):
+            return builder.ctpop(both)
+        name, kind = f"llvm.ctpop.v{SIZE}i8", ir.FunctionType(both.type, [both.type])
+        return builder.call(builder.module.globals.get(name) or ir.Function(builder.module, kind, name), [both])
 
-    return types.uint8(a, b), build
+    return a(a, b), build
 
 
 @intrinsic
 def _larger(_context: Any, a: types.Type, b: types.Type) -> Any:
     def build(_ctx: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        compare = builder.icmp_signed if sig.return_type.signed else builder.icmp_unsigned
+        signed = getattr(sig.return_type, "signed", False)
+        compare = builder.icmp_signed if signed else builder.icmp_unsigned
         return builder.select(compare(">", *args), *args)
 
     return a(a, b), build

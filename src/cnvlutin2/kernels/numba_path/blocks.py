@@ -8,18 +8,19 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from cnvlutin2.kernels.vectors import SIZE
+
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
 BLOCK = 512  # windows held at a time, at most: their sums stay in the second-level cache
-VECTOR = 32  # bytes in a vector register; blocks are filled up to a multiple
 
 
 @njit(nogil=True, cache=True)
 def block_size(windows: int) -> int:
-    """Return how many windows each block holds, so that all are about equally full."""
+    """Return how many windows each block holds: whole vectors, all blocks about equally full."""
     blocks = -(-windows // BLOCK)
-    return -(-windows // (blocks * VECTOR)) * VECTOR
+    return -(-windows // (blocks * SIZE)) * SIZE
 
 
 @njit(nogil=True, cache=True)

@@ -19,69 +19,66 @@ from cnvlutin2.kernels.numba_path.blocks import (
     slowest_tiles,
     sources,
 )
+from cnvlutin2.kernels.vectors import SIZE, add_back, add_front, load, load_splat, no_words, splat, store
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
+FILTERS = 256  # whose cycles a word holds where a byte holds one's
+
 
 @njit(nogil=True, cache=True)
-def _filter_cycles(a: NDArray[np.uint8], r: Bytes, with_rows: bool, words: Bytes, scratch: Bytes, some: Bytes) -> None:
-    """Add up one filter's cycles over a burst of runs, for each window.
+def _add_filters(
+    a: Bytes,
+    r: Bytes,
+    words: Bytes,
+    filters: tuple[int, int],
+    runs: tuple[int, int],
+    total: NDArray[np.uint16],
+    most: Bytes,
+) -> None:
+    """Find, for each window, what some filters' cycles over some runs add up to, and the slowest filter's.
 
     Parameters
     ----------
     a : uint8 ``[runs, bytes, windows]``
     r : uint8 ``[runs, windows]``
-        Not looked at unless `with_rows`.
-    words : uint8 ``[runs, bytes]``
-        The filter's weights.
-    some : uint8 ``[windows]``
+        Rows of each run, or of all, which is 1.
+    words : uint8 ``[runs, filters, bytes]``
+    filters, runs : tuple of int
+        The first and the end; the cycles of a filter fit a byte, those of all of them a word.
+    total : uint16 ``[windows]``
+    most : uint8 ``[windows]``
     """
-    size, length, planes = some.size, a.shape[0], a.shape[1]
-    one = np.uint8(1)
-    some[:] = 0
-    if planes > 2 or with_rows:
-        for k in range(length):
-            scratch[:] = 0
-            for b in range(planes):
-                ab, w = a[k, b], words[k, b]
-                for x in range(size):
-                    scratch[x] = plus(scratch[x], and_popcount(ab[x], w))
-            if with_rows:
-                rk = r[k]
-                for x in range(size):
-                    some[x] = plus(some[x], larger(rk[x], scratch[x]))
+    planes, size = a.shape[1:]
+    step = words.shape[1] * planes
+    plain = r.shape[0] == 1
+    for x in range(0, size, SIZE):
+        front, back, slowest = no_words(), no_words(), splat(np.uint8(0))
+        # Loaded, lest the compiler knows it to be 1 and takes a comparison and a choice for the maximum.
+        least = load(r, x)
+        for f in range(filters[0], filters[1]):
+            cycles = splat(np.uint8(0))
+            if planes == 1 and plain:
+                for k in range(runs[0], runs[1]):
+                    work = and_popcount(load(a, k * size + x), load_splat(words, k * step + f))
+                    cycles = plus(cycles, larger(least, work))
+            elif planes == 2 and plain:
+                for k in range(runs[0], runs[1]):
+                    work = and_popcount(load(a, 2 * k * size + x), load_splat(words, k * step + 2 * f))
+                    work = plus(work, and_popcount(load(a, (2 * k + 1) * size + x), load_splat(words, k * step + 2 * f + 1)))
+                    cycles = plus(cycles, larger(least, work))
             else:
-                for x in range(size):
-                    some[x] = plus(some[x], larger(one, scratch[x]))
-        return
-    # Several runs at a time: the sum stays in registers between them.
-    if planes == 1:
-        whole = length - length % 4
-        for k in range(0, whole, 4):
-            a0, a1, a2, a3 = a[k, 0], a[k + 1, 0], a[k + 2, 0], a[k + 3, 0]
-            w0, w1, w2, w3 = words[k, 0], words[k + 1, 0], words[k + 2, 0], words[k + 3, 0]
-            for x in range(size):
-                front = plus(larger(one, and_popcount(a0[x], w0)), larger(one, and_popcount(a1[x], w1)))
-                back = plus(larger(one, and_popcount(a2[x], w2)), larger(one, and_popcount(a3[x], w3)))
-                some[x] = plus(some[x], plus(front, back))
-        for k in range(whole, length):
-            a0, w0 = a[k, 0], words[k, 0]
-            for x in range(size):
-                some[x] = plus(some[x], larger(one, and_popcount(a0[x], w0)))
-    else:
-        whole = length - length % 2
-        for k in range(0, whole, 2):
-            a0, a1, a2, a3 = a[k, 0], a[k, 1], a[k + 1, 0], a[k + 1, 1]
-            w0, w1, w2, w3 = words[k, 0], words[k, 1], words[k + 1, 0], words[k + 1, 1]
-            for x in range(size):
-                front = larger(one, plus(and_popcount(a0[x], w0), and_popcount(a1[x], w1)))
-                back = larger(one, plus(and_popcount(a2[x], w2), and_popcount(a3[x], w3)))
-                some[x] = plus(some[x], plus(front, back))
-        for k in range(whole, length):
-            a0, a1, w0, w1 = a[k, 0], a[k, 1], words[k, 0], words[k, 1]
-            for x in range(size):
-                some[x] = plus(some[x], larger(one, plus(and_popcount(a0[x], w0), and_popcount(a1[x], w1))))
+                for k in range(runs[0], runs[1]):
+                    work = splat(np.uint8(0))
+                    for b in range(planes):
+                        values = load(a, (k * planes + b) * size + x)
+                        work = plus(work, and_popcount(values, load_splat(words, k * step + f * planes + b)))
+                    cycles = plus(cycles, larger(least if plain else load(r, k * size + x), work))
+            front, back, slowest = add_front(front, cycles), add_back(back, cycles), larger(slowest, cycles)
+        store(total, x, front)
+        store(total, x + SIZE // 2, back)
+        store(most, x, slowest)
 
 
 @njit(nogil=True, cache=True)
@@ -129,10 +126,8 @@ def free_filter_cycles(
     source = np.empty((steps, size), np.int32)
     cuts = np.empty((steps, size + 2), np.int32)
     a = np.zeros((most_runs, planes, size), np.uint8)
-    r = np.empty((most_runs if rows.size else 1, size), np.uint8)
-    words = np.empty((weights.shape[4], most_runs, planes), np.uint8)
-    some = np.empty(size, np.uint8)
-    scratch = np.empty(size, np.uint8)
+    r = np.ones((most_runs if rows.size else 1, size), np.uint8)
+    words = np.empty((most_runs, weights.shape[4], planes), np.uint8)
     cost = np.empty(size, np.uint32)
     lane_sum = np.empty(size, np.int64)
     lane_most = np.empty(size, np.uint32)
@@ -156,7 +151,6 @@ def free_filter_cycles(
                 gather(masks[g, run], source[step], cuts[step], a[k])
                 if rows.size:
                     gather(rows[g, run : run + 1], source[step], cuts[step], r[k : k + 1])
-            lane_masks = a[:length]
             overhead = np.int64(run_overhead) * length
             for t in range(most_tiles):
                 filters = tile_filters[p, t]
@@ -164,36 +158,28 @@ def free_filter_cycles(
                     break
                 lane_sum[:] = 0
                 lane_most[:] = 0
-                short_sum[:] = 0
-                short_most[:] = 0
                 for k in range(length):
                     q = step_of[begin + k] * runs + run_of[begin + k]
                     for f in range(filters):
                         for b in range(planes):
-                            words[f, k, b] = weights[g, p, q, t, f, b]
-                for f in range(filters):
-                    if length <= burst:  # a byte holds the filter's cycles
-                        _filter_cycles(lane_masks, r, rows.size > 0, words[f], scratch, some)
+                            words[k, f, b] = weights[g, p, q, t, f, b]
+                if length <= burst:  # a byte holds a filter's cycles, and a word those of as many filters
+                    for f in range(0, filters, FILTERS):
+                        _add_filters(a, r, words, (f, min(f + FILTERS, filters)), (0, length), short_sum, short_most)
                         for x in range(size):
-                            short_sum[x] += some[x]
-                            short_most[x] = larger(short_most[x], some[x])
-                        if f % 256 == 255:  # before it overflows
+                            lane_sum[x] += short_sum[x]
+                            lane_most[x] = max(lane_most[x], short_most[x])
+                else:
+                    for f in range(filters):
+                        cost[:] = 0
+                        for k in range(0, length, burst):
+                            _add_filters(a, r, words, (f, f + 1), (k, min(k + burst, length)), short_sum, short_most)
                             for x in range(size):
-                                lane_sum[x] += short_sum[x]
-                            short_sum[:] = 0
-                        continue
-                    cost[:] = 0
-                    for k in range(0, length, burst):
-                        stop = min(k + burst, length)
-                        _filter_cycles(a[k:stop], r[k:stop], rows.size > 0, words[f, k:stop], scratch, some)
+                                cost[x] += short_most[x]
                         for x in range(size):
-                            cost[x] += some[x]
-                    for x in range(size):
-                        lane_sum[x] += cost[x]
-                        lane_most[x] = larger(lane_most[x], cost[x])
+                            lane_sum[x] += cost[x]
+                            lane_most[x] = larger(lane_most[x], cost[x])
                 for x in range(size):
-                    lane_sum[x] += short_sum[x]
-                    lane_most[x] = max(lane_most[x], short_most[x])
                     every_wait[x] += filters * np.int64(lane_most[x]) - lane_sum[x]
                     every_cost[x] += lane_sum[x]
                     slowest[t, x] = max(slowest[t, x], np.int64(lane_most[x]) + overhead)

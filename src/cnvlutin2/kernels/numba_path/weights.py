@@ -19,56 +19,51 @@ from cnvlutin2.kernels.numba_path.blocks import (
     slowest_tiles,
     sources,
 )
+from cnvlutin2.kernels.vectors import SIZE, load, load_splat, splat, store
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
 
 @njit(nogil=True, cache=True)
-def _most_work(a: Bytes, weights: Bytes, filters: int, scratch: Bytes, most: Bytes) -> None:
-    """Find, for each window, the most products that one of the first filters has in this run.
+def _add_run(a: Bytes, r: Bytes, weights: Bytes, filters: int, work: Bytes, cost: Bytes, most_all: Bytes) -> None:
+    """Find, for each window, the most products that one of the first filters of a tile has in a run, and its cycles.
 
-    Four filters at a time: the mask and the maximum stay in registers between them.
+    Parameters
+    ----------
+    a : uint8 ``[bytes, windows]``
+    r : uint8 ``[windows]``
+    weights : uint8 ``[filters, bytes]``
+    work, cost : uint8 ``[windows]``
+        Added to: the products and the cycles.
+    most_all : uint8 ``[windows]``
+        Raised to the products.
     """
-    size = most.size
-    most[:] = 0
-    quads = filters - filters % 4
-    if a.shape[0] == 1:
-        a0 = a[0]
-        for f in range(0, quads, 4):
-            w0, w1, w2, w3 = weights[f, 0], weights[f + 1, 0], weights[f + 2, 0], weights[f + 3, 0]
-            for x in range(size):
-                low = larger(and_popcount(a0[x], w0), and_popcount(a0[x], w1))
-                high = larger(and_popcount(a0[x], w2), and_popcount(a0[x], w3))
-                most[x] = larger(most[x], larger(low, high))
-        for f in range(quads, filters):
-            w0 = weights[f, 0]
-            for x in range(size):
-                most[x] = larger(most[x], and_popcount(a0[x], w0))
-    elif a.shape[0] == 2:
-        a0, a1 = a[0], a[1]
-        for f in range(0, quads, 4):
-            w0, w1, w2, w3 = weights[f, 0], weights[f + 1, 0], weights[f + 2, 0], weights[f + 3, 0]
-            v0, v1, v2, v3 = weights[f, 1], weights[f + 1, 1], weights[f + 2, 1], weights[f + 3, 1]
-            for x in range(size):
-                p0 = plus(and_popcount(a0[x], w0), and_popcount(a1[x], v0))
-                p1 = plus(and_popcount(a0[x], w1), and_popcount(a1[x], v1))
-                p2 = plus(and_popcount(a0[x], w2), and_popcount(a1[x], v2))
-                p3 = plus(and_popcount(a0[x], w3), and_popcount(a1[x], v3))
-                most[x] = larger(most[x], larger(larger(p0, p1), larger(p2, p3)))
-        for f in range(quads, filters):
-            w0, v0 = weights[f, 0], weights[f, 1]
-            for x in range(size):
-                most[x] = larger(most[x], plus(and_popcount(a0[x], w0), and_popcount(a1[x], v0)))
-    else:
-        for f in range(filters):
-            scratch[:] = 0
-            for b in range(a.shape[0]):
-                ab, w = a[b], weights[f, b]
-                for x in range(size):
-                    scratch[x] = plus(scratch[x], and_popcount(ab[x], w))
-            for x in range(size):
-                most[x] = larger(most[x], scratch[x])
+    planes, size = a.shape
+    for x in range(0, size, SIZE):
+        most, other = splat(np.uint8(0)), splat(np.uint8(0))
+        if planes == 1:
+            front = load(a, x)
+            for f in range(0, filters - 1, 2):  # two maxima: neither waits for the other
+                most = larger(most, and_popcount(front, load_splat(weights, f)))
+                other = larger(other, and_popcount(front, load_splat(weights, f + 1)))
+            if filters % 2:
+                most = larger(most, and_popcount(front, load_splat(weights, filters - 1)))
+        elif planes == 2:
+            front, back = load(a, x), load(a, size + x)
+            for f in range(filters):
+                products = and_popcount(front, load_splat(weights, 2 * f))
+                most = larger(most, plus(products, and_popcount(back, load_splat(weights, 2 * f + 1))))
+        else:
+            for f in range(filters):
+                products = splat(np.uint8(0))
+                for b in range(planes):
+                    products = plus(products, and_popcount(load(a, b * size + x), load_splat(weights, f * planes + b)))
+                most = larger(most, products)
+        most = larger(most, other)
+        store(work, x, plus(load(work, x), most))
+        store(cost, x, plus(load(cost, x), larger(most, load(r, x))))
+        store(most_all, x, larger(most, load(most_all, x)))
 
 
 @njit(nogil=True, cache=True)
@@ -140,9 +135,7 @@ def weighted_cycles(
     cuts = np.empty((steps, size + 2), np.int32)
     a = np.zeros((planes, size), np.uint8)
     r = np.ones(size, np.uint8)
-    most = np.empty(size, np.uint8)
     most_all = np.empty(size, np.uint8)
-    scratch = np.empty(size, np.uint8)
     # Sums of a burst of runs, then of a lane, then of a window.
     some_work = np.empty((most_tiles, size), np.uint8)
     some_cost = np.empty((most_tiles + 1, size), np.uint8)  # the last one: with all tiles waiting
@@ -178,12 +171,7 @@ def weighted_cycles(
                     most_all[:] = 0
                     for t in range(tiles):
                         q = step * runs + run
-                        _most_work(a, weights[g, p, q, t], leaders[g, p, q, t], scratch, most)
-                        works, cost = some_work[t], some_cost[t]
-                        for x in range(size):
-                            works[x] = plus(works[x], most[x])
-                            cost[x] = plus(cost[x], larger(most[x], r[x]))
-                            most_all[x] = larger(most_all[x], most[x])
+                        _add_run(a, r, weights[g, p, q, t], leaders[g, p, q, t], some_work[t], some_cost[t], most_all)
                     if tiles > 1:
                         cost = some_cost[most_tiles]
                         for x in range(size):
