@@ -129,7 +129,9 @@ class PreparedLayer:
     def lane_quantities(self, plan: LanePlan) -> Counts:
         """Return what the slots follow from (`LANES`), ``[schedules, N, quantities]``, for all schedules of a plan at once."""
         layer, (_, seen, macs) = self.layer, self._seen
-        bits = self.bits.reshape(layer.images * layer.groups, layer.group_channels, -1)
+        steps = plan.first.steps
+        bits = self._step_bits(plan.first.organisation) if steps.row_packed else self.bits
+        bits = bits.reshape(layer.images * layer.groups, steps.values, -1)
         out = np.empty((len(plan.places), layer.images, len(LANES)), np.int64)
         self.kernels.lane_quantities(bits, layer.groups, *plan.pieces, *plan.lanes, seen, macs, out)
         return out

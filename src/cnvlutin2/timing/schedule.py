@@ -210,7 +210,9 @@ class Schedule:
     def lane_key(self) -> tuple[object, ...] | None:
         """What schedules share whose lanes can be counted together, or None if that needs more than bits and bricks."""
         o = self.organisation
-        if o.skip_weights != "none" or self.steps.row_packed or self.sees == "all":
+        if o.skip_weights != "none" or o.lane_map == "interleaved" or self.sees == "all":
+            return None
+        if self.steps.row_packed and self.sees == "raw":  # raw bricks are not those of a step
             return None
         return (self.steps, self.runs, o.brick, o.run_overhead)
 

@@ -26,6 +26,8 @@ class LanePlan(NamedTuple):
     ----------
     places : list of int
         Which of `Works.skips` they are.
+    first : Schedule
+        One of them.
     pieces : tuple
         What runs and bricks have in common, and how each schedule stores bricks.
     lanes : tuple
@@ -35,6 +37,7 @@ class LanePlan(NamedTuple):
     """
 
     places: list[int]
+    first: Schedule
     pieces: tuple[Any, ...]
     lanes: tuple[Any, ...]
     account: Account
@@ -56,19 +59,10 @@ class LanePlan(NamedTuple):
         row_bits = np.array([s.organisation.row_bits if s.has_rows else 0 for s in chosen])
         pieces = (*first.pieces, first.run_bricks, np.stack(raw).view(np.uint8), sizes, row_bits)
         steps = first.steps
-        unit = np.array([first.unit_window_cycles, (1 + o.run_overhead) * first.window_runs]) * steps.windows
-        lanes = (
-            first.runs.longest,
-            unit,
-            o.run_overhead,
-            first.lane_parts,
-            widest.pad_loads,
-            widest.wide,
-            o.lanes,
-            o.lane_map == "interleaved",
-        )
+        unit = (first.unit_window_cycles * steps.windows, (1 + o.run_overhead) * first.window_runs * steps.windows)
+        lanes = (first.runs.longest, unit, o.run_overhead, first.lane_parts, widest.pad_loads, widest.wide, o.lanes)
         where = (steps.geometry, steps.height, steps.width, *steps.uses)
-        return cls(places, pieces, (*lanes, *where), Account.stacked([s.lane_account for s in chosen]))
+        return cls(places, first, pieces, (*lanes, *where), Account.stacked([s.lane_account for s in chosen]))
 
 
 class Works(NamedTuple):

@@ -30,7 +30,9 @@ def add_gaps(values: Values, high: int, low: int, spans: Counts, effectual: Coun
     gaps : int64 ``[streams]``
         Ineffectual values since the last effectual one, before `values`; replaced by the same after them.
     """
-    least = spans.min()
+    least = spans[0]
+    for k in range(1, spans.size):
+        least = min(least, spans[k])
     for stream in range(values.shape[0]):
         bitmap = mark(values[stream], high, low)
         next_place = Word(0)  # where the current run began, shifted by the gap before

@@ -84,8 +84,8 @@ def gather(masks: Bytes, source: NDArray[np.int32], cuts: NDArray[np.int32], out
 def burst_runs(longest: int, rows: Bytes) -> int:
     """Return how many runs' cycles a byte holds: no run takes more than its values or its rows."""
     worst = np.int64(longest)
-    if rows.size:
-        worst = max(worst, np.int64(rows.max()))
+    for row in rows.flat:
+        worst = max(worst, np.int64(row))
     return int(255 // worst)
 
 

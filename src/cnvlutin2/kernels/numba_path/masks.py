@@ -197,11 +197,13 @@ def lead_filters(weights: Bytes, first: int, last: int, out: Bytes, leaders: NDA
                     covered = True
                 elif around:
                     kept -= 1
-                    out[unit, i] = out[unit, kept]
+                    for b in range(planes):
+                        out[unit, i, b] = out[unit, kept, b]
                 else:
                     i += 1
             if not covered:
-                out[unit, kept] = weights[unit, f]
+                for b in range(planes):
+                    out[unit, kept, b] = weights[unit, f, b]
                 kept += 1
         leaders[unit] = kept
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cnvlutin2.kernels.narrow import larger
 from cnvlutin2.kernels.numba_path.masks import run_counts, stream_rows, with_raw_bricks
-from cnvlutin2.kernels.numba_path.windows import dot, interleaved_cycles, position_counts, sliced_cycles, sum_over_windows
+from cnvlutin2.kernels.numba_path.windows import dot, position_counts, sliced_cycles, sum_over_windows
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -66,13 +66,12 @@ def lane_quantities(
     sizes: Ints,
     row_bits: Ints,
     longest: int,
-    unit_cycles: Ints,
+    unit_cycles: tuple[int, int],
     overhead: int,
     parts: NDArray[np.int32],
     pad_loads: NDArray[Any],
     wide: NDArray[Any],
     lanes: int,
-    interleaved: bool,
     geometry: tuple[int, ...],
     height: int,
     width: int,
@@ -100,12 +99,10 @@ def lane_quantities(
         Of an NM row; 0 if every brick has one of its own.
     longest : int
         Values of the longest run.
-    unit_cycles : int64 ``[2]``
+    unit_cycles : tuple of int
         Of a map whose runs take one cycle each, over all windows: the slowest lane's cycles and all lanes' cycles.
     overhead, parts, pad_loads, wide, lanes, geometry, height, width
         As in `sliced_cycles`.
-    interleaved : bool
-        Whether runs go to the lanes in turn.
     uses_down, uses_across : int32
         As in `sum_over_windows`.
     seen, macs : int64 ``[images]``
@@ -115,9 +112,12 @@ def lane_quantities(
     """
     maps, _, places = bits.shape
     pieces, runs, bricks = starts.size, run_bricks.shape[0], brick_of[-1] + 1
-    lengths = stops - starts
+    lengths = np.empty(pieces, np.int32)
+    for i in range(pieces):
+        lengths[i] = stops[i] - starts[i]
+    none = np.int64(0)  # a literal would have the kernels compiled for it as well
     counts = np.empty((maps, pieces, places), np.uint8)
-    run_counts(bits, starts, stops, 0, maps * pieces, counts)
+    run_counts(bits, starts, stops, none, maps * pieces, counts)
     in_bricks = np.zeros((maps, bricks, places), np.uint8)
     for m in range(maps):
         for i in range(pieces):
@@ -130,11 +130,12 @@ def lane_quantities(
     sums = np.empty((maps, 2), np.int64)
     over_windows = np.empty(maps, np.int64)
     for way in range(raw.shape[0]):
-        mixed = raw[way].max() > 0
+        mixed = False
         flags[:] = 0
         for v in range(raw.shape[1]):
             if raw[way, v] == 0:
                 continue
+            mixed = True
             count = np.uint8(v)
             for m in range(maps):
                 for b in range(bricks):
@@ -154,20 +155,16 @@ def lane_quantities(
         sums[:] = 0
         last = maps * geometry[8]
         if longest == 1 and row_bits[way] == 0:
-            sums[:] = unit_cycles
-        elif interleaved:
-            interleaved_cycles(
-                runs_of_way, rows, run_bricks, overhead, parts, pad_loads, wide, lanes, geometry, height, width, 0, last, sums
-            )
+            for m in range(maps):
+                sums[m, 0], sums[m, 1] = unit_cycles
         else:
             sliced_cycles(
-                runs_of_way, rows, run_bricks, overhead, parts, pad_loads, wide, lanes, geometry, height, width, 0, last, sums
+                runs_of_way, rows, run_bricks, overhead, parts, pad_loads, wide, lanes, geometry, height, width, none, last, sums
             )
         if mixed:
             sum_over_windows(work, uses_down, uses_across, over_windows)
         for n in range(seen.size):
-            out[way, n, :2] = 0
-            out[way, n, 2] = 0 if mixed else seen[n]
+            out[way, n, 0], out[way, n, 1], out[way, n, 2] = 0, 0, 0 if mixed else seen[n]
             out[way, n, 3], out[way, n, 4] = seen[n], macs[n]
             for g in range(groups):
                 m = n * groups + g
