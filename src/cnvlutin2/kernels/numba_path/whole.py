@@ -115,7 +115,7 @@ def lane_quantities(
     lengths = np.empty(pieces, np.int32)
     for i in range(pieces):
         lengths[i] = stops[i] - starts[i]
-    none = np.int64(0)  # a literal would have the kernels compiled for it as well
+    none = int(np.int64(0))  # a literal would have the kernels compiled for it as well
     counts = np.empty((maps, pieces, places), np.uint8)
     run_counts(bits, starts, stops, none, maps * pieces, counts)
     in_bricks = np.zeros((maps, bricks, places), np.uint8)
