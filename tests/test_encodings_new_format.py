@@ -121,7 +121,7 @@ def test_organisations_store_with_a_new_format(folder: Path) -> None:
     assert "inverted" in files["html"].read_text()
 
 
-@pytest.mark.parametrize("name", ["dense", "zfnaf", "viai"])
+@pytest.mark.parametrize("name", ["dense", "zfnaf", "roe", "viai", "packed_viai"])
 def test_a_name_decides_nothing(folder: Path, name: str) -> None:
     """A format under another name has the same cycles, events, sizes and area."""
     kind = type(get_format(name))
@@ -152,6 +152,22 @@ def test_a_name_decides_nothing(folder: Path, name: str) -> None:
     for one, twin in zip(machines[:half], machines[half:], strict=True):
         assert runs[one.name] == runs[twin.name]
         assert area_mm2(one, TABLE) == area_mm2(twin, TABLE)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 255])
+def test_a_format_says_which_rows_its_bricks_lie_in(folder: Path, rows: int) -> None:
+    """Lanes fetch a row a cycle: bricks that lie in many rows hold the lanes up for as long, whatever is in them."""
+    (folder / "extra_rows.py").write_text(
+        "import numpy as np\n\nfrom cnvlutin2.encodings.formats.packed_viai import PackedViai\n\n\n"
+        "class Rows(PackedViai):\n    name = 'rows'\n\n"
+        "    def rows_touched(self, counts, brick, data_bits):\n"
+        f"        return np.full(counts.shape, {rows}, np.uint8)\n"
+    )
+    all_formats.cache_clear()
+    layer = Layer("conv", np.ones((1, 64, 4, 4), np.int16), np.ones((3, 64, 1, 1), np.int16))
+    machine = Organisation.parse({"name": "mine", "format": "rows", "lanes": 4, "tiles": 1})
+    cycles = simulate([layer], organisations=[machine]).to_dict()["runs"][0]["cycles"]
+    assert cycles == layer.windows * max(16, rows)
 
 
 def test_two_formats_of_one_name_are_refused(folder: Path) -> None:

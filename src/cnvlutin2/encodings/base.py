@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings.bitfields import Bits
+from cnvlutin2.kernels import backend
 
 Counts = NDArray[np.integer[Any]]
 """Effectual values of each storage brick of one image: any shape whose C order is the storage order."""
@@ -83,11 +84,23 @@ class Format(ABC):
         return self.extreme_bits(brick, data_bits)[1]
 
     def rows_touched(self, counts: Counts, brick: int, data_bits: int) -> NDArray[np.uint8]:
-        """Return the NM rows that fetching each brick touches, in the shape of `counts`.
+        """Return the NM rows that fetching each brick touches, in the shape of `counts`, which are those of a whole stream.
 
-        A brick of fixed size has a row of its own; `counts` must be those of a whole stream where it has not.
+        A brick that is found without pointers has a row of its own. Others follow each other without gaps, in rows of
+        ``B * b + B`` bits; the stream starts one.
         """
-        return np.ones(counts.shape, np.uint8)
+        if not self.indirect:
+            return np.ones(counts.shape, np.uint8)
+        in_order = counts if counts.ndim == 3 else counts.reshape(1, -1, counts.shape[-1])
+        rows = np.empty_like(in_order, np.uint8)
+        sizes = self.brick_bits(np.arange(brick + 1), brick, data_bits)
+        backend().stream_rows(in_order, sizes, brick * data_bits + brick, rows)
+        return rows.reshape(counts.shape)
+
+    @property
+    def own_rows(self) -> bool:
+        """Whether it says otherwise which rows its bricks lie in."""
+        return type(self).rows_touched is not Format.rows_touched
 
     def raw_bricks(self, counts: Counts, brick: int, data_bits: int) -> NDArray[np.bool_]:
         """Return which bricks are stored raw, without marks, by a format that has both kinds (`mixed`)."""

@@ -167,8 +167,12 @@ class Schedule:
     def _most_rows(self) -> int:
         """The most NM rows that a record can lie in."""
         o = self.organisation
-        bits = get_format(o.format).most_bits(o.brick, o.data_bits)
-        return (o.row_bits - 1 + bits - 1) // o.row_bits + 1 if self.has_rows else 1
+        form = get_format(o.format)
+        if not self.has_rows:
+            return 1
+        if form.own_rows:
+            return 255  # as much as a byte holds
+        return (o.row_bits - 1 + form.most_bits(o.brick, o.data_bits) - 1) // o.row_bits + 1
 
     def _by_part(self, cost: NDArray[np.int32]) -> Counts:
         """Add up the cycles of runs, their overhead included, by part of a step."""
@@ -213,6 +217,8 @@ class Schedule:
         if o.skip_weights != "none" or o.lane_map == "interleaved" or self.sees == "all":
             return None
         if self.steps.row_packed and self.sees == "raw":  # raw bricks are not those of a step
+            return None
+        if self.has_rows and get_format(o.format).own_rows:
             return None
         return (self.steps, self.runs, o.brick, o.run_overhead)
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings.base import POINTER_UNIT_BITS, Counts, Format
 from cnvlutin2.encodings.bitfields import Bits, to_bits, to_signed
 from cnvlutin2.encodings.faults import UNUSED, VECTOR
-from cnvlutin2.kernels import backend
 from cnvlutin2.numeric import effectual as is_effectual
 
 
@@ -25,14 +22,6 @@ class PackedViai(Format):
         """Return the stored bits: a vector and the effectual values, padded to 16-bit units."""
         bits = brick + np.asarray(counts, np.int64) * data_bits
         return -(-bits // POINTER_UNIT_BITS) * POINTER_UNIT_BITS
-
-    def rows_touched(self, counts: Counts, brick: int, data_bits: int) -> NDArray[np.uint8]:
-        """Return the NM rows each record lies in: the stream starts a row of ``B * b + B`` bits."""
-        in_order = counts if counts.ndim == 3 else counts.reshape(1, -1, counts.shape[-1])
-        sizes = _record_bits(brick, data_bits)
-        rows = np.empty_like(in_order, np.uint8)
-        backend().stream_rows(in_order, sizes, brick * data_bits + brick, rows)
-        return rows.reshape(counts.shape)
 
     def parts(self, counts: Counts, brick: int, data_bits: int) -> dict[str, int]:
         """Return vectors, effectual values and padding."""
@@ -78,9 +67,3 @@ class PackedViai(Format):
             found = np.append(found, step[found])
             step = step[step]
         return found[: records + 1] * POINTER_UNIT_BITS
-
-
-@cache
-def _record_bits(brick: int, data_bits: int) -> NDArray[np.int64]:
-    """Return the bits of a record by its effectual values."""
-    return PackedViai().brick_bits(np.arange(brick + 1), brick, data_bits)

@@ -62,6 +62,17 @@ def with_raw_bricks(
 
 
 @njit(nogil=True, cache=True)
+def next_record(begin: int, bits: int, row_bits: int) -> tuple[int, int]:
+    """Return where the record after one begins, from the start of a row, and how many rows this one touches."""
+    begin += bits
+    touched = 1
+    while begin > row_bits:
+        begin -= row_bits
+        touched += 1
+    return (begin if begin < row_bits else 0), touched
+
+
+@njit(nogil=True, cache=True)
 def stream_rows(counts: Bytes, sizes: NDArray[np.int64], row_bits: int, out: Bytes) -> None:
     """Find the NM rows that each record of a stream without gaps lies in.
 
@@ -74,18 +85,11 @@ def stream_rows(counts: Bytes, sizes: NDArray[np.int64], row_bits: int, out: Byt
     row_bits : int
     out : uint8, the same shape
     """
-    begin = np.int64(0)  # of the record, from the start of the row that it starts in
+    begin = int(np.int64(0))
     for i in range(counts.shape[0]):
         for j in range(counts.shape[1]):
             for k in range(counts.shape[2]):
-                begin += sizes[counts[i, j, k]]
-                touched = 1
-                while begin > row_bits:
-                    begin -= row_bits
-                    touched += 1
-                out[i, j, k] = touched
-                if begin == row_bits:
-                    begin = np.int64(0)
+                begin, out[i, j, k] = next_record(begin, sizes[counts[i, j, k]], row_bits)
 
 
 @njit(nogil=True, cache=True)

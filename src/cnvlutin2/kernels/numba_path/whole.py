@@ -14,7 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from cnvlutin2.kernels.narrow import larger
-from cnvlutin2.kernels.numba_path.masks import run_counts, stream_rows, with_raw_bricks
+from cnvlutin2.kernels.numba_path.masks import next_record, run_counts, with_raw_bricks
 from cnvlutin2.kernels.numba_path.windows import dot, position_counts, sliced_cycles, sum_over_windows
 
 Bytes = NDArray[np.uint8]
@@ -149,9 +149,13 @@ def lane_quantities(
         rows = no_rows
         if row_bits[way] > 0:
             rows = np.empty((maps, bricks, places), np.uint8)
-            for n in range(maps // groups):
-                image = slice(n * groups, (n + 1) * groups)
-                stream_rows(in_bricks[image].transpose((0, 2, 1)), sizes[way], row_bits[way], rows[image].transpose((0, 2, 1)))
+            begin = none
+            for m in range(maps):
+                if m % groups == 0:  # every image is a stream
+                    begin = none
+                for x in range(places):
+                    for b in range(bricks):  # those of a position come together
+                        begin, rows[m, b, x] = next_record(begin, sizes[way, in_bricks[m, b, x]], row_bits[way])
         sums[:] = 0
         last = maps * geometry[8]
         if longest == 1 and row_bits[way] == 0:
