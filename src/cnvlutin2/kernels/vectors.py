@@ -51,12 +51,12 @@ class _WordsModel(models.PrimitiveModel):
 BYTES, WORDS = Bytes32(), Words16()
 
 
-def _intrinsic(function: Callable[..., Any]) -> Any:
-    """Say nothing of types: what compiled code calls has no context, which is the function's first parameter."""
+def compiled(function: Callable[..., Any]) -> Any:
+    """Make an intrinsic of a function whose first parameter is a context, which callers do not give: so its type is not said."""
     return intrinsic(function)
 
 
-@_intrinsic
+@compiled
 def load(_context: Any, array: Any, at: Any) -> Any:
     """Return the bytes of a contiguous array from place `at` on, whatever its dimensions (the caller knows that there are 32)."""
 
@@ -66,7 +66,7 @@ def load(_context: Any, array: Any, at: Any) -> Any:
     return BYTES(array, types.intp), build
 
 
-@_intrinsic
+@compiled
 def store(_context: Any, array: Any, at: Any, value: Any) -> Any:
     """Write a vector to a contiguous array from place `at` on."""
 
@@ -77,7 +77,7 @@ def store(_context: Any, array: Any, at: Any, value: Any) -> Any:
     return types.void(array, types.intp, value), build
 
 
-@_intrinsic
+@compiled
 def splat(_context: Any, byte: Any) -> Any:
     """Return a vector with a byte in all places."""
 
@@ -87,7 +87,7 @@ def splat(_context: Any, byte: Any) -> Any:
     return BYTES(types.uint8), build
 
 
-@_intrinsic
+@compiled
 def load_splat(_context: Any, array: Any, at: Any) -> Any:
     """Return a vector with one byte of a contiguous array in all places; `at` as in `load`."""
 
@@ -97,7 +97,7 @@ def load_splat(_context: Any, array: Any, at: Any) -> Any:
     return BYTES(array, types.intp), build
 
 
-@_intrinsic
+@compiled
 def no_words(_context: Any) -> Any:
     """Return a vector of words that are 0."""
 
@@ -107,13 +107,13 @@ def no_words(_context: Any) -> Any:
     return WORDS(), build
 
 
-@_intrinsic
+@compiled
 def add_front(_context: Any, words: Any, values: Any) -> Any:
     """Add the first 16 of 32 bytes to words."""
     return WORDS(words, values), _add_half(0)
 
 
-@_intrinsic
+@compiled
 def add_back(_context: Any, words: Any, values: Any) -> Any:
     """Add the last 16 of 32 bytes to words."""
     return WORDS(words, values), _add_half(SIZE // 2)
