@@ -124,8 +124,12 @@ def lane_quantities(
             total, piece = in_bricks[m, brick_of[i]], counts[m, i]
             for x in range(places):
                 total[x] += piece[x]
-    flags = np.empty((maps, bricks, places), np.uint8)
-    work = np.empty((maps, runs, places), np.uint8)
+    any_raw = False
+    for flag_of_count in raw.flat:
+        if flag_of_count > 0:
+            any_raw = True
+    flags = np.zeros((maps, bricks, places if any_raw or pieces > runs else 0), np.uint8)
+    work = np.empty((maps, runs, flags.shape[2]), np.uint8)
     no_rows = np.empty((0, 0, 0), np.uint8)
     sums = np.empty((maps, 2), np.int64)
     over_windows = np.empty(maps, np.int64)
