@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -199,6 +200,18 @@ class TestResults:
                 assert sum(run["events"][name] for name in ("multiplications",)) == sum(
                     run["slots"][kind] for kind in ("effectual", "ineffectual_activation", "ineffectual_weight")
                 )
+
+    def test_prices_are_told_apart_by_more_than_a_name(self, tmp_path: Path) -> None:
+        """A file that changes one number has another digest; one that changes nothing has the same."""
+        digests = []
+        for number, extra in enumerate(("", "", "dram:\n  default: {value: 20, unit: pJ/bit, source: a guess}\n")):
+            path = tmp_path / f"{number}.yaml"
+            path.write_text(f"base: 65nm\nname: mine\n{extra}")
+            provenance = self.simulate(energy=path).to_dict()["provenance"]
+            assert provenance["energy_table"] == "mine"
+            digests.append(provenance["energy_table_sha256"])
+        assert digests[0] == digests[1] != digests[2]
+        assert all(len(digest) == 64 for digest in digests)
 
     def test_it_can_be_left_out(self) -> None:
         results = self.simulate(cost=False)

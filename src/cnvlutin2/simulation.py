@@ -149,6 +149,7 @@ def simulate(
         "quantised": executed_quantised,
         "verified": verify,
         "energy_table": book.table.name if book else None,
+        "energy_table_sha256": book.table.sha256 if book else None,
     }
     return Results([found], {o.name: o for o in chosen}, {**versions(), **settings})
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Self, get_args
@@ -178,6 +179,11 @@ class CostTable(_Part):
     cells: Cells
     static: Static
     dram: dict[str, Quantity]
+
+    @cached_property
+    def sha256(self) -> str:
+        """A digest of every entry: results tell with it which prices they were made with, whatever a table's name."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     @field_validator("name")
     @classmethod
