@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chromium import Page, chromium, find_chromium
+from hands import NETWORK, organisations
 from hypothesis import HealthCheck, settings
+from report_layers import hostile_layers, random_layer
+
+from cnvlutin2 import simulate
+from cnvlutin2.network import ArrayNetwork
+from cnvlutin2.report import write_report
+from cnvlutin2.report.viewer import TraceCollector
+from cnvlutin2.results import Results
 
 # The same examples on every run and machine; no deadline, for the machine may be busy.
 settings.register_profile(
@@ -27,3 +37,35 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no folder {SHARED.name!r} with vectors and models beside the repository")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    executable = find_chromium()
+    if executable is None:
+        pytest.skip("no Chromium: install the package chromium, or name a browser in the variable CHROMIUM")
+    with chromium(executable, tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two networks: one of hostile names and every kind of layer, one ordinary."""
+    collector = TraceCollector()
+    networks = [ArrayNetwork(hostile_layers(), NETWORK), ArrayNetwork([random_layer("conv", 32)], "ordinary")]
+    found = [
+        simulate(network, None, organisations(), observers=[collector.network(network.name)]).networks[0] for network in networks
+    ]
+    results = Results(found, {o.name: o for o in organisations()}, {"note": "<b>bold</b>"})
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write_report(results, path, trace=collector.data(), command=f"cnvlutin2 run '{NETWORK}'")
+    return path
+
+
+@pytest.fixture
+def opened(page: Page, report: Path) -> Page:
+    """The report on a desk's screen, in light colours."""
+    page.size(1280, 900)
+    page.colours("light")
+    page.open(report)
+    return page

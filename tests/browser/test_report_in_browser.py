@@ -4,99 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-from chromium import Page, chromium, find_chromium
-from report_layers import HOSTILE_NAMES, cut_to, hostile_layers, only, random_layer
+from chromium import Page
+from hands import CHARTS, NETWORK, VIEWS, choose, options, organisations, press, show
+from report_layers import HOSTILE_NAMES, hostile_layers, random_layer
 
 from cnvlutin2 import simulate
-from cnvlutin2.network import ArrayNetwork, Layer
-from cnvlutin2.organisation import Organisation, load_organisations, preset, with_overrides
 from cnvlutin2.report import write_report
 from cnvlutin2.report.viewer import TraceCollector
-from cnvlutin2.results import Results
-from cnvlutin2.timing import SLOT_KINDS, Timing, time_layer
-
-NETWORK = "</title><script>window.hacked = 1</script>"
-VIEWS = ("speedup", "slots", "footprint", "energy", "density", "lanes", "viewer", "roofline", "table", "repeat")
-CHARTS = {"speedup": 3, "slots": 2, "footprint": 2, "energy": 2, "density": 2, "lanes": 1, "viewer": 2, "roofline": 1}
-"""Charts of each view, of a report of two networks."""
-ARROWS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Home": 36, "End": 35, "Escape": 27}
-
-
-def organisations() -> list[Organisation]:
-    """The presets, one with DRAM that is not unlimited, and one whose filters run free."""
-    slow = with_overrides(preset("cnv2-dispatch"), {"name": "<i>slow</i> memory", "dram": 0.5, "window_overhead": 2})
-    free = with_overrides(preset("cnv2-weights"), {"name": "free", "filter_sync": "window", "run_overhead": 1})
-    return [*load_organisations("all"), slow, free]
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    executable = find_chromium()
-    if executable is None:
-        pytest.skip("no Chromium: install the package chromium, or name a browser in the variable CHROMIUM")
-    with chromium(executable, tmp_path_factory.mktemp("profile")) as page:
-        yield page
-
-
-@pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two networks: one of hostile names and every kind of layer, one ordinary."""
-    collector = TraceCollector()
-    networks = [ArrayNetwork(hostile_layers(), NETWORK), ArrayNetwork([random_layer("conv", 32)], "ordinary")]
-    found = [
-        simulate(network, None, organisations(), observers=[collector.network(network.name)]).networks[0] for network in networks
-    ]
-    results = Results(found, {o.name: o for o in organisations()}, {"note": "<b>bold</b>"})
-    path = tmp_path_factory.mktemp("report") / "report.html"
-    write_report(results, path, trace=collector.data(), command=f"cnvlutin2 run '{NETWORK}'")
-    return path
-
-
-@pytest.fixture
-def opened(page: Page, report: Path) -> Page:
-    """The report on a desk's screen, in light colours."""
-    page.size(1280, 900)
-    page.colours("light")
-    page.open(report)
-    return page
-
-
-def show(page: Page, view: str) -> None:
-    page.run(f"document.getElementById('tab-{view}').click()")
-    page.settle()
-
-
-def select_of(view: str, label: str) -> str:
-    """Return JavaScript for the select of a label."""
-    labels = f"[...document.querySelectorAll('#view-{view} label')]"
-    return f"{labels}.find(l => l.firstChild.textContent === {json.dumps(label)}).querySelector('select')"
-
-
-def choose(page: Page, view: str, label: str, value: object) -> None:
-    """Choose an option of a select by its value."""
-    page.run(f"""(() => {{
-        const select = {select_of(view, label)};
-        select.value = {json.dumps(str(value))};
-        if (select.value !== {json.dumps(str(value))}) throw new Error('no such option');
-        select.dispatchEvent(new Event('change'));
-    }})()""")
-
-
-def options(page: Page, view: str, label: str) -> list[tuple[str, str]]:
-    found = page.run(f"[...{select_of(view, label)}.options].map(o => [o.value, o.textContent])")
-    return [(value, text) for value, text in found]
-
-
-def press(page: Page, *keys: str) -> None:
-    for key in keys:
-        page.press(key, ARROWS.get(key, 32), " " if key == " " else "")
 
 
 class TestEveryView:
@@ -359,131 +276,6 @@ class TestControls:
             assert "lanes work" in opened.run("document.querySelectorAll('#view-lanes .note')[1].textContent")
             maps.add(opened.run("document.querySelector('#view-lanes .plot svg').innerHTML"))
         assert len(maps) > 4
-
-
-def timed(layer: Layer, window: int, organisation: Organisation) -> tuple[str, Timing]:
-    """Time a layer cut to one window; return the mode it runs in, too."""
-    mode = organisation.mode_for(layer.name, first=layer.first)
-    cut = only(cut_to(layer, window), organisation.filters)
-    (timing,) = time_layer(cut, [with_overrides(organisation, {"layer_mode": mode})], jobs=1)
-    found = timing.skip or timing.dense
-    assert found is not None
-    return mode, found
-
-
-class TestLaneViewer:
-    def test_it_steps_with_buttons_keys_and_by_itself(self, opened: Page) -> None:
-        show(opened, "viewer")
-        counter = "document.querySelector('#view-viewer .counter').textContent"
-        span = int(opened.run(counter).split()[-1])
-        assert opened.run(counter) == f"cycle 1 of {span}"
-        before = opened.run("document.querySelector('#view-viewer .machine svg.chart').outerHTML")
-        opened.run("document.querySelector('[aria-label=\"One cycle on\"]').click()")
-        assert opened.run(counter) == f"cycle 2 of {span}"
-        assert opened.run("document.querySelector('#view-viewer .machine svg.chart').outerHTML") != before
-        opened.run("document.querySelector('#view-viewer .steps').focus()")
-        press(opened, "ArrowRight")
-        assert opened.run(counter) == f"cycle 3 of {span}"
-        press(opened, "ArrowLeft", "ArrowLeft", "ArrowLeft")
-        assert opened.run(counter) == f"cycle 1 of {span}"
-        press(opened, "End")
-        assert opened.run(counter) == f"cycle {span} of {span}"
-        press(opened, "Home", " ")
-        opened.wait(f"{counter} !== 'cycle 1 of {span}'")
-        press(opened, " ")
-        assert opened.run("document.querySelector('#view-viewer button.primary').textContent") == "Play"
-
-    def test_it_begins_where_skipping_helps_the_machine_that_it_shows(self, page: Page, tmp_path: Path) -> None:
-        """Not where an organisation helps that stands on neither side."""
-        pruned, alone = random_layer("pruned", 64, weight_density=0.02), random_layer("alone", 64, weight_density=1.0)
-        full = replace(pruned, activations=np.ones_like(pruned.activations))
-        collector = TraceCollector()
-        results = simulate([full, alone], None, "cnv2-dispatch,cnv2-weights", observers=[collector.network("network")])
-        write_report(results, tmp_path / "r.html", trace=collector.data())
-        helped = {run.arch: run.speedup for run in results.networks[0].layers if run.layer.name == "pruned"}
-        assert helped["cnv2-weights"] > max(run.speedup for run in results.networks[0].layers if run.layer.name == "alone") > 1
-        page.open(tmp_path / "r.html", "#viewer")
-        assert page.run(f"{select_of('viewer', 'Layer')}.selectedOptions[0].textContent") == "alone"
-        assert page.run(f"{select_of('viewer', 'Right')}.selectedOptions[0].textContent") == "cnv2-dispatch"
-
-    def test_it_says_what_its_words_mean(self, opened: Page) -> None:
-        show(opened, "viewer")
-        summary = "document.querySelector('#view-viewer details.words summary')"
-        assert opened.run(f"{summary}.nextElementSibling.checkVisibility()") is False
-        opened.run(f"{summary}.focus()")
-        press(opened, " ")
-        assert opened.run(f"{summary}.nextElementSibling.checkVisibility()") is True
-        words = opened.run("[...document.querySelectorAll('#view-viewer dt')].map(word => word.textContent)")
-        assert {"window", "lane", "brick", "run", "offset", "barrier"} < set(words)
-
-    def test_a_lane_is_chosen_by_key_and_click(self, opened: Page) -> None:
-        show(opened, "viewer")
-        chosen = "document.querySelector('#view-viewer .machine strong').textContent"
-        assert opened.run(chosen) == "Lane 0: "
-        opened.run("document.querySelector('#view-viewer .steps').focus()")
-        press(opened, "ArrowDown", "ArrowDown", "ArrowUp")
-        assert opened.run(chosen) == "Lane 1: "
-        opened.run("""(() => {
-            const svg = document.querySelector('#view-viewer .machine svg.chart');
-            const lane = [...svg.querySelectorAll('text')].find(t => t.textContent === '5').getBoundingClientRect();
-            svg.dispatchEvent(new MouseEvent('click', {clientX: lane.x + 40, clientY: lane.y + 6, bubbles: true}));
-        })()""")
-        assert opened.run(chosen) == "Lane 5: "
-
-    @pytest.mark.parametrize("index", range(len(HOSTILE_NAMES)))
-    def test_every_window_takes_what_the_timing_model_counts(self, opened: Page, index: int) -> None:
-        """The barrier of every shown window of every organisation; of those that skip no weights, all the lanes did, too.
-
-        Formats whose bricks move when a layer is cut to a window are compared elsewhere, with the slow reference.
-        """
-        layer = hostile_layers()[index]
-        show(opened, "viewer")
-        if layer.name not in [text for _, text in options(opened, "viewer", "Layer")]:
-            assert layer.group_channels > 256  # too many runs to step through
-            return
-        choose(opened, "viewer", "Layer", index)
-        known = {o.name: o for o in organisations() if o.format not in ("roe", "packed_viai")}
-        windows = options(opened, "viewer", "Window")
-        assert windows
-        compared = 0
-        for window, text in windows:
-            choose(opened, "viewer", "Window", window)
-            y, x = (int(part.split()[-1]) for part in text.split(" (")[0].split(", "))
-            for value, name in options(opened, "viewer", "Right"):
-                if name not in known:
-                    continue
-                choose(opened, "viewer", "Right", value)
-                mode, timing = timed(layer, y * layer.output_size[1] + x, known[name])
-                output = "document.querySelectorAll('#view-viewer .machine output')[1]"
-                cycles = int(opened.run(f"{output}.dataset.cycles"))
-                assert [cycles] == timing.cycles.tolist()
-                assert int(opened.run(f"{output}.textContent")) == cycles - known[name].window_overhead
-                opened.run("document.querySelector('[aria-label=\"Last cycle\"]').click()")
-                if mode == "dense" or known[name].skip_weights == "none":
-                    tally = json.loads(opened.run("document.querySelectorAll('#view-viewer .machine .mono')[1].dataset.tally"))
-                    assert tally == expected_tally(timing, min(layer.group_filters, known[name].filters))
-                compared += 1
-        assert compared == len(windows) * len(known)
-        assert opened.complaints == []
-
-    def test_the_filters_of_a_tile_are_shown_where_weights_are_skipped(self, opened: Page) -> None:
-        show(opened, "viewer")
-        choose(opened, "viewer", "Layer", 1)
-        for name, rows in (("cnv2-weights", 16), ("cnv2-weights-shared", 1), ("free", 16)):
-            (value,) = [value for value, text in options(opened, "viewer", "Right") if text == name]
-            choose(opened, "viewer", "Right", value)
-            machine = "document.querySelectorAll('#view-viewer .machine')[1]"
-            height = opened.run(f"{machine}.querySelector('svg[aria-label^=\"Filters\"]').getAttribute('height')")
-            assert int(height) == 20 + 11 * rows
-
-
-def expected_tally(timing: Timing, filters: int) -> dict[str, int]:
-    """Turn multiplier slots into cycles of lanes: every filter does the same, and weights do not matter to a lane."""
-    slots: dict[str, Any] = dict(zip(SLOT_KINDS, timing.slots[0].tolist(), strict=True))
-    slots["effectual"] += slots.pop("ineffectual_weight")
-    del slots["unused_filters"]
-    assert all(count % filters == 0 for count in slots.values())
-    return {kind: count // filters for kind, count in slots.items() if count}
 
 
 def test_a_report_without_traces_and_costs_says_what_is_missing(page: Page, tmp_path: Path) -> None:
