@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from chromium import Page, chromium, find_chromium
@@ -12,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from report_layers import hostile_layers, random_layer
 
 from cnvlutin2 import simulate
+from cnvlutin2.kernels import backend
 from cnvlutin2.network import ArrayNetwork
 from cnvlutin2.report import write_report
 from cnvlutin2.report.viewer import TraceCollector
@@ -29,6 +32,14 @@ settings.register_profile(
 settings.load_profile("deterministic")
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+
+
+@pytest.fixture(params=["numba", "numpy"], scope="session")
+def kernels(request: pytest.FixtureRequest) -> ModuleType:
+    """The compiled kernels, then the plain ones."""
+    if request.param == "numba" and os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        pytest.skip("these kernels need Numba's compiler, which is switched off")
+    return backend(request.param)
 
 
 @pytest.fixture(scope="session")

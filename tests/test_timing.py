@@ -24,11 +24,6 @@ from cnvlutin2.timing import SLOT_KINDS, PreparedLayer, Timing, time_layer
 SYNCS = [(f, t) for f in ("brick", "window") for t in ("brick", "window", "layer")]
 
 
-@pytest.fixture(params=["numba", "numpy"], scope="module")
-def kernels(request: pytest.FixtureRequest) -> ModuleType:
-    return backend(request.param)
-
-
 def run(layer: Layer, organisation: Organisation, kernels: ModuleType | None = None, jobs: int = 1) -> Timing:
     timing = time_layer(PreparedLayer(layer, jobs, kernels), [organisation])[0]
     found = timing.skip or timing.dense

@@ -11,17 +11,11 @@ import reference
 from hypothesis import given
 
 from cnvlutin2.errors import VerificationError
-from cnvlutin2.kernels import backend
 from cnvlutin2.network import Layer
 from cnvlutin2.organisation import Organisation, preset
 from cnvlutin2.testing import layers, organisations
 from cnvlutin2.timing import PreparedLayer, time_layer
 from cnvlutin2.timing.verify import convolve, verify_layer
-
-
-@pytest.fixture(params=["numba", "numpy"], scope="module")
-def kernels(request: pytest.FixtureRequest) -> ModuleType:
-    return backend(request.param)
 
 
 @given(layers(), organisations())

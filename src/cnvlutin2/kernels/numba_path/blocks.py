@@ -4,6 +4,8 @@
 # mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -110,14 +112,14 @@ def slowest_tiles(tile_most: Ints, start: int, count: int, per_image: int, windo
 
 
 @njit(nogil=True, cache=True)
-def add_by_image(values: Ints, start: int, count: int, per_image: int, out: Ints) -> None:
-    """Add the values of `count` windows to those of their images."""
+def add_by_image(values: NDArray[Any], start: int, count: int, per_image: int, times: int, out: Ints) -> None:
+    """Add the values of `count` windows, `times` each, to those of their images."""
     x = 0
     while x < count:
         image = (start + x) // per_image
         stop = min(count, (image + 1) * per_image - start)
         total = np.int64(0)
         for i in range(x, stop):
-            total += values[i]
-        out[image] += total
+            total += np.int64(values[i])
+        out[image] += total * times
         x = stop

@@ -112,6 +112,7 @@ def free_filter_cycles(
         Added to: cycles of all runs, over the filters.
     """
     per_image = geometry[8] * geometry[9]
+    once = int(np.int64(1))  # a literal would have callees compiled for it as well
     passes, images = windows.shape[1:]
     total = images * per_image
     blocks = -(-total // BLOCK)
@@ -129,21 +130,18 @@ def free_filter_cycles(
     r = np.ones((most_runs if rows.size else 1, size), np.uint8)
     words = np.empty((most_runs, weights.shape[4], planes), np.uint8)
     cost = np.empty(size, np.uint32)
-    lane_sum = np.empty(size, np.int64)
     lane_most = np.empty(size, np.uint32)
     short_sum = np.empty(size, np.uint16)
     short_most = np.empty(size, np.uint8)
     slowest = np.empty((most_tiles, size), np.int64)
-    every_wait = np.empty(size, np.int64)
-    every_cost = np.empty(size, np.int64)
+    spent = np.zeros(images, np.int64)  # cycles of all filters
+    held = np.zeros(images, np.int64)  # the same if each took as long as the slowest of its tile and lane
     for item in range(first, last):
         g, p, start = item // (passes * blocks), item // blocks % passes, item % blocks * size
         count = min(size, total - start)
         sources(geometry, height, width, start, count, pad, source)
         segments(source, count, cuts)
         slowest[:] = 0
-        every_wait[:] = 0
-        every_cost[:] = 0
         for lane in range(lane_order.size - 1):
             begin, length = lane_order[lane], lane_order[lane + 1] - lane_order[lane]
             for k in range(length):
@@ -156,7 +154,6 @@ def free_filter_cycles(
                 filters = tile_filters[p, t]
                 if filters == 0:
                     break
-                lane_sum[:] = 0
                 lane_most[:] = 0
                 for k in range(length):
                     q = step_of[begin + k] * runs + run_of[begin + k]
@@ -166,8 +163,8 @@ def free_filter_cycles(
                 if length <= burst:  # a byte holds a filter's cycles, and a word those of as many filters
                     for f in range(0, filters, FILTERS):
                         _add_filters(a, r, words, (f, min(f + FILTERS, filters)), (0, length), short_sum, short_most)
+                        add_by_image(short_sum, start, count, per_image, once, spent)
                         for x in range(size):
-                            lane_sum[x] += short_sum[x]
                             lane_most[x] = max(lane_most[x], short_most[x])
                 else:
                     for f in range(filters):
@@ -176,13 +173,13 @@ def free_filter_cycles(
                             _add_filters(a, r, words, (f, f + 1), (k, min(k + burst, length)), short_sum, short_most)
                             for x in range(size):
                                 cost[x] += short_most[x]
+                        add_by_image(cost, start, count, per_image, once, spent)
                         for x in range(size):
-                            lane_sum[x] += cost[x]
                             lane_most[x] = larger(lane_most[x], cost[x])
+                add_by_image(lane_most, start, count, per_image, filters, held)
                 for x in range(size):
-                    every_wait[x] += filters * np.int64(lane_most[x]) - lane_sum[x]
-                    every_cost[x] += lane_sum[x]
                     slowest[t, x] = max(slowest[t, x], np.int64(lane_most[x]) + overhead)
-        add_by_image(every_wait, start, count, per_image, waits)
-        add_by_image(every_cost, start, count, per_image, costs)
         slowest_tiles(slowest, start, count, per_image, windows[g, p], tile_totals[g, p])
+    for n in range(images):
+        costs[n] += spent[n]
+        waits[n] += held[n] - spent[n]

@@ -123,6 +123,7 @@ def weighted_cycles(
         Added to: over all runs, tiles and their filters, the products of the tile's busiest filter, and the tile's cycles.
     """
     per_image = geometry[8] * geometry[9]
+    once = int(np.int64(1))  # a literal would have callees compiled for it as well
     passes, images = windows.shape[1:]
     total = images * per_image
     blocks = -(-total // BLOCK)
@@ -143,8 +144,6 @@ def weighted_cycles(
     slowest = np.empty((most_tiles + 1, size), np.int64)
     window_work = np.empty((most_tiles, size), np.uint32)
     window_cost = np.empty((most_tiles, size), np.uint32)
-    every_work = np.empty(size, np.int64)
-    every_cost = np.empty(size, np.int64)
     for item in range(first, last):
         g, p, start = item // (passes * blocks), item // blocks % passes, item % blocks * size
         count = min(size, total - start)
@@ -192,14 +191,9 @@ def weighted_cycles(
                 elif t < tiles or t == most_tiles:
                     for x in range(size):
                         slowest[t, x] = max(slowest[t, x], np.int64(some_cost[t, x]) + overhead)
-        every_work[:] = 0
-        every_cost[:] = 0
         for t in range(tiles):
-            filters = np.int64(tile_filters[p, t])
-            for x in range(size):
-                every_work[x] += filters * window_work[t, x]
-                every_cost[x] += filters * window_cost[t, x]
-        add_by_image(every_work, start, count, per_image, work)
-        add_by_image(every_cost, start, count, per_image, costs)
-        add_by_image(slowest[most_tiles if tiles > 1 else 0], start, count, per_image, bricks[g, p])
+            filters = int(tile_filters[p, t])
+            add_by_image(window_work[t], start, count, per_image, filters, work)
+            add_by_image(window_cost[t], start, count, per_image, filters, costs)
+        add_by_image(slowest[most_tiles if tiles > 1 else 0], start, count, per_image, once, bricks[g, p])
         slowest_tiles(slowest[:most_tiles], start, count, per_image, windows[g, p], tile_totals[g, p])
