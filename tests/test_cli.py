@@ -46,6 +46,21 @@ def refused(*arguments: object) -> str:
     return line
 
 
+@pytest.mark.parametrize("document", [(), ("--json", "-"), ("--csv", "-")])
+def test_files_are_there_whoever_stops_reading(tmp_path: Path, document: tuple[str, ...]) -> None:
+    """Standard output that nobody reads, as behind ``| head``: the files come first, and there is no traceback."""
+    read, write = os.pipe()
+    os.close(read)
+    files = [tmp_path / name for name in ("r.parquet", "r.html")]
+    command = [sys.executable, "-m", "cnvlutin2", "run", "digits", "--limit", "2", "--arch", "cnv", *document]
+    done = subprocess.run(
+        [*command, "--parquet", files[0], "--report", files[1]], stdout=write, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert all(file.stat().st_size for file in files)
+
+
 def _never(*_arguments: object, **_options: object) -> None:
     pytest.fail("a network was run before what is wrong was noticed")
 

@@ -110,11 +110,17 @@ def run_command(networks: tuple[str, ...], archs: tuple[str, ...], overrides: tu
                 )
             )
     results = _joined(found)
-    _write(results, options)
+    # Standard output comes last: whoever reads it may stop at any line, and the files must be there.
+    _write(results, options, to_stdout=False)
     if collector:
         write_report(results, options["report_file"], trace=collector.data(), command=shlex.join(["cnvlutin2", *sys.argv[1:]]))
     if options["figures"]:
         write_figures(results, options["figures"])
+    _write(results, options, to_stdout=True)
+    if "-" not in (options["json_file"], options["csv_file"]):
+        print_results(results, slots_by_layer=options["slots_by_layer"])
+        if not options["report_file"]:
+            click.echo("The same as an interactive page: add --report report.html", err=True)
 
 
 def _organisations(archs: Sequence[str], overrides: Sequence[str]) -> list[Organisation]:
@@ -138,13 +144,8 @@ def _joined(results: Sequence[Results]) -> Results:
     return Results([n for r in results for n in r.networks], first.organisations, provenance)
 
 
-def _write(results: Results, options: dict[str, Any]) -> None:
-    """Write the files, then the tables, unless standard output is taken."""
-    writers = (("json_file", write_json), ("csv_file", write_csv), ("parquet_file", write_parquet))
-    for key, write in writers:
-        if options[key]:
+def _write(results: Results, options: dict[str, Any], *, to_stdout: bool) -> None:
+    """Write the files that were asked for, or what goes to standard output."""
+    for key, write in (("json_file", write_json), ("csv_file", write_csv), ("parquet_file", write_parquet)):
+        if options[key] and (options[key] == "-") == to_stdout:
             write(results, options[key])
-    if "-" not in (options["json_file"], options["csv_file"]):
-        print_results(results, slots_by_layer=options["slots_by_layer"])
-        if not options["report_file"]:
-            click.echo("The same as an interactive page: add --report report.html", err=True)
