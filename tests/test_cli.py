@@ -218,6 +218,10 @@ class TestBadInput:
         monkeypatch.chdir(tmp_path)
         assert f"there is no network '{missing}'" in refused("run", traces, "digits", missing)
 
+    def test_inputs_are_looked_for_before_the_first_network_runs(self, traces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("cnvlutin2.cli.run.simulate", _never)
+        assert "none.jpg: there is no such file or folder" in refused("run", traces, "digits", "--input", "none.jpg")
+
     def test_thresholds(self, traces: Path, tmp_path: Path) -> None:
         assert "cannot read the threshold 'much'" in refused("run", traces, "--threshold", "much")
         assert "out of range" in refused("run", traces, "--threshold", "0")

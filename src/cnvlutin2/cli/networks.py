@@ -10,7 +10,7 @@ import click
 from cnvlutin2.cli.options import Adder, option
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.network import Inputs, Network
-from cnvlutin2.network.inputs import load_inputs
+from cnvlutin2.network.inputs import check_is_there, load_inputs
 from cnvlutin2.network.open import check_exists, open_network, takes_inputs
 from cnvlutin2.network.topologies import Topology, is_topology
 
@@ -56,7 +56,7 @@ NETWORK_OPTIONS: tuple[Adder, ...] = (
 def open_networks(names: Sequence[str], options: dict[str, Any]) -> Iterator[Network]:
     """Open the networks one by one, each under a name of its own.
 
-    Names of no network, and options that are for none of them, are refused before the first is opened.
+    Names of no network, options that are for none of them and inputs that are not there are refused before the first is opened.
     """
     for name in names:
         check_exists(name)
@@ -68,6 +68,8 @@ def open_networks(names: Sequence[str], options: dict[str, Any]) -> Iterator[Net
         raise ConfigError(
             f"is for networks that are executed; {names[0]} holds its activations and takes no inputs", source=_flag(inputs)
         )
+    for path in options["inputs"] or ():
+        check_is_there(path)
     taken: dict[str, int] = {}
     for name in names:
         network = Topology(name, **topology) if is_topology(name) else open_network(name)

@@ -173,6 +173,20 @@ class _PhotoReader:
         return layout, size, choose_recipe(self._spec, image_channels, **self._asked)  # type: ignore[arg-type]
 
 
+def check_is_there(path: str | Path) -> None:
+    """Refuse what is neither a file nor a folder: a pipe could be read once only, and might never end.
+
+    Raises
+    ------
+    NetworkError
+        Names the path.
+    """
+    path = Path(path)
+    if not path.is_file() and not path.is_dir():
+        what = "is neither a file nor a folder" if path.exists() else "there is no such file or folder"
+        raise NetworkError(f"{path}: {what}; give a photo, an .npy batch or a folder with --input")
+
+
 def _files(paths: Iterable[str | Path]) -> list[Path]:
     """Return the files that paths name, folders unfolded."""
     files: list[Path] = []
@@ -180,9 +194,7 @@ def _files(paths: Iterable[str | Path]) -> list[Path]:
         if path.is_file():
             files.append(path)
             continue
-        if not path.is_dir():  # a pipe could be read once only, and might never end
-            what = "is neither a file nor a folder" if path.exists() else "there is no such file or folder"
-            raise NetworkError(f"{path}: {what}; give a photo, an .npy batch or a folder with --input")
+        check_is_there(path)
         inside = sorted(f for f in path.iterdir() if f.is_file() and not f.name.startswith("."))
         taken = [f for f in inside if f.suffix.lower() in SUFFIXES | {".npy"}]
         if not taken:
