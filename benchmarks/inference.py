@@ -15,7 +15,7 @@ from benchmarks.networks import Case, cases
 from benchmarks.timing import medians
 from cnvlutin2.numeric import quantise
 from cnvlutin2.organisation import Organisation, preset, preset_names, with_overrides
-from cnvlutin2.timing import PreparedLayer, time_layer
+from cnvlutin2.timing import PreparedLayer, time_layers
 from cnvlutin2.timing.weights import PreparedWeights
 from cnvlutin2.timing.workers import default_jobs
 
@@ -46,8 +46,8 @@ def _measure(case: Case) -> tuple[dict[str, float], float]:
 
     def simulate(organisations: list[Organisation]) -> Callable[[], None]:
         def run() -> None:
-            for layer, prepared in zip(case.layers, weights, strict=True):
-                time_layer(PreparedLayer(layer, weights=prepared), organisations)
+            layers = [PreparedLayer(layer, weights=prepared) for layer, prepared in zip(case.layers, weights, strict=True)]
+            time_layers(layers, organisations)
 
         return run
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,8 +18,8 @@ from cnvlutin2.errors import ConfigError, NetworkError
 from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Network, Numeric, Threshold, Thresholds
 from cnvlutin2.organisation import Organisation, load_organisations
 from cnvlutin2.results.model import Counts, LayerInfo, LayerResult, NetworkResult, Results
-from cnvlutin2.timing import PreparedLayer, Timing, time_layer
-from cnvlutin2.timing.layer import LayerTiming
+from cnvlutin2.timing import LayerTiming, PreparedLayer, Timing, time_layers
+from cnvlutin2.timing.layer import TOGETHER
 from cnvlutin2.timing.verify import verify_layer
 from cnvlutin2.timing.weights import PreparedWeights
 
@@ -117,17 +117,22 @@ def simulate(
     for done, (data_bits, group) in enumerate(by_width.items()):
         numeric = Numeric(data_bits, *limits, quantised=quantised)
         seen: dict[str, int] = {}
+        finished: set[str] = set()
         weights: dict[str, PreparedWeights] = {}  # of layers whose next batch is to come
-        for layer in source.layers(given, numeric):
-            if layer.first_image != seen.get(layer.name, 0):
-                raise NetworkError(f"network {source.name!r}: two layers are called {layer.name!r}; give one another name")
-            seen[layer.name] = layer.first_image + layer.images
-            prepared = PreparedLayer(layer, jobs, weights=weights.pop(layer.name, None))
-            if given is not None and seen[layer.name] < len(given.names):
-                weights[layer.name] = prepared.weights
-            _simulate_layer(prepared, group, collected, watching, verify=verify)
-            if progress is not None:
-                progress(layer.name, done * len(names) + len(seen), len(by_width) * len(names))
+        for together in _batches(source.layers(given, numeric)):
+            some = []
+            for layer in together:
+                if layer.first_image != seen.get(layer.name, 0):
+                    raise NetworkError(f"network {source.name!r}: two layers are called {layer.name!r}; give one another name")
+                seen[layer.name] = layer.first_image + layer.images
+                some.append(PreparedLayer(layer, jobs, weights=weights.pop(layer.name, None)))
+                if given is not None and seen[layer.name] < len(given.names):
+                    weights[layer.name] = some[-1].weights
+            for prepared, timings in zip(some, time_layers(some, group), strict=True):
+                _collect(prepared, group, timings, collected, watching, verify=verify)
+                finished.add(prepared.layer.name)
+                if progress is not None:
+                    progress(prepared.layer.name, done * len(names) + len(finished), len(by_width) * len(names))
         _check_images(source.name, seen)
         accuracy = accuracy or source.accuracy
         executed_quantised = executed_quantised or source.quantised
@@ -225,9 +230,24 @@ def _by_width(organisations: Sequence[Organisation]) -> Mapping[int, list[Organi
     return groups
 
 
-def _simulate_layer(
+def _batches(layers: Iterable[Layer]) -> Iterator[list[Layer]]:
+    """Yield layers as they come, small ones together: as many as are timed at once, and none twice."""
+    some: dict[str, Layer] = {}
+    held = 0
+    for layer in layers:
+        if some and (layer.name in some or held + layer.activations.size > TOGETHER):
+            yield list(some.values())
+            some, held = {}, 0
+        some[layer.name] = layer
+        held += layer.activations.size
+    if some:
+        yield list(some.values())
+
+
+def _collect(
     prepared: PreparedLayer,
     organisations: Sequence[Organisation],
+    timings: Sequence[LayerTiming],
     collected: dict[tuple[str, str], _Collected],
     observers: Sequence[Observer],
     *,
@@ -236,7 +256,6 @@ def _simulate_layer(
     layer = prepared.layer
     stored: dict[tuple[object, ...], dict[str, Counts]] = {}
     values = layer.activations[0].size
-    timings = time_layer(prepared, organisations)
     for organisation, timing in zip(organisations, timings, strict=True):
         sizes = organisation.brick, organisation.data_bits, organisation.pointer_group
         key = (prepared.packing(organisation), *sizes)

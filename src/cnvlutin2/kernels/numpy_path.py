@@ -16,7 +16,7 @@ Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
 BLOCK = 512
-WHOLE_LAYERS = False
+MANY_LAYERS = False
 
 
 def run_counts(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], first: int, last: int, out: Bytes) -> None:
@@ -108,7 +108,7 @@ def dot(positions: NDArray[np.int32], filters: NDArray[np.int32], out: Ints) -> 
 
 
 def position_counts(
-    bits: Bytes, geometry: tuple[int, ...], height: int, width: int, column: NDArray[Any], out: NDArray[np.int32]
+    bits: Bytes, geometry: tuple[int, ...], height: int, width: int, reads: NDArray[np.uint64], out: NDArray[np.int32]
 ) -> None:
     """Count, for each place in the kernel, the windows in which the activation there is effectual."""
     kh, kw, sy, sx, top, left, dy, dx, oh, ow = geometry
@@ -127,19 +127,21 @@ def _inside(windows: int, stride: int, begin: int, size: int) -> slice:
     return slice(first * stride + begin, max(0, last * stride + begin), stride) if last > first else slice(0, 0)
 
 
-def sum_over_windows(values: Bytes, uses_down: NDArray[np.int32], uses_across: NDArray[np.int32], out: Ints) -> None:
+def sum_over_windows(values: Bytes, most: int, uses_down: NDArray[np.int32], uses_across: NDArray[np.int32], out: Ints) -> None:
     """Add up some planes of every map over all windows that read them."""
     out[:] = values.sum(axis=1, dtype=np.int64) @ np.outer(uses_down, uses_across).astype(np.int64).ravel()
 
 
+def run_cycles(counts: Bytes, rows: Bytes, run_bricks: NDArray[np.int32], out: Bytes) -> None:
+    """Find the cycles of every run, without overhead: its work, but no less than the rows that it touches."""
+    np.maximum(counts, rows[:, run_bricks].max(axis=2) if rows.size else 1, out=out)
+
+
 def sliced_cycles(
-    counts: Bytes,
-    rows: Bytes,
-    run_bricks: NDArray[np.int32],
+    cycles: Bytes,
     overhead: int,
     parts: NDArray[np.int32],
     pad_loads: NDArray[Any],
-    wide: NDArray[Any],
     lanes: int,
     geometry: tuple[int, ...],
     height: int,
@@ -151,23 +153,20 @@ def sliced_cycles(
     """Add up the slowest lane of every window, lanes owning the same runs in every step."""
     kh, kw, _, _, _, _, _, _, oh, ow = geometry
     for m, down in _rows_of_maps(first, last, oh):
-        loads = _part_loads(m, counts, rows, run_bricks, overhead, parts).reshape(-1, height, width)
+        loads = np.add.reduceat(cycles[m].astype(np.int64), parts[:-1], axis=0).reshape(-1, height, width)
         window = np.zeros((len(loads), down.size, ow), np.int64)
+        window += (np.diff(parts) * overhead * kh * kw)[:, None, None]
         for ky in range(kh):
             for kx in range(kw):
                 window += _step(loads, pad_loads, geometry, down, ky, kx)
-        out[m, 0] += int(window.max(axis=0).sum())
-        out[m, 1] += int(window.sum())
+        out[m] += int(window.max(axis=0).sum())
 
 
 def interleaved_cycles(
-    counts: Bytes,
-    rows: Bytes,
-    run_bricks: NDArray[np.int32],
+    cycles: Bytes,
     overhead: int,
     parts: NDArray[np.int32],
     pad_loads: NDArray[Any],
-    wide: NDArray[Any],
     lanes: int,
     geometry: tuple[int, ...],
     height: int,
@@ -179,23 +178,13 @@ def interleaved_cycles(
     """Add up the slowest lane of every window, runs going to the lanes in turn."""
     kh, kw, _, _, _, _, _, _, oh, ow = geometry
     for m, down in _rows_of_maps(first, last, oh):
-        loads = _part_loads(m, counts, rows, run_bricks, overhead, parts).reshape(-1, height, width)
+        loads = cycles[m].astype(np.int64).reshape(-1, height, width) + overhead
         sums = np.zeros((lanes, down.size, ow), np.int64)
         for ky in range(kh):
             for kx in range(kw):
                 turns = (np.arange(len(loads)) + (ky * kw + kx) * len(loads)) % lanes
-                np.add.at(sums, turns, _step(loads, pad_loads, geometry, down, ky, kx))
-        out[m, 0] += int(sums.max(axis=0).sum())
-        out[m, 1] += int(sums.sum())
-
-
-def _part_loads(
-    m: int, counts: Bytes, rows: Bytes, run_bricks: NDArray[np.int32], overhead: int, parts: NDArray[np.int32]
-) -> Ints:
-    """Return the cycles of each lane's runs in a step, at every place, ``[parts, places]``."""
-    cost = np.maximum(counts[m], rows[m][run_bricks].max(axis=1) if rows.size else 1)
-    loads: Ints = np.add.reduceat(cost.astype(np.int64) + overhead, parts[:-1], axis=0)
-    return loads
+                np.add.at(sums, turns, _step(loads, pad_loads + overhead, geometry, down, ky, kx))
+        out[m] += int(sums.max(axis=0).sum())
 
 
 def _rows_of_maps(first: int, last: int, oh: int) -> Iterator[tuple[int, NDArray[np.intp]]]:

@@ -67,8 +67,13 @@ class Account:
 
     def __call__(self, measured: Counts) -> tuple[Counts, Counts]:
         """Return cycles ``[.., N]`` and slots ``[.., N, kinds]`` for quantities ``[.., N, quantities]``."""
-        found = measured @ self.factors + self.constants
+        found = self.joined(measured)
         return found[..., 0], found[..., 1:]
+
+    def joined(self, measured: Counts) -> Counts:
+        """Return cycles and slots in one array, ``[.., N, 1 + kinds]``."""
+        found: Counts = measured @ self.factors + self.constants
+        return found
 
     @classmethod
     def stacked(cls, accounts: Sequence[Account]) -> Account:

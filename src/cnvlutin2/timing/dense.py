@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing.prepared import PreparedLayer
 from cnvlutin2.timing.schedule import Schedule
@@ -17,4 +15,4 @@ def dense_cycles(prepared: PreparedLayer, organisation: Organisation) -> int:
 
 def time_dense(prepared: PreparedLayer, schedule: Schedule) -> tuple[Counts, Counts]:
     """Return cycles ``[N]`` and slots ``[N, kinds]`` of a layer in dense mode."""
-    return schedule.dense_account(np.stack([prepared.windows_seen, prepared.effectual_macs], axis=1))
+    return schedule.dense_account(prepared.sums[:, :2])

@@ -14,9 +14,7 @@ from cnvlutin2.encodings import Packing, brick_counts, brick_histograms, get_for
 from cnvlutin2.kernels import backend
 from cnvlutin2.network.layer import Layer
 from cnvlutin2.organisation import Organisation
-from cnvlutin2.timing.accounts import LANES
 from cnvlutin2.timing.schedule import Schedule
-from cnvlutin2.timing.schedules import LanePlan
 from cnvlutin2.timing.steps import RunTable, StepMap, cuts
 from cnvlutin2.timing.weights import PreparedWeights
 from cnvlutin2.timing.workers import default_jobs, split
@@ -89,72 +87,51 @@ class PreparedLayer:
         """Effectual activations, uint8 ``[N, C, H, W]`` of 0 and 1."""
         return np.ascontiguousarray(self.layer.effectual_activations()).view(np.uint8)
 
-    @cached_property
-    def is_small(self) -> bool:
-        """Whether a kernel that does the whole layer in one call is worth more than threads."""
-        return bool(self.kernels.WHOLE_LAYERS) and (self.jobs == 1 or self.layer.activations.size < _SMALL)
-
-    @cached_property
-    def _seen(self) -> tuple[NDArray[np.int32], Counts, Counts]:
-        """`position_counts`, `windows_seen` and `effectual_macs`."""
-        images, filters = self.layer.images, self.weights.filter_counts
-        if not self.is_small:
-            positions = self.positions_of(self.bits)
-            seen: Counts = positions.reshape(images, -1).sum(axis=1, dtype=np.int64)
-            return positions, seen, self.dot(positions, filters)
-        geometry, height, width = self.weights.schedules.positions.scan
-        positions = np.empty((images, *filters.shape), np.int32)
-        column = np.empty(width, np.uint16 if height < 1 << 16 else np.int32)
-        seen, macs = np.empty(images, np.int64), np.empty(images, np.int64)
-        flat = positions.reshape(-1, geometry[0] * geometry[1])
-        what = (self.bits.reshape(len(flat), -1), geometry, height, width, column)
-        self.kernels.layer_products(*what, filters.reshape(-1), flat, seen, macs)
-        return positions, seen, macs
-
     @property
+    def is_small(self) -> bool:
+        """Whether kernels that do many layers in one call are worth more than threads."""
+        return self.layer.activations.size < _SMALL and bool(self.kernels.MANY_LAYERS)
+
+    @cached_property
     def position_counts(self) -> NDArray[np.int32]:
         """Windows in which the activation is effectual, ``[N, C, Kh, Kw]``."""
-        return self._seen[0]
+        return self.positions_of(self.bits)
+
+    @cached_property
+    def sums(self) -> Counts:
+        """What is found whatever the organisation, ``[N, 3]``; a `Program` that times the layer finds it on the way."""
+        positions = self.position_counts.reshape(self.layer.images, -1)
+        seen, macs = positions.sum(axis=1, dtype=np.int64), self.dot(positions, self.weights.filter_counts)
+        stored = np.count_nonzero(self.bits.reshape(self.layer.images, -1), axis=1)
+        return np.stack([seen, macs, stored.astype(np.int64)], axis=1)
 
     @property
     def windows_seen(self) -> Counts:
         """Effectual activations over all windows, ``[N]``."""
-        return self._seen[1]
+        return self.sums[:, 0]
 
     @property
     def effectual_macs(self) -> Counts:
         """Products of an effectual activation and an effectual weight, padding left out, ``[N]``."""
-        return self._seen[2]
+        return self.sums[:, 1]
 
-    def lane_quantities(self, plan: LanePlan) -> Counts:
-        """Return what the slots follow from (`LANES`), ``[schedules, N, quantities]``, for all schedules of a plan at once."""
-        layer, (_, seen, macs) = self.layer, self._seen
-        steps = plan.first.steps
-        bits = self._step_bits(plan.first.organisation) if steps.row_packed else self.bits
-        bits = bits.reshape(layer.images * layer.groups, steps.values, -1)
-        out = np.empty((len(plan.places), layer.images, len(LANES)), np.int64)
-        self.kernels.lane_quantities(bits, layer.groups, *plan.pieces, *plan.lanes, seen, macs, out)
-        return out
-
-    @cached_property
+    @property
     def activation_counts(self) -> Counts:
         """Effectual activations stored, ``[N]``."""
-        counts: Counts = np.count_nonzero(self.bits.reshape(self.layer.images, -1), axis=1).astype(np.int64)
-        return counts
+        return self.sums[:, 2]
 
     def positions_of(self, bits: Bytes) -> NDArray[np.int32]:
         """Count, for each place in the kernel, the windows in which a bit is set, ``[N, C, Kh, Kw]``."""
-        geometry, height, width = self.weights.schedules.positions.scan
-        flat = bits.reshape(-1, height * width)
-        out = np.empty((flat.shape[0], geometry[0] * geometry[1]), np.int32)
-        count_type = np.uint16 if height < 1 << 16 else np.int32
+        steps = self.weights.schedules.positions
+        flat = bits.reshape(-1, steps.height * steps.width)
+        out = np.empty((flat.shape[0], steps.steps), np.int32)
+        where = (steps.geometry, steps.height, steps.width, steps.reads)
 
         def task(first: int, last: int) -> None:
-            column = np.empty(width, count_type)
-            self.kernels.position_counts(flat[first:last], geometry, height, width, column, out[first:last])
+            self.kernels.position_counts(flat[first:last], *where, out[first:last])
 
-        split(task, flat.shape[0], self.jobs, 1 + _THREAD_GRAIN // (flat.shape[1] * geometry[0]))
-        return out.reshape(self.layer.images, -1, *geometry[:2])
+        split(task, flat.shape[0], self.jobs, 1 + _THREAD_GRAIN // (flat.shape[1] * steps.steps))
+        return out.reshape(self.layer.images, -1, *steps.kernel)
 
     def brick_counts(self, brick: int, packing: Packing) -> Bytes:
         """Return the effectual values of every storage brick, ``[N, groups, H, W, bricks]``, without `W` if row-packed."""
@@ -211,14 +188,20 @@ class PreparedLayer:
             return self.windows_seen
         if schedule.sees == "all":
             return np.full(self.layer.images, self.layer.windows * self.layer.weights[0].size * self.layer.groups)
-        counts = self._over_windows(self.run_counts(organisation), schedule.steps)
-        by_image: Counts = counts.reshape(self.layer.images, -1).sum(axis=1)
+        return self.over_windows(self.run_counts(organisation), schedule.runs.longest, schedule.steps)
+
+    def over_windows(self, values: Bytes, most: int, steps: StepMap) -> Counts:
+        """Add up planes ``[maps, planes, places]``, no value above `most`, over all windows that read them, ``[N]``."""
+        out = np.empty(len(values), np.int64)
+        self.kernels.sum_over_windows(values, most, *steps.uses, out)
+        by_image: Counts = out.reshape(self.layer.images, -1).sum(axis=1)
         return by_image
 
-    def _over_windows(self, values: Bytes, steps: StepMap) -> Counts:
-        """Add up planes ``[maps, planes, places]`` over all windows that read them, ``[maps]``."""
-        out = np.empty(len(values), np.int64)
-        self.kernels.sum_over_windows(values, *steps.uses, out)
+    def run_cycles(self, organisation: Organisation) -> Bytes:
+        """Return the cycles of every run where no weights are skipped, without overhead, ``[maps, runs, places]``."""
+        counts = self.run_counts(organisation)
+        out = np.empty_like(counts)
+        self.kernels.run_cycles(counts, self.brick_rows(organisation), self.schedule(organisation).run_bricks, out)
         return out
 
     def run_counts(self, organisation: Organisation) -> Bytes:

@@ -141,14 +141,25 @@ class Schedule:
 
     @cached_property
     def pad_loads(self) -> NDArray[Any]:
-        """Cycles of each part of a step in the padding: one a run, or as many as the run has values if zeros are multiplied."""
+        """Cycles of each part of a step in the padding, without overhead: one a run, or its values if zeros are multiplied."""
         cost = self.runs.lengths if self.sees == "all" else np.ones_like(self.runs.lengths)
         return self._by_part(cost).astype(self.load_type)
 
     @cached_property
+    def flat_cycles(self) -> int:
+        """Cycles of all runs of a map, over all windows, that do not depend on the values: in the padding, and the overhead."""
+        padding = self.steps.padded_steps * int(self.pad_loads.sum(dtype=np.int64))
+        return padding + self.organisation.run_overhead * self.window_runs * self.steps.windows
+
+    @cached_property
+    def most_cycles(self) -> int:
+        """The most cycles of a run, without overhead."""
+        return min(255, max(self.runs.longest, self._most_rows))  # they are kept in bytes
+
+    @cached_property
     def load_type(self) -> type[np.integer[Any]]:
         """The smallest type that holds a lane's cycles in any window."""
-        worst = np.maximum(self.runs.lengths, self._most_rows)
+        worst = np.maximum(self.runs.lengths, self._most_rows).astype(np.int64) + self.organisation.run_overhead
         turns = self.steps.steps
         if self.runs.run_lanes is None:
             turns = -(-self.window_runs // self.organisation.lanes)
@@ -156,12 +167,6 @@ class Schedule:
         if most < 1 << 8 and self.organisation.lanes < 1 << 8:
             return np.uint8
         return np.uint16 if most < 1 << 16 else np.int32 if most < 1 << 31 else np.int64
-
-    @cached_property
-    def wide(self) -> NDArray[np.integer[Any]]:
-        """An empty array of a type that holds all lanes' cycles in any window."""
-        wider = {np.uint8: np.uint16, np.uint16: np.uint32}
-        return np.empty(0, wider.get(self.load_type, np.int64))
 
     @property
     def _most_rows(self) -> int:
@@ -174,10 +179,9 @@ class Schedule:
             return 255  # as much as a byte holds
         return (o.row_bits - 1 + form.most_bits(o.brick, o.data_bits) - 1) // o.row_bits + 1
 
-    def _by_part(self, cost: NDArray[np.int32]) -> Counts:
-        """Add up the cycles of runs, their overhead included, by part of a step."""
-        with_overhead = cost.astype(np.int64) + self.organisation.run_overhead
-        sums: Counts = np.add.reduceat(with_overhead, self.lane_parts[:-1])
+    def _by_part(self, cost: NDArray[np.integer[Any]]) -> Counts:
+        """Add up the cycles of runs by part of a step."""
+        sums: Counts = np.add.reduceat(cost.astype(np.int64), self.lane_parts[:-1])
         return sums
 
     @cached_property

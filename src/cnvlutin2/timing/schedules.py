@@ -4,84 +4,39 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
 
-import numpy as np
-
-from cnvlutin2.encodings import get_format
 from cnvlutin2.network.layer import Layer
 from cnvlutin2.organisation import Organisation
-from cnvlutin2.timing.accounts import Account
 from cnvlutin2.timing.schedule import Schedule
 from cnvlutin2.timing.steps import StepMap
 
 _KEPT = 64  # organisations whose schedules are kept for a layer
 
 
-class LanePlan(NamedTuple):
-    """Schedules that skip no weights and share their lanes, and what a kernel that does a whole layer takes of them.
-
-    Parameters
-    ----------
-    places : list of int
-        Which of `Works.skips` they are.
-    first : Schedule
-        One of them.
-    pieces : tuple
-        What runs and bricks have in common, and how each schedule stores bricks.
-    lanes : tuple
-        How runs go to lanes and windows.
-    account : Account
-        From what the kernel finds to cycles and slots, for all of them.
-    """
-
-    places: list[int]
-    first: Schedule
-    pieces: tuple[Any, ...]
-    lanes: tuple[Any, ...]
-    account: Account
-
-    @classmethod
-    def of(cls, schedules: Sequence[Schedule], places: list[int]) -> LanePlan:
-        """Return the plan of some schedules with the same `Schedule.lane_key`."""
-        chosen = [schedules[i] for i in places]
-        first, o = chosen[0], chosen[0].organisation
-        load_type = max((s.load_type for s in chosen), key=lambda t: np.dtype(t).itemsize)
-        widest = next(s for s in chosen if s.load_type is load_type)
-        counts = np.arange(o.brick + 1)
-        forms = [(get_format(s.organisation.format), s.organisation.brick, s.organisation.data_bits) for s in chosen]
-        raw = [
-            f.raw_bricks(counts, *how) if s.sees == "raw" else np.zeros(counts.size, np.bool_)
-            for s, (f, *how) in zip(chosen, forms, strict=True)
-        ]
-        sizes = np.stack([f.brick_bits(counts, *how) for f, *how in forms])
-        row_bits = np.array([s.organisation.row_bits if s.has_rows else 0 for s in chosen])
-        pieces = (*first.pieces, first.run_bricks, np.stack(raw).view(np.uint8), sizes, row_bits)
-        steps = first.steps
-        unit = (first.unit_window_cycles * steps.windows, (1 + o.run_overhead) * first.window_runs * steps.windows)
-        lanes = (first.runs.longest, unit, o.run_overhead, first.lane_parts, widest.pad_loads, widest.wide, o.lanes)
-        where = (steps.geometry, steps.height, steps.width, *steps.uses)
-        return cls(places, first, pieces, (*lanes, *where), Account.stacked([s.lane_account for s in chosen]))
-
-
-class Works(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Works:
     """What is to be timed of a layer.
 
     Parameters
     ----------
+    positions : StepMap
+        The places in the kernel, whatever the packing.
+    groups : int
     skips, denses : list of Schedule
         In skip mode and in dense mode.
     each : list of (Schedule, int or None, int or None)
         Of each organisation: its own schedule, and which of `skips` and `denses` tell its cycles in the modes that it may run in.
-    plans : list of LanePlan
-        Those of `skips` that a kernel can do together.
+    plans : list of list of int
+        Which of `skips` a kernel can do together (`Schedule.lane_key`).
     """
 
+    positions: StepMap
+    groups: int
     skips: list[Schedule]
     denses: list[Schedule]
     each: list[tuple[Schedule, int | None, int | None]]
-    plans: list[LanePlan]
+    plans: list[list[int]]
 
 
 class Schedules:
@@ -111,9 +66,15 @@ class Schedules:
             found = self._known[id(organisation)] = Schedule.of(self._layer, organisation)
         return found
 
-    def works(self, organisations: Sequence[Organisation]) -> Works:
-        """Return what is to be timed; organisations that take the same cycles share it."""
-        key = tuple(map(id, organisations))
+    def works(self, organisations: Sequence[Organisation], key: tuple[int, ...]) -> Works:
+        """Return what is to be timed; organisations that take the same cycles share it.
+
+        Parameters
+        ----------
+        organisations : sequence of Organisation
+        key : tuple of int
+            Their identities.
+        """
         found = self._works.get(key)
         if found is None:
             schedules = [self.of(o) for o in organisations]
@@ -133,8 +94,7 @@ class Schedules:
             for i, s in enumerate(distinct):
                 if s.lane_key is not None:
                     together[s.lane_key].append(i)
-            plans = [LanePlan.of(distinct, chosen) for chosen in together.values()]
-            found = Works(distinct, list(denses.values()), each, plans)
+            found = Works(self.positions, self._layer.groups, distinct, list(denses.values()), each, list(together.values()))
             if all(id(o) in self._known for o in organisations):
                 self._works[key] = found
         return found

@@ -10,24 +10,12 @@ from numpy.typing import NDArray
 from cnvlutin2.timing.accounts import LANES, MEASURED
 from cnvlutin2.timing.prepared import NO_ROWS, PreparedLayer
 from cnvlutin2.timing.schedule import Schedule
-from cnvlutin2.timing.schedules import Works
 from cnvlutin2.timing.slots import Counts
 from cnvlutin2.timing.workers import split
 
 _ROW_GRAIN = 1 << 19  # lane additions worth a thread
 _PAIR_GRAIN = 1 << 24  # pairs of a run and a filter worth a thread
 _CYCLES, _FILTER_CYCLES, _PRODUCTS, _USEFUL, _MACS, _COSTS, _WORK, _WAITS = range(len(MEASURED))
-
-
-def time_skips(prepared: PreparedLayer, works: Works) -> list[tuple[Counts, Counts]]:
-    """Return cycles ``[N]`` and slots ``[N, kinds]`` of a layer in skip mode, for each of `Works.skips`."""
-    found: list[tuple[Counts, Counts] | None] = [None] * len(works.skips)
-    if prepared.is_small:
-        for plan in works.plans:
-            cycles, slots = plan.account(prepared.lane_quantities(plan))
-            for place, i in enumerate(plan.places):
-                found[i] = cycles[place], slots[place]
-    return [known or time_skip(prepared, schedule) for known, schedule in zip(found, works.skips, strict=True)]
 
 
 def time_skip(prepared: PreparedLayer, schedule: Schedule) -> tuple[Counts, Counts]:
@@ -54,31 +42,29 @@ def _measure_lanes(prepared: PreparedLayer, schedule: Schedule) -> Counts:
         found[:, 0] = schedule.unit_window_cycles * schedule.steps.windows * schedule.groups
         found[:, 1] = (1 + o.run_overhead) * schedule.window_runs * schedule.steps.windows * schedule.groups
     else:
-        found[:, :2] = _lane_cycles(prepared, schedule)
+        found[:, 0], found[:, 1] = _lane_cycles(prepared, schedule)
     found[:, 2] = prepared.windows_seen_by(o)
     found[:, 3] = prepared.windows_seen
     found[:, 4] = prepared.effectual_macs
     return found
 
 
-def _lane_cycles(prepared: PreparedLayer, schedule: Schedule) -> Counts:
-    """Add up, over all windows and groups, the slowest lane's cycles and all lanes' cycles, ``[N, 2]``."""
+def _lane_cycles(prepared: PreparedLayer, schedule: Schedule) -> tuple[Counts, Counts]:
+    """Add up, over all windows and groups, the slowest lane's cycles and all lanes' cycles, ``[N]`` each."""
     o, steps = schedule.organisation, schedule.steps
     kernel = prepared.kernels.interleaved_cycles if o.lane_map == "interleaved" else prepared.kernels.sliced_cycles
-    counts = prepared.run_counts(o)
-    loads = (schedule.lane_parts, schedule.pad_loads, schedule.wide, o.lanes)
-    what = (counts, prepared.brick_rows(o), schedule.run_bricks, o.run_overhead, *loads)
+    cycles = prepared.run_cycles(o)
+    what = (cycles, o.run_overhead, schedule.lane_parts, schedule.pad_loads, o.lanes)
 
     def task(first: int, last: int) -> Counts:
-        sums = np.zeros((len(counts), 2), np.int64)
+        sums = np.zeros(len(cycles), np.int64)
         kernel(*what, steps.geometry, steps.height, steps.width, first, last, sums)
         return sums
 
-    grain = 1 + _ROW_GRAIN // (counts.shape[1] * steps.width * steps.steps)
-    sums = _sum(split(task, len(counts) * steps.outputs[0], prepared.jobs, grain))
-    if schedule.groups > 1:
-        sums = sums.reshape(-1, schedule.groups, 2).sum(axis=1)
-    return sums
+    grain = 1 + _ROW_GRAIN // (cycles.shape[1] * steps.width * steps.steps)
+    slowest = _sum(split(task, len(cycles) * steps.outputs[0], prepared.jobs, grain))
+    every = prepared.over_windows(cycles, schedule.most_cycles, steps) + schedule.groups * schedule.flat_cycles
+    return slowest.reshape(-1, schedule.groups).sum(axis=1), every
 
 
 def _products_with_weights(prepared: PreparedLayer, schedule: Schedule) -> tuple[Counts, Counts]:

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from cnvlutin2.network.layer import Layer
 
-_LONG_ROW = 64  # places from which a row is worth a loop of its own
-
 LaneOrder = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]
 
 
@@ -74,13 +72,14 @@ class StepMap:
         return (*self.kernel, *self.strides, *self.pads, *self.dilations, *self.outputs)
 
     @cached_property
-    def scan(self) -> tuple[tuple[int, ...], int, int]:
-        """Geometry, height and width of the map as the kernels walk it: where every place is a window, short rows are joined."""
-        if self.geometry != (1, 1, 1, 1, 0, 0, 1, 1, self.height, self.width) or self.width >= _LONG_ROW:
-            return self.geometry, self.height, self.width
-        places = self.height * self.width
-        rows = next((r for r in range(self.height, 1, -1) if self.height % r == 0 and places // r >= _LONG_ROW), 1)
-        return (*self.geometry[:8], rows, places // rows), rows, places // rows
+    def reads(self) -> NDArray[np.uint64]:
+        """The places that some window reads at each place in the kernel, 64 in a word, ``[steps, words]``."""
+        down, across = (self._reads(size, axis) for axis, size in enumerate((self.height, self.width)))
+        places = down[:, None, :, None] & across[None, :, None, :]
+        packed = np.packbits(places.reshape(self.steps, -1), axis=1, bitorder="little")
+        words = np.zeros((self.steps, -(-packed.shape[1] // 8)), "<u8")
+        words.view(np.uint8)[:, : packed.shape[1]] = packed
+        return words.astype(np.uint64)
 
     @cached_property
     def uses(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -89,9 +88,17 @@ class StepMap:
         return down, across
 
     def _uses(self, size: int, axis: int) -> NDArray[np.int32]:
-        window = np.arange(self.outputs[axis])[:, None] * self.strides[axis] - self.pads[axis]
-        read = window + np.arange(self.kernel[axis]) * self.dilations[axis]
-        return np.bincount(read[(read >= 0) & (read < size)], minlength=size).astype(np.int32)
+        uses: NDArray[np.int32] = self._reads(size, axis).sum(axis=0, dtype=np.int32)
+        return uses
+
+    def _reads(self, size: int, axis: int) -> NDArray[np.bool_]:
+        """Which rows (columns) some window reads at each row (column) of the kernel, ``[kernel, size]``."""
+        window = np.arange(self.outputs[axis]) * self.strides[axis] - self.pads[axis]
+        read = window + (np.arange(self.kernel[axis]) * self.dilations[axis])[:, None]
+        reads = np.zeros((self.kernel[axis], size), np.bool_)
+        step, which = np.nonzero((read >= 0) & (read < size))
+        reads[step, read[step, which]] = True
+        return reads
 
     @cached_property
     def padded_steps(self) -> int:

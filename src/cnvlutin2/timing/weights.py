@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from cnvlutin2.kernels import backend
 from cnvlutin2.network.layer import Layer
 from cnvlutin2.organisation import Organisation
-from cnvlutin2.timing.schedules import Schedules
+from cnvlutin2.timing.program import Part
+from cnvlutin2.timing.schedules import Schedules, Works
 from cnvlutin2.timing.workers import default_jobs, split
 
 Masks = NDArray[np.uint8]
@@ -44,6 +45,7 @@ class PreparedWeights:
         self._shared_counts: dict[int, NDArray[np.int32]] = {}
         self._masks: dict[tuple[object, ...], Masks] = {}
         self._leaders: dict[tuple[object, ...], tuple[Masks, NDArray[np.uint16]]] = {}
+        self._parts: dict[Works, Part] = {}
 
     @cached_property
     def filter_counts(self) -> NDArray[np.int32]:
@@ -60,6 +62,12 @@ class PreparedWeights:
         if filters_per_tile not in self._shared_counts:
             self._shared_counts[filters_per_tile] = self._counts(filters_per_tile, shared=True)
         return self._shared_counts[filters_per_tile]
+
+    def part(self, works: Works) -> Part:
+        """Return the layer's part of a program (`Part`) for some organisations."""
+        if works not in self._parts:
+            self._parts[works] = Part(works, self.filter_counts)
+        return self._parts[works]
 
     def masks(self, organisation: Organisation) -> Masks:
         """Return the effectual weights that meet each run, ``[groups, passes, steps * runs, tiles, filters, bytes]``.

@@ -12,6 +12,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+@cache
 def default_jobs() -> int:
     """Return how many threads to use if nothing is said: the processors that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

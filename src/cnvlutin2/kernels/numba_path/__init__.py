@@ -7,6 +7,7 @@ Arrays are C-contiguous. A *map* is one group of one image; the positions of a m
 from cnvlutin2.kernels.numba_path.blocks import BLOCK
 from cnvlutin2.kernels.numba_path.execute import execute
 from cnvlutin2.kernels.numba_path.free import free_filter_cycles
+from cnvlutin2.kernels.numba_path.many import address_of, count_products, count_runs, walk_lanes
 from cnvlutin2.kernels.numba_path.masks import (
     lead_filters,
     run_counts,
@@ -17,34 +18,37 @@ from cnvlutin2.kernels.numba_path.masks import (
     with_raw_bricks,
 )
 from cnvlutin2.kernels.numba_path.weights import weighted_cycles
-from cnvlutin2.kernels.numba_path.whole import lane_quantities, layer_products
 from cnvlutin2.kernels.numba_path.windows import (
     dot,
     interleaved_cycles,
     position_counts,
+    run_cycles,
     sliced_cycles,
     sum_over_windows,
 )
 
-WHOLE_LAYERS = True
-"""Whether there are kernels that do a small layer in one call."""
+MANY_LAYERS = True
+"""Whether there are kernels that do many layers in one call."""
 
 __all__ = [
     "BLOCK",
-    "WHOLE_LAYERS",
+    "MANY_LAYERS",
+    "address_of",
+    "count_products",
+    "count_runs",
     "dot",
     "execute",
     "free_filter_cycles",
     "interleaved_cycles",
-    "lane_quantities",
-    "layer_products",
     "lead_filters",
     "position_counts",
     "run_counts",
+    "run_cycles",
     "run_masks",
     "sliced_cycles",
     "stream_rows",
     "sum_over_windows",
+    "walk_lanes",
     "weight_counts",
     "weight_masks",
     "weighted_cycles",

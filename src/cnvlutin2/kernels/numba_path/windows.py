@@ -11,8 +11,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from cnvlutin2.kernels.narrow import larger, plus
+from cnvlutin2.kernels.words import SIZE as WORD
+from cnvlutin2.kernels.words import bits_in_both, word_at
 
 BAND = 4096  # places of a padded map that are held at a time: they stay in the first-level cache
+
+VECTOR = 32  # bytes that are added at once
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -31,59 +35,8 @@ def _last_inside(begin: int, stride: int, windows: int, size: int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def _reach(begin: int, windows: int, size: int) -> tuple[int, int]:
-    """Return the first and the last (excluded) place of a map that windows read which start at `begin`, one beside another."""
-    first, last = max(0, begin), min(size, begin + windows)
-    return (first, last) if first < last else (0, 0)
-
-
-@njit(nogil=True, cache=True)
-def _total(values: Bytes) -> np.int32:
-    total = np.uint32(0)
-    for x in range(values.size):
-        total = plus(total, np.uint32(values[x]))
-    return np.int32(total)
-
-
-@njit(nogil=True, cache=True)
-def _count_most(bits: Bytes, geometry: tuple[int, ...], height: int, width: int, out: NDArray[np.int32]) -> None:
-    """Do the same where a place in the kernel reads most of the map, without strides: count all, take away what is not read."""
-    kh, kw, _, _, top, left, dy, dx, oh, ow = geometry
-    edges = np.empty(height, np.int32)
-    for c in range(bits.shape[0]):
-        values = bits[c]
-        total = _total(values)
-        for ky in range(kh):
-            low, high = _reach(ky * dy - top, oh, height)
-            inside = total - _total(values[: low * width]) - _total(values[high * width :])
-            for kx in range(kw):
-                out[c, ky * kw + kx] = inside
-        for kx in range(kw):
-            first, last = _reach(kx * dx - left, ow, width)
-            if first == 0 and last == width:
-                continue
-            every_edge = np.int32(0)
-            for y in range(height):
-                edge = np.int32(0)
-                for x in range(y * width, y * width + first):
-                    edge += np.int32(values[x])
-                for x in range(y * width + last, y * width + width):
-                    edge += np.int32(values[x])
-                edges[y] = edge
-                every_edge += edge
-            for ky in range(kh):
-                low, high = _reach(ky * dy - top, oh, height)
-                beside = every_edge
-                for y in range(low):
-                    beside -= edges[y]
-                for y in range(high, height):
-                    beside -= edges[y]
-                out[c, ky * kw + kx] -= beside
-
-
-@njit(nogil=True, cache=True)
 def position_counts(
-    bits: Bytes, geometry: tuple[int, ...], height: int, width: int, column: NDArray[Any], out: NDArray[np.int32]
+    bits: Bytes, geometry: tuple[int, ...], height: int, width: int, reads: NDArray[np.uint64], out: NDArray[np.int32]
 ) -> None:
     """Count, for each place in the kernel, the windows in which the activation there is effectual.
 
@@ -94,78 +47,124 @@ def position_counts(
     geometry : tuple
         Kernel height, width, strides (2), pads (top, left), dilations (2), output height, width.
     height, width : int
-    column : integer ``[width]``
-        Scratch, of a type that holds `height`: a column's effectual values in the rows that a place in the kernel reads.
+    reads : uint64 ``[kernel height * kernel width, words]``
+        The places of the map that some window reads at each place in the kernel, 64 in a word (no two windows read the same).
     out : int32 ``[channels, kernel height * kernel width]``
     """
-    kh, kw, sy, sx, top, left, dy, dx, oh, ow = geometry
-    if sy == sx == 1 and 2 * oh > height and 2 * ow > width:
-        _count_most(bits, geometry, height, width, out)
-        return
-    for c in range(bits.shape[0]):
-        for ky in range(kh):
-            begin = ky * dy - top
-            column[:] = 0
-            for oy in range(_first_inside(begin, sy, oh), _last_inside(begin, sy, oh, height)):
-                row = bits[c, (oy * sy + begin) * width : (oy * sy + begin + 1) * width]
-                for x in range(width):
-                    column[x] += row[x]
-            for kx in range(kw):
-                begin = kx * dx - left
-                count = np.int32(0)
-                for ox in range(_first_inside(begin, sx, ow), _last_inside(begin, sx, ow, width)):
-                    count += np.int32(column[ox * sx + begin])
-                out[c, ky * kw + kx] = count
+    channels, places = bits.shape
+    words = np.empty(reads.shape[1], np.uint64)
+    rest = np.zeros(WORD, np.uint8)
+    flat = bits.reshape(bits.size)
+    for c in range(channels):
+        pack_words(flat, c * places, places, rest, words)
+        for k in range(reads.shape[0]):
+            count = np.uint64(0)
+            for w in range(words.size):
+                count += bits_in_both(words[w], reads[k, w])
+            out[c, k] = count
 
 
 @njit(nogil=True, cache=True)
-def sum_over_windows(values: Bytes, uses_down: NDArray[np.int32], uses_across: NDArray[np.int32], out: Ints) -> None:
+def pack_words(bits: Bytes, begin: int, places: int, rest: Bytes, words: NDArray[np.uint64]) -> None:
+    """Pack the bytes of a map, which begins at `begin`, into words.
+
+    Parameters
+    ----------
+    bits : uint8, 1-dimensional
+    begin, places : int
+    rest : uint8 ``[64]``
+        Scratch, for the end of `bits`.
+    words : uint64 ``[ceil(places / 64)]``
+    """
+    for w in range(words.size):
+        at = begin + w * WORD
+        if at + WORD <= bits.size:
+            words[w] = word_at(bits, at)
+        else:
+            for x in range(bits.size - at):
+                rest[x] = bits[at + x]
+            words[w] = word_at(rest, 0)
+    if places % WORD:
+        words[words.size - 1] &= (np.uint64(1) << np.uint64(places % WORD)) - np.uint64(1)
+
+
+@njit(nogil=True, cache=True)
+def sum_over_windows(values: Bytes, most: int, uses_down: NDArray[np.int32], uses_across: NDArray[np.int32], out: Ints) -> None:
     """Add up some planes of every map over all windows that read them.
 
     Parameters
     ----------
     values : uint8 ``[maps, planes, height * width]``
+    most : int
+        No value is larger.
     uses_down, uses_across : int32 ``[height]``, ``[width]``
         Windows that read a row, a column.
     out : int64 ``[maps]``
     """
     height, width = uses_down.size, uses_across.size
-    total = np.empty(width, np.int32)
-    for m in range(values.shape[0]):
+    maps, planes, places = values.shape
+    burst = 255 // most
+    total = np.empty(places, np.uint8)
+    for m in range(maps):
         out[m] = 0
-        for y in range(height):
+        for begin in range(0, planes, burst):
             total[:] = 0
-            for k in range(values.shape[1]):
-                row = values[m, k, y * width : y * width + width]
-                for x in range(width):
-                    total[x] += row[x]
-            across = np.int64(0)
-            for x in range(width):
-                across += np.int64(total[x]) * uses_across[x]
-            out[m] += across * uses_down[y]
+            for k in range(begin, min(begin + burst, planes)):
+                _add(values[m, k], total)
+            for y in range(height):
+                if uses_down[y] > 0:
+                    row = total[y * width : y * width + width]
+                    across = np.int64(0)
+                    for x in range(width):
+                        across += np.int64(row[x]) * uses_across[x]
+                    out[m] += across * uses_down[y]
 
 
 @njit(nogil=True, cache=True)
-def _add_costs(
-    counts: Bytes, rows: Bytes, run_bricks: NDArray[np.int32], m: int, r: int, start: int, overhead: int, load: NDArray[Any]
-) -> None:
-    """Add a run's cycles at the places from `start` on: its work, but no less than the rows that it touches."""
-    work = counts[m, r, start : start + load.size]
-    if rows.size:
-        front = rows[m, run_bricks[r, 0], start : start + load.size]
-        back = rows[m, run_bricks[r, 1], start : start + load.size]
-        for x in range(load.size):
-            load[x] += larger(work[x], larger(front[x], back[x])) + overhead
-    else:
-        one = np.uint8(1)
-        for x in range(load.size):
-            load[x] += larger(work[x], one) + overhead
+def run_cycles(counts: Bytes, rows: Bytes, run_bricks: NDArray[np.int32], out: Bytes) -> None:
+    """Find the cycles of every run, without overhead: its work, but no less than the rows that it touches.
+
+    Parameters
+    ----------
+    counts : uint8 ``[maps, runs, places]``
+        What a lane takes for effectual of each run.
+    rows : uint8 ``[maps, bricks, places]`` or ``[0, 0, 0]``
+        NM rows that fetching a storage brick touches; 1 everywhere if empty.
+    run_bricks : int32 ``[runs, 2]``
+        The first and the last storage brick of each run.
+    out : uint8 ``[maps, runs, places]``
+    """
+    for m in range(counts.shape[0]):
+        for r in range(counts.shape[1]):
+            work, cycles = counts[m, r], out[m, r]
+            if rows.size:
+                front, back = rows[m, run_bricks[r, 0]], rows[m, run_bricks[r, 1]]
+                for x in range(cycles.size):
+                    cycles[x] = larger(work[x], larger(front[x], back[x]))
+            else:
+                one = np.uint8(1)
+                for x in range(cycles.size):
+                    cycles[x] = larger(work[x], one)
 
 
 @njit(nogil=True, cache=True)
 def _add(values: NDArray[Any], out: NDArray[Any]) -> None:
     for x in range(out.size):
         out[x] += values[x]
+
+
+@njit(nogil=True, cache=True)
+def _add_shifted(values: NDArray[Any], shift: int, times: int, out: NDArray[Any]) -> None:
+    """Add up a row and those that begin `shift` places later, again and again."""
+    if times == 3:  # the most common kernel, in one go
+        second, third = values[shift:], values[2 * shift :]
+        for x in range(out.size):
+            out[x] = plus(plus(values[x], second[x]), third[x])
+        return
+    for x in range(out.size):
+        out[x] = values[x]
+    for i in range(1, times):
+        _add(values[i * shift : i * shift + out.size], out)
 
 
 @njit(nogil=True, cache=True)
@@ -183,13 +182,10 @@ def _sum_strided(values: NDArray[Any], stride: int, count: int) -> np.int64:
 
 @njit(nogil=True, cache=True)
 def sliced_cycles(
-    counts: Bytes,
-    rows: Bytes,
-    run_bricks: NDArray[np.int32],
+    cycles: Bytes,
     overhead: int,
     parts: NDArray[np.int32],
     pad_loads: NDArray[Any],
-    wide: NDArray[Any],
     lanes: int,
     geometry: tuple[int, ...],
     height: int,
@@ -202,40 +198,33 @@ def sliced_cycles(
 
     Parameters
     ----------
-    counts : uint8 ``[maps, runs, height * width]``
-        Effectual values of each run.
-    rows : uint8 ``[maps, bricks, height * width]`` or ``[0, 0, 0]``
-        NM rows that fetching a storage brick touches; 1 everywhere if empty.
-    run_bricks : int32 ``[runs, 2]``
-        The first and the last storage brick of each run.
+    cycles : uint8 ``[maps, runs, height * width]``
+        Of each run, without overhead.
     overhead : int
         Cycles added to every run.
     parts : int32 ``[lanes in use + 1]``
         The first run of each lane, and the end.
     pad_loads : uint8, uint16, int32 or int64 ``[lanes in use]``
-        Cycles of each lane for a step in the padding; of a type that holds a lane's cycles in any window.
-    wide : empty, uint16, uint32 or int64
-        Of a type that holds all lanes' cycles in any window.
+        Cycles of each lane for a step in the padding, without overhead; of a type that holds a lane's cycles in any window.
     lanes : int
         Not looked at; `interleaved_cycles` needs it.
     geometry : tuple
         As in `position_counts`.
     first, last : int
         Which rows of windows to do, of all maps one after another.
-    out : int64 ``[maps, 2]``
-        Added to: over all windows, the slowest lane's cycles and all lanes' cycles.
+    out : int64 ``[maps]``
+        Added to.
     """
     kh, kw, sy, sx, top, left, dy, dx, oh, ow = geometry
     alone = geometry == (1, 1, 1, 1, 0, 0, 1, 1, height, width)  # every place is a window
     across = (ow - 1) * sx + (kw - 1) * dx + 1  # of the padded map, as far as windows reach
-    band = max(1, BAND // (across * sy))
+    band = min(oh, max(1, BAND // (across * sy)))
     down = (band - 1) * sy + (kh - 1) * dy + 1
-    load = np.empty(min(height, down) * width, pad_loads.dtype)
-    padded = np.empty(down * across, pad_loads.dtype)
-    column = np.empty(band * across, pad_loads.dtype)
-    window = np.empty(band * across, pad_loads.dtype)
-    slowest = np.empty(band * across, pad_loads.dtype)
-    every = np.empty(band * across, wide.dtype)
+    padded = np.empty(down * across + VECTOR, pad_loads.dtype)
+    column = np.empty(band * across + (kw - 1) * dx + VECTOR, pad_loads.dtype)
+    slowest = np.empty(band * across + VECTOR, pad_loads.dtype)
+    sums_across = np.empty(slowest.size if kw > 3 or kw == 2 else 0, pad_loads.dtype)
+    spent = np.empty(1, pad_loads.dtype)  # for its type
     inside = min(width, max(0, across - left))
     item = first
     while item < last:
@@ -246,52 +235,61 @@ def sliced_cycles(
         above = min(height, max(0, origin))
         below = max(above, min(height, origin + (count - 1) * sy + (kh - 1) * dy + 1))
         # What a place adds up is a window if it stands where one starts; the others are passed over at the end.
-        size, reach = count * across, count * across - (kw - 1) * dx
-        slowest[:size] = 0
-        every[:size] = 0
+        size = count * across
+        reach = size - (kw - 1) * dx
+        if not alone:  # whole vectors: what is behind the last window is never looked at
+            reach = -(-reach // VECTOR) * VECTOR
+        slowest[:reach] = 0
+        border = -1  # what the padding around the rows holds
         for lane in range(parts.size - 1):
-            here = load[: (below - above) * width]
-            here[:] = 0
-            for r in range(parts[lane], parts[lane + 1]):
-                _add_costs(counts, rows, run_bricks, m, r, above * width, overhead, here)
-            sums = here
-            if not alone:
-                padded[:] = pad_loads[lane]
+            begin_run, end_run = parts[lane], parts[lane + 1]
+            spent[0] = overhead * (end_run - begin_run) * kh * kw
+            more = spent[0]
+            if alone:
+                window, row = padded[:size], cycles[m, begin_run, above * width : above * width + size]
+                for x in range(size):
+                    window[x] = row[x]
+                for r in range(begin_run + 1, end_run):
+                    _add(cycles[m, r, above * width : above * width + size], window)
+            else:
+                if border != pad_loads[lane]:
+                    padded[:] = pad_loads[lane]
+                    border = pad_loads[lane]
                 for y in range(above, below):
                     target = padded[(y - origin) * across + left : (y - origin) * across + left + inside]
-                    row = here[(y - above) * width : (y - above) * width + inside]
+                    row = cycles[m, begin_run, y * width : y * width + inside]
                     for x in range(inside):
                         target[x] = row[x]
-                column[:size] = 0
+                    for r in range(begin_run + 1, end_run):
+                        _add(cycles[m, r, y * width : y * width + inside], target)
                 if sy == 1:
-                    for ky in range(kh):
-                        _add(padded[ky * dy * across : ky * dy * across + size], column[:size])
+                    _add_shifted(padded, dy * across, kh, column[: -(-size // VECTOR) * VECTOR])
                 else:
                     for i in range(count):
-                        for ky in range(kh):
-                            start = (i * sy + ky * dy) * across
-                            _add(padded[start : start + across], column[i * across : (i + 1) * across])
-                window[:reach] = 0
-                for kx in range(kw):
-                    _add(column[kx * dx : kx * dx + reach], window[:reach])
-                sums = window
-            for x in range(reach):
-                slowest[x] = larger(slowest[x], sums[x])
-                every[x] += sums[x]
+                        rows = padded[i * sy * across : (i * sy + (kh - 1) * dy + 1) * across]
+                        _add_shifted(rows, dy * across, kh, column[i * across : (i + 1) * across])
+                window = column
+            if kw == 3:
+                second, third = window[dx:], window[2 * dx :]
+                for x in range(reach):
+                    sums = plus(plus(window[x], second[x]), plus(third[x], more))
+                    slowest[x] = larger(slowest[x], sums)
+            else:
+                if kw > 1:
+                    _add_shifted(column, dx, kw, sums_across[:reach])
+                    window = sums_across
+                for x in range(reach):
+                    slowest[x] = larger(slowest[x], plus(window[x], more))
         for i in range(count):
-            out[m, 0] += _sum_strided(slowest[i * across : (i + 1) * across], sx, ow)
-            out[m, 1] += _sum_strided(every[i * across : (i + 1) * across], sx, ow)
+            out[m] += _sum_strided(slowest[i * across : (i + 1) * across], sx, ow)
 
 
 @njit(nogil=True, cache=True)
 def interleaved_cycles(
-    counts: Bytes,
-    rows: Bytes,
-    run_bricks: NDArray[np.int32],
+    cycles: Bytes,
     overhead: int,
     parts: NDArray[np.int32],
     pad_loads: NDArray[Any],
-    wide: NDArray[Any],
     lanes: int,
     geometry: tuple[int, ...],
     height: int,
@@ -307,38 +305,33 @@ def interleaved_cycles(
     lanes : int
     """
     kh, kw, sy, sx, top, left, dy, dx, oh, ow = geometry
-    runs = counts.shape[1]
-    load = np.empty(width, pad_loads.dtype)
+    runs = cycles.shape[1]
     loads = np.empty((lanes, ow), pad_loads.dtype)
     for item in range(first, last):
         m, oy = item // oh, item % oh
-        loads[:] = 0
+        for lane in range(lanes):
+            loads[lane] = overhead * ((runs * kh * kw - lane + lanes - 1) // lanes)
         turn = 0
         for ky in range(kh):
             y = oy * sy - top + ky * dy
-            low, high = (y * width, (y + 1) * width) if 0 <= y < height else (0, 0)
             for kx in range(kw):
                 shift = kx * dx - left
-                inside = _first_inside(shift, sx, ow) if low < high else ow
+                inside = _first_inside(shift, sx, ow) if 0 <= y < height else ow
                 outside = max(inside, _last_inside(shift, sx, ow, width))
                 for r in range(runs):
-                    total, pad = loads[turn % lanes], pad_loads[r]
+                    total, pad, row = loads[turn % lanes], pad_loads[r], cycles[m, r, y * width + shift + inside * sx :]
                     turn += 1
-                    here = load[: high - low]
-                    here[:] = 0
-                    _add_costs(counts, rows, run_bricks, m, r, low, overhead, here)
                     for ox in range(inside):
                         total[ox] += pad
-                    for ox in range(inside, outside):
-                        total[ox] += here[ox * sx + shift]
+                    for ox in range(outside - inside):
+                        total[inside + ox] += row[ox * sx]
                     for ox in range(outside, ow):
                         total[ox] += pad
         slowest = loads[0]
         for lane in range(lanes):
-            out[m, 1] += _sum_strided(loads[lane], 1, ow)
             for ox in range(ow):
                 slowest[ox] = larger(slowest[ox], loads[lane, ox])
-        out[m, 0] += _sum_strided(slowest, 1, ow)
+        out[m] += _sum_strided(slowest, 1, ow)
 
 
 @njit(nogil=True, cache=True)

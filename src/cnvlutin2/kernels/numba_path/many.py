@@ -1,0 +1,283 @@
+"""Many layers in one call, one step of the work at a time, where layers are too small to share among threads.
+
+These have no twins in `numpy_path`, which does every layer on its own. The tables are described in `cnvlutin2.kernels.records`.
+"""
+
+# Numba leaves decorated functions untyped.
+# mypy: disable-error-code="untyped-decorator"
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from cnvlutin2.kernels.addresses import array_at
+from cnvlutin2.kernels.narrow import larger
+from cnvlutin2.kernels.numba_path.masks import next_record, run_counts, with_raw_bricks
+from cnvlutin2.kernels.numba_path.windows import pack_words, run_cycles, sliced_cycles, sum_over_windows
+from cnvlutin2.kernels.words import bits_in_both
+
+Bytes = NDArray[np.uint8]
+Ints = NDArray[np.int64]
+
+
+@njit(nogil=True, cache=True)
+def address_of(values: NDArray[np.int16]) -> int:
+    """Return where an array's values lie; NumPy takes six times as long to say it."""
+    return values.ctypes.data
+
+
+@njit(nogil=True, cache=True)
+def count_products(layers: Any, first: int, last: int, bits: Bytes, sums: Ints, measured: Ints) -> None:
+    """Find which activations are effectual, and what follows from that whatever the organisation.
+
+    Parameters
+    ----------
+    layers : records, `LAYER`
+    first, last : int
+        Which to do.
+    bits : uint8
+        Effectual activations of all layers, 1 or 0, and at least 64 bytes more.
+    sums : int64 ``[layers and images, 3]``
+        Effectual activations over all windows, their products with effectual weights, effectual activations stored.
+    measured : int64 ``[results and images, 5]``
+        `cnvlutin2.timing.accounts.LANES`, cycles left at 0 and all effectual values seen.
+    """
+    unused = np.empty(0, np.uint8)
+    for i in range(first, last):
+        layer = layers[i]
+        channels, places, steps = layer.groups * layer.channels, layer.places, layer.geometry[0] * layer.geometry[1]
+        values = array_at(layer.activations, (layer.images * channels * places,), np.int16)
+        here = bits[layer.bits : layer.bits + values.size]
+        least = np.uint16(layer.threshold)
+        for x in range(values.size):
+            value = values[x]
+            here[x] = np.uint16(-value if value < 0 else value) >= least
+        found = sums[layer.sums : layer.sums + layer.images]
+        words = np.empty((places + 63) // 64, np.uint64)
+        reads = array_at(layer.reads, (steps, words.size), np.uint64)
+        filters = array_at(layer.filters, (channels, steps), np.int32)
+        for n in range(layer.images):
+            seen, macs, stored = np.int64(0), np.int64(0), np.int64(0)
+            for c in range(channels):
+                begin = layer.bits + (n * channels + c) * places
+                if places * steps == 1:  # as in fully-connected layers
+                    stored += bits[begin]
+                    macs += bits[begin] * filters[c, 0]
+                    continue
+                pack_words(bits, begin, places, unused, words)
+                for w in range(words.size):
+                    stored += bits_in_both(words[w], words[w])
+                for k in range(steps):
+                    count = np.int64(0)
+                    for w in range(words.size):
+                        count += bits_in_both(words[w], reads[k, w])
+                    seen += count
+                    macs += count * filters[c, k]
+            if places * steps == 1:
+                is_read = np.int64(reads[0, 0])
+                seen, macs = stored * is_read, macs * is_read
+            found[n, 0], found[n, 1], found[n, 2] = seen, macs, stored
+            for r in range(layer.results):
+                result = measured[layer.measured + r * layer.images + n]
+                result[0], result[1], result[2], result[3], result[4] = 0, 0, seen, seen, macs
+
+
+@njit(nogil=True, cache=True)
+def _step_bits(layer: Any, plan: Any, bits: Bytes, out: Bytes) -> None:
+    """Find the bits of a row-packed layer by step: a place holds the row that a window reads, x first, channel inside."""
+    kw, stride, left = layer.geometry[1], layer.geometry[3], layer.geometry[5]
+    out[:] = 0
+    for m in range(out.shape[0]):
+        for kx in range(kw):
+            low = max(0, (left - kx + stride - 1) // stride)
+            high = min(plan.width, (layer.width - 1 + left - kx) // stride + 1)
+            for c in range(layer.channels):
+                begin = layer.bits + (m * layer.channels + c) * layer.places + kx - left
+                row = out[m, kx * layer.channels + c]
+                for y in range(plan.height):
+                    for x in range(low, high):
+                        row[y * plan.width + x] = bits[begin + y * layer.width + x * stride]
+
+
+@njit(nogil=True, cache=True)
+def _stream_rows(counts: Bytes, groups: int, sizes: Ints, row_bits: int, out: Bytes) -> None:
+    """Find the NM rows that each storage brick lies in, ``[maps, bricks, places]``; every image is a stream, places outermost."""
+    maps, bricks, places = counts.shape
+    growth = sizes[1] - sizes[0]
+    even = row_bits & (row_bits - 1) == 0  # then a division is a shift, and sizes need not be looked up
+    for i in range(1, sizes.size):
+        even &= sizes[i] - sizes[i - 1] == growth
+    shift = np.uint64(0)
+    while even and row_bits >> shift > 1:
+        shift += np.uint64(1)
+    one, least, more = np.uint64(1), np.uint64(sizes[0]), np.uint64(growth)
+    begins = np.empty(places, np.uint64)
+    begin = int(np.int64(0))
+    for m in range(maps):
+        if m % groups == 0:
+            begin = 0
+        if not even:
+            for x in range(places):
+                for b in range(bricks):
+                    begin, out[m, b, x] = next_record(begin, sizes[counts[m, b, x]], row_bits)
+            continue
+        begins[:] = 0
+        for b in range(bricks):
+            here = counts[m, b]
+            for x in range(places):
+                begins[x] += here[x]
+        stream = np.uint64(begin)
+        for x in range(places):
+            size = begins[x] * more + np.uint64(bricks) * least
+            begins[x] = stream
+            stream += size
+        begin = int(np.int64(stream))
+        for b in range(bricks):
+            here, rows = counts[m, b], out[m, b]
+            for x in range(places):
+                end = begins[x] + least + more * np.uint64(here[x])
+                rows[x] = ((end - one) >> shift) - (begins[x] >> shift) + one
+                begins[x] = end
+
+
+@njit(nogil=True, cache=True)
+def _flag_bricks(in_bricks: Bytes, raw: Bytes, out: Bytes) -> None:
+    """Flag the bricks that are stored raw."""
+    maps, bricks, places = in_bricks.shape
+    out[:] = 0
+    for v in range(raw.size):
+        if raw[v] > 0:
+            count = np.uint8(v)
+            for m in range(maps):
+                for b in range(bricks):
+                    flags, here = out[m, b], in_bricks[m, b]
+                    for x in range(places):
+                        flags[x] = larger(flags[x], np.uint8(here[x] == count))
+
+
+@njit(nogil=True, cache=True)
+def count_runs(layers: Any, lanes: Any, first: int, last: int, bits: Bytes, cycles: Bytes, measured: Ints) -> None:
+    """Find the cycles of every run, for organisations that skip no weights.
+
+    Parameters
+    ----------
+    layers, lanes : records, `LAYER` and `LANES`
+    first, last : int
+        Which of `lanes` to do.
+    bits, measured
+        As `count_products` leaves them; of `measured`, all lanes' cycles are set, and the values that they take for effectual.
+    cycles : uint8
+        Cycles of the runs of all layers, without overhead.
+    """
+    none = int(np.int64(0))  # a literal would have callees compiled for it as well
+    for i in range(first, last):
+        plan = lanes[i]
+        layer = layers[plan.layer]
+        if plan.idle:
+            for x in range(layer.images * plan.ways):
+                measured[layer.measured + plan.result * layer.images + x, 1] = plan.unit_every * layer.groups
+            continue
+        maps, places, runs, pieces = layer.images * layer.groups, plan.height * plan.width, plan.runs, plan.pieces
+        values = maps * plan.values * places
+        steps = bits[layer.bits : layer.bits + (none if plan.row_packed else values)].reshape(-1, plan.values, places)
+        if plan.row_packed:
+            steps = np.empty((maps, plan.values, places), np.uint8)
+            _step_bits(layer, plan, bits, steps)
+        starts, stops = array_at(plan.starts, (pieces,), np.int32), array_at(plan.stops, (pieces,), np.int32)
+        run_of, brick_of = array_at(plan.run_of, (pieces,), np.int32), array_at(plan.brick_of, (pieces,), np.int32)
+        run_bricks = array_at(plan.run_bricks, (runs, 2), np.int32)
+        down, across = array_at(plan.uses_down, (plan.height,), np.int32), array_at(plan.uses_across, (plan.width,), np.int32)
+        raw = array_at(plan.raw, (plan.ways, plan.counts), np.uint8)
+        sizes = array_at(plan.sizes, (plan.ways, plan.counts), np.int64)
+        row_bits = array_at(plan.row_bits, (plan.ways,), np.int64)
+        counts = np.empty((maps, pieces, places), np.uint8)
+        run_counts(steps, starts, stops, none, maps * pieces, counts)
+        in_bricks = np.zeros((maps, plan.bricks, places), np.uint8)
+        for m in range(maps):
+            for k in range(pieces):
+                total, piece = in_bricks[m, brick_of[k]], counts[m, k]
+                for x in range(places):
+                    total[x] += piece[x]
+        lengths = np.empty(pieces, np.int32)
+        for k in range(pieces):
+            lengths[k] = stops[k] - starts[k]
+        every, seen = np.empty(maps, np.int64), np.empty(maps, np.int64)
+        for way in range(plan.ways):
+            mixed = False
+            for v in range(plan.counts):
+                mixed |= raw[way, v] > 0
+            work = counts
+            if mixed or pieces > runs:
+                flags = np.empty((maps, plan.bricks, places), np.uint8)
+                _flag_bricks(in_bricks, raw[way], flags)
+                work = np.empty((maps, runs, places), np.uint8)
+                with_raw_bricks(counts, flags, run_of, brick_of, lengths, work)
+            if plan.longest == 1 and row_bits[way] == 0:
+                every[:] = plan.unit_every
+            else:
+                rows = np.empty((none, none, none), np.uint8)
+                if row_bits[way] > 0:
+                    rows = np.empty((maps, plan.bricks, places), np.uint8)
+                    _stream_rows(in_bricks, layer.groups, sizes[way], row_bits[way], rows)
+                at, size = plan.cycles + way * maps * runs * places, maps * runs * places
+                found = cycles[at : at + size].reshape(maps, runs, places)
+                run_cycles(work, rows, run_bricks, found)
+                sum_over_windows(found, plan.most_cycles, down, across, every)
+                every += plan.flat_cycles
+            if mixed:
+                sum_over_windows(work, plan.longest, down, across, seen)
+            for n in range(layer.images):
+                result = measured[layer.measured + (plan.result + way) * layer.images + n]
+                if mixed:
+                    result[2] = 0
+                for m in range(n * layer.groups, (n + 1) * layer.groups):
+                    result[1] += every[m]
+                    if mixed:
+                        result[2] += seen[m]
+
+
+@njit(nogil=True, cache=True)
+def walk_lanes(layers: Any, lanes: Any, first: int, last: int, unit: NDArray[Any], cycles: Bytes, measured: Ints) -> None:
+    """Add up the slowest lane of every window, for organisations that skip no weights.
+
+    Parameters
+    ----------
+    layers, lanes, cycles, measured
+        As `count_runs` leaves them; of `measured`, the slowest lane's cycles are set.
+    first, last : int
+        Which of `lanes` to do.
+    unit : uint8 or uint16 ``[1]``
+        Only those are done whose loads are of this type.
+    """
+    none = int(np.int64(0))
+    for i in range(first, last):
+        plan = lanes[i]
+        if plan.load_bytes != unit.itemsize:
+            continue
+        layer = layers[plan.layer]
+        maps, places = layer.images * layer.groups, plan.height * plan.width
+        g = plan.geometry
+        geometry = (g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8], g[9])
+        parts = array_at(plan.parts, (plan.lanes + 1,), np.int32)
+        pad_loads = array_at(plan.pad_loads, (plan.lanes,), unit.dtype)
+        row_bits = array_at(plan.row_bits, (plan.ways,), np.int64)
+        slowest = np.empty(maps, np.int64)
+        size = maps * plan.runs * places
+        for way in range(plan.ways):
+            if plan.longest == 1 and row_bits[way] == 0:
+                slowest[:] = plan.unit_slowest
+            else:
+                slowest[:] = 0
+                at = plan.cycles + way * size
+                found = cycles[at : at + size].reshape(maps, plan.runs, places)
+                rows = maps * geometry[8]
+                sliced_cycles(
+                    found, plan.overhead, parts, pad_loads, plan.lanes, geometry, plan.height, plan.width, none, rows, slowest
+                )
+            for n in range(layer.images):
+                result = measured[layer.measured + (plan.result + way) * layer.images + n]
+                for m in range(n * layer.groups, (n + 1) * layer.groups):
+                    result[0] += slowest[m]

@@ -1,0 +1,234 @@
+"""`Program`: several small layers under several organisations, timed by one call of a compiled kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.encodings import get_format
+from cnvlutin2.kernels.records import LANES, LAYER
+from cnvlutin2.timing.accounts import LANES as LANE_QUANTITIES
+from cnvlutin2.timing.accounts import Account
+from cnvlutin2.timing.slots import Counts
+from cnvlutin2.timing.workers import split
+
+if TYPE_CHECKING:
+    from cnvlutin2.timing.prepared import PreparedLayer
+    from cnvlutin2.timing.schedule import Schedule
+    from cnvlutin2.timing.schedules import Works
+
+_THREAD_GRAIN = 1 << 18  # activations of all layers below which threads bring less than they cost
+_LOAD_TYPES = (np.uint8, np.uint16)
+_BEHIND = 64  # bytes that a word reaches over the last map
+_MOST = 1 << 15  # no 16-bit magnitude is larger
+
+_ADDRESS, _THRESHOLD = (LAYER.names.index(field) for field in ("activations", "threshold"))  # type: ignore[union-attr]
+
+Record = dict[str, Any]
+
+
+class Program:
+    """What the compiled kernels take to time some layers, whatever their values.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        One a layer.
+    """
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._parts = tuple(parts)  # their arrays' addresses are in the tables
+        layers = _table(LAYER, [part.layer for part in parts])
+        lanes = _table(LANES, [{**plan, "layer": i} for i, part in enumerate(parts) for plan in part.lanes])
+        plans = _ends([len(part.lanes) for part in parts])
+        layers["lanes"], layers["lanes_end"] = plans[:-1], plans[1:]
+        self._results = _ends([part.results for part in parts])
+        layers["results"] = np.diff(self._results)
+        # Of an image: bytes of bits, and of runs' cycles.
+        self._bits = _ends(layers["groups"] * layers["channels"] * layers["places"])
+        runs = lanes["runs"] * layers["groups"][lanes["layer"]]
+        self._cycles = _ends(lanes["ways"] * runs * lanes["height"] * lanes["width"])
+        self._layers, self._lanes = layers, lanes
+        self._plans: list[int] = plans.tolist()
+        self._load_types = [np.zeros(1, kind) for kind in _LOAD_TYPES if np.dtype(kind).itemsize in lanes["load_bytes"]]
+        accounts = [account for part in parts for account in part.accounts]
+        self._account = Account.stacked(accounts) if accounts else None
+        self._tables: dict[int, tuple[NDArray[np.int64], NDArray[np.void]]] = {}
+
+    def __call__(self, layers: Sequence[PreparedLayer]) -> Iterator[tuple[Part, Counts, Counts]]:
+        """Time the layers of which it was made; all with the same number of images.
+
+        Yields
+        ------
+        Part, int64 ``[N, 3]``, int64 ``[results, N, 1 + len(SLOT_KINDS)]``
+            Of each layer, its part, `PreparedLayer.sums`, and cycles and slots by result.
+        """
+        images, kernels = layers[0].layer.images, layers[0].kernels
+        fixed, lanes = self._tables.get(images) or self._tables_for(images)
+        numbers = fixed.copy()
+        values = [np.ascontiguousarray(p.layer.activations) for p in layers]
+        numbers[:, _ADDRESS] = [kernels.address_of(array) for array in values]
+        numbers[:, _THRESHOLD] = [min(p.layer.threshold, _MOST + 1) for p in layers]
+        table = numbers.view(LAYER)[:, 0]
+        sums = np.empty((len(layers), images, 3), np.int64)
+        measured = np.empty((self._results[-1], images, len(LANE_QUANTITIES)), np.int64)
+        bits = np.empty(self._bits[-1] * images + _BEHIND, np.uint8)
+        cycles = np.empty(self._cycles[-1] * images, np.uint8)
+        rows = sums.reshape(-1, 3), measured.reshape(-1, measured.shape[2])
+
+        def task(first: int, last: int) -> None:
+            plans = self._plans[first], self._plans[last]
+            kernels.count_products(table, first, last, bits, *rows)
+            kernels.count_runs(table, lanes, *plans, bits, cycles, rows[1])
+            for kind in self._load_types:
+                kernels.walk_lanes(table, lanes, *plans, kind, cycles, rows[1])
+
+        split(task, len(layers), layers[0].jobs, 1 + len(layers) * _THREAD_GRAIN // bits.size)
+        results = measured if self._account is None else self._account.joined(measured)
+        first = 0
+        for part, found in zip(self._parts, sums, strict=True):
+            yield part, found, results[first : first + part.results]
+            first += part.results
+
+    def _tables_for(self, images: int) -> tuple[NDArray[np.int64], NDArray[np.void]]:
+        """Return the tables for so many images, the first as numbers, as copying records takes its time."""
+        layers, lanes = self._layers.copy(), self._lanes.copy()
+        layers["images"] = images
+        layers["sums"] = np.arange(len(layers)) * images
+        layers["measured"] = self._results[:-1] * images
+        layers["bits"] = self._bits[:-1] * images
+        lanes["cycles"] = self._cycles[:-1] * images
+        self._tables[images] = layers.view(np.int64).reshape(len(layers), -1), lanes
+        return self._tables[images]
+
+
+def program_of(parts: Sequence[Part]) -> Program:
+    """Return the program of some layers, which is made once."""
+    key = tuple(parts)
+    known = parts[0].programs
+    if key not in known:
+        known[key] = Program(key)
+    return known[key]
+
+
+class Part:
+    """A layer's part of a program: its records, and the arrays whose addresses they hold.
+
+    Parameters
+    ----------
+    works : Works
+    filters : int32 ``[C, Kh, Kw]``
+        Filters whose weight is effectual.
+
+    Attributes
+    ----------
+    layer : dict
+    lanes : list of dict
+    accounts : list of Account
+        From what is measured to what each result tells.
+    places : dict of int to int
+        Which result tells about each of `Works.skips` that the program times.
+    first_dense : int
+        The result that tells about the first of `Works.denses`.
+    results : int
+    others : list of int
+        Those of `Works.skips` that it does not time.
+    """
+
+    def __init__(self, works: Works, filters: NDArray[np.int32]) -> None:
+        self.programs: dict[tuple[Part, ...], Program] = {}
+        """Those that begin with this part."""
+        self._held: list[NDArray[Any]] = []
+        steps = works.positions
+        self.layer: Record = {
+            "groups": works.groups,
+            "channels": filters.shape[0] // works.groups,
+            "places": steps.height * steps.width,
+            "width": steps.width,
+            "geometry": steps.geometry,
+            "reads": self._address(steps.reads, np.uint64),
+            "filters": self._address(filters, np.int32),
+        }
+        self.lanes: list[Record] = []
+        self.accounts: list[Account] = []
+        self.places: dict[int, int] = {}
+        for chosen in works.plans:
+            schedules = [works.skips[i] for i in chosen]
+            if all(s.load_type in _LOAD_TYPES for s in schedules):
+                self.lanes.append(self._lanes(schedules, len(self.accounts)))
+                self.places |= {i: len(self.accounts) + way for way, i in enumerate(chosen)}
+                self.accounts += [schedule.lane_account for schedule in schedules]
+        self.first_dense = len(self.accounts)
+        self.accounts += [_of_lanes(schedule.dense_account) for schedule in works.denses]
+        self.results = len(self.accounts)
+        self.others = [i for i in range(len(works.skips)) if i not in self.places]
+
+    def _lanes(self, schedules: Sequence[Schedule], result: int) -> Record:
+        """Return the record of organisations with the same `Schedule.lane_key`."""
+        first = schedules[0]
+        steps, o, counts = first.steps, first.organisation, np.arange(first.organisation.brick + 1)
+        widest = max(schedules, key=lambda s: np.dtype(s.load_type).itemsize)
+        forms = [(s, get_format(s.organisation.format), (s.organisation.brick, s.organisation.data_bits)) for s in schedules]
+        raw = [f.raw_bricks(counts, *how) if s.sees == "raw" else np.zeros(counts.size, np.bool_) for s, f, how in forms]
+        row_bits = [s.organisation.row_bits if s.has_rows else 0 for s in schedules]
+        uses = [self._address(used, np.int32) for used in steps.uses]
+        pieces = [self._address(part, np.int32) for part in first.pieces]
+        return {
+            "row_packed": steps.row_packed,
+            "values": steps.values,
+            "height": steps.height,
+            "width": steps.width,
+            "geometry": steps.geometry,
+            **dict(zip(("uses_down", "uses_across"), uses, strict=True)),
+            "pieces": len(first.pieces.starts),
+            **dict(zip(("starts", "stops", "run_of", "brick_of"), pieces, strict=True)),
+            "runs": first.runs.runs,
+            "bricks": first.pieces.brick_of[-1] + 1,
+            "run_bricks": self._address(first.run_bricks, np.int32),
+            "longest": first.runs.longest,
+            "overhead": o.run_overhead,
+            "parts": self._address(first.lane_parts, np.int32),
+            "lanes": first.lane_parts.size - 1,
+            "pad_loads": self._address(widest.pad_loads, widest.load_type),
+            "load_bytes": np.dtype(widest.load_type).itemsize,
+            "flat_cycles": first.flat_cycles,
+            "most_cycles": max(s.most_cycles for s in schedules),
+            "unit_slowest": first.unit_window_cycles * steps.windows,
+            "unit_every": (1 + o.run_overhead) * first.window_runs * steps.windows,
+            "idle": all(s.unit_runs for s in schedules) and not np.any(raw),
+            "ways": len(schedules),
+            "counts": counts.size,
+            "raw": self._address(np.stack(raw), np.uint8),
+            "sizes": self._address(np.stack([f.brick_bits(counts, *how) for _, f, how in forms]), np.int64),
+            "row_bits": self._address(np.array(row_bits), np.int64),
+            "result": result,
+        }
+
+    def _address(self, array: NDArray[Any], kind: type[np.generic]) -> int:
+        """Return where an array's values lie as another type, for as long as this object exists."""
+        kept = np.ascontiguousarray(array, kind)
+        self._held.append(kept)
+        return int(kept.__array_interface__["data"][0])
+
+
+def _table(kind: np.dtype[np.void], records: Sequence[Record]) -> NDArray[np.void]:
+    table = np.zeros(len(records), kind)
+    for row, record in zip(table, records, strict=True):
+        for key, value in record.items():
+            row[key] = value
+    return table
+
+
+def _of_lanes(dense: Account) -> Account:
+    """Return an account of the dense mode as one for what is measured of lanes."""
+    factors = np.zeros((len(LANE_QUANTITIES), dense.factors.shape[1]), np.int64)
+    factors[[LANE_QUANTITIES.index("effectual"), LANE_QUANTITIES.index("macs")]] = dense.factors
+    return Account(factors, dense.constants)
+
+
+def _ends(sizes: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return where parts of some sizes begin, one after another, and the end."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])
