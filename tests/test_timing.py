@@ -19,7 +19,8 @@ from cnvlutin2.network.base import Numeric
 from cnvlutin2.network.traces import TraceNetwork
 from cnvlutin2.organisation import Organisation, preset, preset_names, with_overrides
 from cnvlutin2.testing import layers, organisations
-from cnvlutin2.timing import SLOT_KINDS, PreparedLayer, Timing, time_layer
+from cnvlutin2.timing import SLOT_KINDS, LayerTiming, PreparedLayer, Timing, time_layer, time_layers
+from cnvlutin2.timing.layer import TOGETHER
 
 SYNCS = [(f, t) for f in ("brick", "window") for t in ("brick", "window", "layer")]
 
@@ -29,6 +30,17 @@ def run(layer: Layer, organisation: Organisation, kernels: ModuleType | None = N
     found = timing.skip or timing.dense
     assert found is not None
     return found
+
+
+def assert_same(some: list[LayerTiming], others: list[LayerTiming]) -> None:
+    """Check that a layer took the same under every organisation."""
+    for one, other in zip(some, others, strict=True):
+        assert (one.mode, one.dense_cycles) == (other.mode, other.dense_cycles)
+        for x, y in ((one.skip, other.skip), (one.dense, other.dense)):
+            assert (x is None) == (y is None)
+            if x is not None and y is not None:
+                assert (x.cycles == y.cycles).all()
+                assert (x.slots == y.slots).all()
 
 
 class TestAgainstReference:
@@ -148,6 +160,42 @@ class TestLaws:
         for image in range(layer.images):
             assert run(layer.image(image), organisation).cycles.tolist() == [together.cycles[image]]
 
+    @given(st.lists(layers(max_images=2), min_size=1, max_size=5), st.lists(organisations(), min_size=1, max_size=4))
+    def test_layers_together_are_the_same_as_each_alone(self, some: list[Layer], chosen: list[Organisation]) -> None:
+        together = time_layers([PreparedLayer(layer, 2) for layer in some], chosen)
+        assert len(together) == len(some)
+        for layer, timings in zip(some, together, strict=True):
+            assert_same(timings, time_layer(PreparedLayer(layer, 1, backend("numpy")), chosen))
+
+    def test_layers_are_many_and_more_than_fit_together(self) -> None:
+        rng = np.random.default_rng(8)
+        some = [
+            Layer(
+                f"conv{i}",
+                (rng.random((1, 64, 64, 80)) < 0.5).astype(np.int16),
+                rng.integers(-1, 2, (20, 64, k, 1)).astype(np.int16),
+            )
+            for i, k in enumerate((1, 2, 3, 4, 5))
+        ]
+        assert 2 * TOGETHER > sum(layer.activations.size for layer in some) > TOGETHER
+        chosen = [preset(name) for name in preset_names()]
+        for layer, timings in zip(some, time_layers([PreparedLayer(layer, 2) for layer in some], chosen), strict=True):
+            assert_same(timings, time_layer(PreparedLayer(layer, 1, backend("numpy")), chosen))
+
+    def test_batches_share_what_follows_from_shapes(self) -> None:
+        rng = np.random.default_rng(9)
+        weights = rng.integers(-1, 2, (20, 24, 3, 3)).astype(np.int16)
+        chosen = [preset(name) for name in preset_names()]
+        known = None
+        for images in (1, 3, 1, 2):
+            layer = Layer(
+                "conv", rng.integers(-2, 3, (images, 24, 9, 7)).astype(np.int16), weights, threshold=images, pads=(1, 1, 1, 1)
+            )
+            prepared = PreparedLayer(layer, 1, weights=known)
+            (timings,) = time_layers([prepared], chosen)
+            assert_same(timings, time_layer(PreparedLayer(layer, 1, backend("numpy")), chosen))
+            known = prepared.weights
+
     def test_many_threads_on_a_large_layer(self) -> None:
         rng = np.random.default_rng(5)
         activations = np.maximum(rng.integers(-99, 99, (2, 96, 40, 40)), 0).astype(np.int16)
@@ -155,12 +203,7 @@ class TestLaws:
         layer = Layer("conv", activations, weights, pads=(1, 1, 1, 1))
         organisations = [preset(name) for name in preset_names()]
         one, many = (time_layer(layer, organisations, jobs) for jobs in (1, 7))
-        for a, b in zip(one, many, strict=True):
-            for x, y in ((a.skip, b.skip), (a.dense, b.dense)):
-                assert (x is None) == (y is None)
-                if x is not None and y is not None:
-                    assert (x.cycles == y.cycles).all()
-                    assert (x.slots == y.slots).all()
+        assert_same(one, many)
 
     def test_presets_share_their_work_without_mixing(self) -> None:
         # Asked for together or one by one, in any order, an organisation gives the same cycles.
