@@ -40,6 +40,16 @@ def larger(_context: Any, a: types.Type, b: types.Type) -> Any:
 
 
 @compiled
+def both(_context: Any, a: types.Type, b: types.Type) -> Any:
+    """Return the bits that are 1 in both of two integers of one type."""
+
+    def build(_ctx: Any, builder: ir.IRBuilder, _sig: Any, args: Any) -> Any:
+        return builder.and_(*args)
+
+    return (a(a, b), build) if _are_alike(a, b) else None
+
+
+@compiled
 def plus(_context: Any, a: types.Type, b: types.Type) -> Any:
     """Return the sum of two integers of one type, or of each two bytes of vectors (the caller knows that it fits)."""
 

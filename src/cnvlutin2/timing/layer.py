@@ -9,12 +9,15 @@ from cnvlutin2.network.layer import Layer
 from cnvlutin2.organisation import Mode, Organisation
 from cnvlutin2.timing.dense import time_dense
 from cnvlutin2.timing.prepared import PreparedLayer
-from cnvlutin2.timing.program import Part, program_of
+from cnvlutin2.timing.program import Part, Program
+from cnvlutin2.timing.schedule import Schedule
 from cnvlutin2.timing.skip import time_skip
 from cnvlutin2.timing.slots import Counts
 
 TOGETHER = 1 << 20
 """Activations of layers that are timed together, at most: all of them are held in memory."""
+
+_KEPT = 64  # plans that are kept for a network
 
 
 class Timing(NamedTuple):
@@ -56,23 +59,21 @@ class Timings:
 
     Parameters
     ----------
+    plan : Plan
     layers : sequence of PreparedLayer
-    organisations : sequence of Organisation
+        Those of the plan, with any activations.
     """
 
-    def __init__(self, layers: Sequence[PreparedLayer], organisations: Sequence[Organisation]) -> None:
-        chosen = tuple(map(id, organisations))
-        self._works = [p.weights.schedules.works(organisations, chosen) for p in layers]
+    def __init__(self, plan: Plan, layers: Sequence[PreparedLayer]) -> None:
+        self._works = plan.works
         self._parts: dict[int, tuple[Part, Counts]] = {}  # of layers that are timed together, and their results
-        self._made: dict[tuple[int, str, int], Timing] = {}  # a layer, a mode, which one of `Works.skips` or `Works.denses`
-        for together in _together(layers):
-            self._time_together(layers, together)
-        for i, works in enumerate(self._works):
-            known = self._parts.get(i)
-            for k in range(len(works.skips)) if known is None else known[0].others:
-                self._made[i, "skip", k] = Timing(*time_skip(layers[i], works.skips[k]))
-            for k in range(len(works.denses) if known is None else 0):
-                self._made[i, "dense", k] = Timing(*time_dense(layers[i], works.denses[k]))
+        for chosen, program in plan.together:
+            self._parts |= zip(chosen, program([layers[i] for i in chosen]), strict=True)
+        # A layer, a mode, and which one of `Works.skips` or `Works.denses`.
+        self._made: dict[tuple[int, str, int], Timing] = {
+            (i, mode, which): Timing(*(time_skip if mode == "skip" else time_dense)(layers[i], schedule))
+            for i, mode, which, schedule in plan.alone
+        }
 
     def __len__(self) -> int:
         return len(self._works)
@@ -86,14 +87,6 @@ class Timings:
             for schedule, skip, dense in self._works[i].each
         ]
 
-    def _time_together(self, layers: Sequence[PreparedLayer], chosen: Sequence[int]) -> None:
-        """Time layers with the same number of images."""
-        some = [layers[i] for i in chosen]
-        program = program_of([p.weights.part(self._works[i]) for i, p in zip(chosen, some, strict=True)])
-        for i, prepared, (part, sums, results) in zip(chosen, some, program(some), strict=True):
-            prepared.sums = sums
-            self._parts[i] = part, results
-
     def _timing(self, i: int, mode: Mode, which: int | None) -> Timing | None:
         if which is None:
             return None
@@ -103,6 +96,57 @@ class Timings:
             counts = results[part.places[which] if mode == "skip" else part.first_dense + which]
             found = self._made[i, mode, which] = Timing(counts[:, 0], counts[:, 1:])
         return found
+
+
+class Plan:
+    """What is to be timed of some layers, whatever their activations, and what of it by one program.
+
+    Parameters
+    ----------
+    layers : sequence of PreparedLayer
+    organisations : sequence of Organisation
+
+    Attributes
+    ----------
+    works : list of Works
+        Of each layer.
+    together : list of (list of int, Program)
+        Which layers a program times.
+    alone : list of (int, "skip" or "dense", int, Schedule)
+        What is timed one at a time: a layer, and which one of `Works.skips` or `Works.denses`.
+    """
+
+    def __init__(self, layers: Sequence[PreparedLayer], organisations: Sequence[Organisation]) -> None:
+        self.weights = [p.weights for p in layers]  # kept alive: plans are found by their identity
+        self.works = [weights.schedules.works(organisations) for weights in self.weights]
+        self.together: list[tuple[list[int], Program]] = []
+        parts: dict[int, Part] = {}
+        for chosen in _together(layers):
+            parts |= {i: self.weights[i].part(self.works[i]) for i in chosen}
+            self.together.append((chosen, Program([parts[i] for i in chosen])))
+        self.alone: list[tuple[int, Mode, int, Schedule]] = []
+        for i, works in enumerate(self.works):
+            skips = parts[i].others if i in parts else range(len(works.skips))
+            self.alone += [(i, "skip", k, works.skips[k]) for k in skips]
+            if i not in parts:
+                self.alone += [(i, "dense", k, schedule) for k, schedule in enumerate(works.denses)]
+
+
+def _plan(layers: Sequence[PreparedLayer], organisations: Sequence[Organisation]) -> Plan:
+    """Return the plan for layers of these weights and numbers of images, which is made once."""
+    known = layers[0].weights.plans
+    key = (
+        *map(id, organisations),
+        *[p.weights for p in layers],
+        *[p.layer.activations.shape[0] for p in layers],
+        layers[0].kernels,
+    )
+    found = known.get(key)
+    if found is None:
+        if len(known) >= _KEPT:
+            known.clear()
+        found = known[key] = Plan(layers, organisations)
+    return found
 
 
 def _together(layers: Sequence[PreparedLayer]) -> Iterator[list[int]]:
@@ -133,7 +177,7 @@ def time_layers(layers: Sequence[PreparedLayer], organisations: Sequence[Organis
     -------
     Timings
     """
-    return Timings(layers, organisations)
+    return Timings(_plan(layers, organisations), layers)
 
 
 def time_layer(layer: Layer | PreparedLayer, organisations: Sequence[Organisation], jobs: int | None = None) -> list[LayerTiming]:

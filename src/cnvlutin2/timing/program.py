@@ -58,13 +58,13 @@ class Program:
         self._account = Account.stacked(accounts) if accounts else None
         self._tables: dict[int, tuple[NDArray[np.int64], NDArray[np.void]]] = {}
 
-    def __call__(self, layers: Sequence[PreparedLayer]) -> Iterator[tuple[Part, Counts, Counts]]:
-        """Time the layers of which it was made; all with the same number of images.
+    def __call__(self, layers: Sequence[PreparedLayer]) -> Iterator[tuple[Part, Counts]]:
+        """Time the layers of which it was made, all with the same number of images, and tell them what is found on the way.
 
         Yields
         ------
-        Part, int64 ``[N, 3]``, int64 ``[results, N, 1 + len(SLOT_KINDS)]``
-            Of each layer, its part, `PreparedLayer.sums`, and cycles and slots by result.
+        Part, int64 ``[results, N, 1 + len(SLOT_KINDS)]``
+            Of each layer, its part, and cycles and slots by result.
         """
         images, kernels = layers[0].layer.images, layers[0].kernels
         fixed, lanes = self._tables.get(images) or self._tables_for(images)
@@ -88,10 +88,11 @@ class Program:
 
         split(task, len(layers), layers[0].jobs, 1 + len(layers) * _THREAD_GRAIN // bits.size)
         results = measured if self._account is None else self._account.joined(measured)
-        first = 0
-        for part, found in zip(self._parts, sums, strict=True):
-            yield part, found, results[first : first + part.results]
-            first += part.results
+        first = begin = 0
+        for prepared, array, part, found in zip(layers, values, self._parts, sums, strict=True):
+            prepared.sums, prepared.bits = found, bits[begin : begin + array.size].reshape(array.shape)
+            yield part, results[first : first + part.results]
+            first, begin = first + part.results, begin + array.size
 
     def _tables_for(self, images: int) -> tuple[NDArray[np.int64], NDArray[np.void]]:
         """Return the tables for so many images, the first as numbers, as copying records takes its time."""
@@ -103,15 +104,6 @@ class Program:
         lanes["cycles"] = self._cycles[:-1] * images
         self._tables[images] = layers.view(np.int64).reshape(len(layers), -1), lanes
         return self._tables[images]
-
-
-def program_of(parts: Sequence[Part]) -> Program:
-    """Return the program of some layers, which is made once."""
-    key = tuple(parts)
-    known = parts[0].programs
-    if key not in known:
-        known[key] = Program(key)
-    return known[key]
 
 
 class Part:
@@ -139,8 +131,6 @@ class Part:
     """
 
     def __init__(self, works: Works, filters: NDArray[np.int32]) -> None:
-        self.programs: dict[tuple[Part, ...], Program] = {}
-        """Those that begin with this part."""
         self._held: list[NDArray[Any]] = []
         steps = works.positions
         self.layer: Record = {

@@ -66,15 +66,9 @@ class Schedules:
             found = self._known[id(organisation)] = Schedule.of(self._layer, organisation)
         return found
 
-    def works(self, organisations: Sequence[Organisation], key: tuple[int, ...]) -> Works:
-        """Return what is to be timed; organisations that take the same cycles share it.
-
-        Parameters
-        ----------
-        organisations : sequence of Organisation
-        key : tuple of int
-            Their identities.
-        """
+    def works(self, organisations: Sequence[Organisation]) -> Works:
+        """Return what is to be timed; organisations that take the same cycles share it."""
+        key = tuple(map(id, organisations))
         found = self._works.get(key)
         if found is None:
             schedules = [self.of(o) for o in organisations]

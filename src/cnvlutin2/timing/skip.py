@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,8 @@ def _lane_cycles(prepared: PreparedLayer, schedule: Schedule) -> tuple[Counts, C
 
 def _products_with_weights(prepared: PreparedLayer, schedule: Schedule) -> tuple[Counts, Counts]:
     """Return the products that an organisation which skips weights executes, and those with an effectual activation, ``[N]``."""
+    if schedule.organisation.skip_weights == "per_filter" and schedule.sees == "effectual":
+        return prepared.effectual_macs, prepared.effectual_macs
     shared = schedule.organisation.skip_weights == "shared"
     per_tile, weights = schedule.organisation.filters_per_tile, prepared.weights
     filters = weights.shared_filter_counts(per_tile) if shared else weights.filter_counts
@@ -92,21 +94,22 @@ def _measure_waiting_filters(prepared: PreparedLayer, schedule: Schedule, measur
     windows, bricks, tile_totals, work, costs = prepared.once(
         ("filters", *schedule.sums_key), lambda: _waiting_filters(prepared, schedule)
     )
-    _add_passes({"window": windows, "brick": bricks, "layer": tile_totals.max(axis=3)}, schedule, measured)
+    _add_passes({"window": windows, "brick": bricks}, tile_totals, schedule, measured)
     measured[:, _WORK], measured[:, _COSTS] = work, costs
 
 
 def _measure_free_filters(prepared: PreparedLayer, schedule: Schedule, measured: Counts) -> None:
     """Every filter walks its lane's runs on its own."""
     windows, tile_totals, waits, costs = prepared.once(("filters", *schedule.sums_key), lambda: _free_filters(prepared, schedule))
-    _add_passes({"window": windows, "layer": tile_totals.max(axis=3)}, schedule, measured)
+    _add_passes({"window": windows}, tile_totals, schedule, measured)
     measured[:, _WORK] = measured[:, _PRODUCTS]
     measured[:, _WAITS], measured[:, _COSTS] = waits, costs
 
 
-def _add_passes(by_sync: dict[str, Counts], schedule: Schedule, measured: Counts) -> None:
+def _add_passes(by_sync: Mapping[str, Counts], tile_totals: Counts, schedule: Schedule, measured: Counts) -> None:
     """Add up the cycles of all passes, ``[groups, passes, N]``, as tiles wait for each other."""
-    by_pass = by_sync[schedule.organisation.tile_sync].sum(axis=0)
+    sync = schedule.organisation.tile_sync
+    by_pass = (tile_totals.max(axis=3) if sync == "layer" else by_sync[sync]).sum(axis=0)
     measured[:, _CYCLES] = by_pass.sum(axis=0)
     measured[:, _FILTER_CYCLES] = schedule.pass_filters @ by_pass
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing.program import Part
 from cnvlutin2.timing.schedules import Schedules, Works
 from cnvlutin2.timing.workers import default_jobs, split
+
+if TYPE_CHECKING:
+    from cnvlutin2.timing.layer import Plan
 
 Masks = NDArray[np.uint8]
 
@@ -46,6 +50,8 @@ class PreparedWeights:
         self._masks: dict[tuple[object, ...], Masks] = {}
         self._leaders: dict[tuple[object, ...], tuple[Masks, NDArray[np.uint16]]] = {}
         self._parts: dict[Works, Part] = {}
+        self.plans: dict[object, Plan] = {}
+        """How networks that begin with this layer are timed; see `cnvlutin2.timing.layer`."""
 
     @cached_property
     def filter_counts(self) -> NDArray[np.int32]:

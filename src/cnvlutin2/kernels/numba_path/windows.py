@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.narrow import larger, plus
+from cnvlutin2.kernels.narrow import both, larger, plus
 from cnvlutin2.kernels.words import SIZE as WORD
 from cnvlutin2.kernels.words import bits_in_both, word_at
 
@@ -110,7 +110,7 @@ def sum_over_windows(values: Bytes, most: int, uses_down: NDArray[np.int32], use
         for begin in range(0, planes, burst):
             total[:] = 0
             for k in range(begin, min(begin + burst, planes)):
-                _add(values[m, k], total)
+                _add(values[m, k], places, total)
             for y in range(height):
                 if uses_down[y] > 0:
                     row = total[y * width : y * width + width]
@@ -148,23 +148,23 @@ def run_cycles(counts: Bytes, rows: Bytes, run_bricks: NDArray[np.int32], out: B
 
 
 @njit(nogil=True, cache=True)
-def _add(values: NDArray[Any], out: NDArray[Any]) -> None:
-    for x in range(out.size):
+def _add(values: NDArray[Any], size: int, out: NDArray[Any]) -> None:
+    for x in range(size):
         out[x] += values[x]
 
 
 @njit(nogil=True, cache=True)
-def _add_shifted(values: NDArray[Any], shift: int, times: int, out: NDArray[Any]) -> None:
-    """Add up a row and those that begin `shift` places later, again and again."""
+def _add_shifted(values: NDArray[Any], shift: int, times: int, size: int, out: NDArray[Any]) -> None:
+    """Add up `size` values and those that lie `shift` places behind, again and again."""
     if times == 3:  # the most common kernel, in one go
         second, third = values[shift:], values[2 * shift :]
-        for x in range(out.size):
+        for x in range(size):
             out[x] = plus(plus(values[x], second[x]), third[x])
         return
-    for x in range(out.size):
+    for x in range(size):
         out[x] = values[x]
     for i in range(1, times):
-        _add(values[i * shift : i * shift + out.size], out)
+        _add(values[i * shift :], size, out)
 
 
 @njit(nogil=True, cache=True)
@@ -217,71 +217,112 @@ def sliced_cycles(
     """
     kh, kw, sy, sx, top, left, dy, dx, oh, ow = geometry
     alone = geometry == (1, 1, 1, 1, 0, 0, 1, 1, height, width)  # every place is a window
-    across = (ow - 1) * sx + (kw - 1) * dx + 1  # of the padded map, as far as windows reach
-    band = min(oh, max(1, BAND // (across * sy)))
+    # Rows of the map and of windows lie one after another: what a window reads lies a fixed way from it, and what lies outside
+    # of the map is masked.
+    pitch = max(width, (ow - 1) * sx + 1)
+    band = min(oh, max(1, BAND // pitch))
     down = (band - 1) * sy + (kh - 1) * dy + 1
-    padded = np.empty(down * across + VECTOR, pad_loads.dtype)
-    column = np.empty(band * across + (kw - 1) * dx + VECTOR, pad_loads.dtype)
-    slowest = np.empty(band * across + VECTOR, pad_loads.dtype)
-    sums_across = np.empty(slowest.size if kw > 3 or kw == 2 else 0, pad_loads.dtype)
-    spent = np.empty(1, pad_loads.dtype)  # for its type
-    inside = min(width, max(0, across - left))
+    most = band * pitch + VECTOR
+    padded = np.empty(down * pitch + VECTOR, pad_loads.dtype)
+    column = np.empty(most + max(left, (kw - 1) * dx), pad_loads.dtype)
+    slowest = np.empty(most, pad_loads.dtype)
+    sums = np.empty(most, pad_loads.dtype)
+    outside = np.zeros(most, pad_loads.dtype)  # places across the kernel that are beside the map
+    around = np.empty(most, pad_loads.dtype)  # what they cost
+    inside = np.empty((kw, 0 if alone else most), pad_loads.dtype)
+    if not alone:
+        _find_edges(kw, left, dx, width, pitch, band, inside, outside)
+    # Made once: a view takes as long as a vector or two.
+    a, b, c = column, column[dx if kw == 3 else 0 :], column[2 * dx if kw == 3 else 0 :]
+    in_a, in_b, in_c = inside[0], inside[min(1, kw - 1)], inside[kw - 1]
+    centre = column[left:]
     item = first
     while item < last:
         m, begin = item // oh, item % oh
         count = min(band, oh - begin, last - item)
         item += count
-        origin = begin * sy - top  # the map's row that comes first in the padded one
+        origin = begin * sy - top  # the map's row that comes first
         above = min(height, max(0, origin))
         below = max(above, min(height, origin + (count - 1) * sy + (kh - 1) * dy + 1))
-        # What a place adds up is a window if it stands where one starts; the others are passed over at the end.
-        size = count * across
-        reach = size - (kw - 1) * dx
-        if not alone:  # whole vectors: what is behind the last window is never looked at
-            reach = -(-reach // VECTOR) * VECTOR
+        size = count * pitch
+        reach = size if alone else -(-size // VECTOR) * VECTOR  # whole vectors: what is behind the last row is not looked at
         slowest[:reach] = 0
-        border = -1  # what the padding around the rows holds
+        border, extra = -1, np.int64(-1)  # what is in the padding
         for lane in range(parts.size - 1):
             begin_run, end_run = parts[lane], parts[lane + 1]
-            spent[0] = overhead * (end_run - begin_run) * kh * kw
-            more = spent[0]
+            spent = overhead * (end_run - begin_run) * kh * kw
             if alone:
-                window, row = padded[:size], cycles[m, begin_run, above * width : above * width + size]
+                row = cycles[m, begin_run, above * width : above * width + size]
                 for x in range(size):
-                    window[x] = row[x]
+                    sums[x] = row[x] + spent
                 for r in range(begin_run + 1, end_run):
-                    _add(cycles[m, r, above * width : above * width + size], window)
+                    _add(cycles[m, r, above * width :], size, sums)
             else:
-                if border != pad_loads[lane]:
+                if border != pad_loads[lane] or extra != spent:
+                    border, extra = pad_loads[lane], spent
                     padded[:] = pad_loads[lane]
-                    border = pad_loads[lane]
-                for y in range(above, below):
-                    target = padded[(y - origin) * across + left : (y - origin) * across + left + inside]
-                    row = cycles[m, begin_run, y * width : y * width + inside]
-                    for x in range(inside):
-                        target[x] = row[x]
-                    for r in range(begin_run + 1, end_run):
-                        _add(cycles[m, r, y * width : y * width + inside], target)
+                    for x in range(reach):
+                        around[x] = outside[x] * (kh * border) + spent
+                if pitch == width:
+                    _copy_lane(
+                        cycles[m], begin_run, end_run, above * width, padded[(above - origin) * pitch :], (below - above) * width
+                    )
+                else:
+                    for y in range(above, below):
+                        _copy_lane(cycles[m], begin_run, end_run, y * width, padded[(y - origin) * pitch :], width)
                 if sy == 1:
-                    _add_shifted(padded, dy * across, kh, column[: -(-size // VECTOR) * VECTOR])
+                    _add_shifted(padded, dy * pitch, kh, reach, centre)
                 else:
                     for i in range(count):
-                        rows = padded[i * sy * across : (i * sy + (kh - 1) * dy + 1) * across]
-                        _add_shifted(rows, dy * across, kh, column[i * across : (i + 1) * across])
-                window = column
-            if kw == 3:
-                second, third = window[dx:], window[2 * dx :]
+                        _add_shifted(padded[i * sy * pitch :], dy * pitch, kh, pitch, centre[i * pitch :])
+                if kw == 3:  # the most common kernel, in one go
+                    for x in range(reach):
+                        here = plus(both(a[x], in_a[x]), plus(both(b[x], in_b[x]), both(c[x], in_c[x])))
+                        slowest[x] = larger(slowest[x], plus(here, around[x]))
+                    continue
                 for x in range(reach):
-                    sums = plus(plus(window[x], second[x]), plus(third[x], more))
-                    slowest[x] = larger(slowest[x], sums)
-            else:
-                if kw > 1:
-                    _add_shifted(column, dx, kw, sums_across[:reach])
-                    window = sums_across
-                for x in range(reach):
-                    slowest[x] = larger(slowest[x], plus(window[x], more))
-        for i in range(count):
-            out[m] += _sum_strided(slowest[i * across : (i + 1) * across], sx, ow)
+                    sums[x] = around[x]
+                for kx in range(kw):
+                    here, mask = column[kx * dx :], inside[kx]
+                    for x in range(reach):
+                        sums[x] = plus(sums[x], both(here[x], mask[x]))
+            for x in range(reach):
+                slowest[x] = larger(slowest[x], sums[x])
+        if sx == 1 and ow == pitch:
+            out[m] += _sum_strided(slowest, sx, size)
+        else:
+            for i in range(count):
+                out[m] += _sum_strided(slowest[i * pitch : (i + 1) * pitch], sx, ow)
+
+
+@njit(nogil=True, cache=True)
+def _find_edges(
+    kw: int, left: int, dx: int, width: int, pitch: int, rows: int, inside: NDArray[Any], outside: NDArray[Any]
+) -> None:
+    """Find which places across the kernel are inside the map (all bits 1, else 0), and how many are not, for rows of windows."""
+    inside[:] = 0
+    for kx in range(kw):
+        shift, mask = kx * dx - left, inside[kx]
+        low, high = min(pitch, max(0, -shift)), max(0, min(pitch, width - shift))
+        for x in range(mask.size):
+            mask[x] -= 1
+        for i in range(rows):
+            for x in range(i * pitch, i * pitch + low):
+                mask[x] = 0
+                outside[x] += 1
+            for x in range(i * pitch + max(low, high), (i + 1) * pitch):
+                mask[x] = 0
+                outside[x] += 1
+
+
+@njit(nogil=True, cache=True)
+def _copy_lane(cycles: Bytes, begin_run: int, end_run: int, start: int, out: NDArray[Any], size: int) -> None:
+    """Add up the runs of a lane in some places, which begin at `start`."""
+    row = cycles[begin_run, start:]
+    for x in range(size):
+        out[x] = row[x]
+    for r in range(begin_run + 1, end_run):
+        _add(cycles[r, start:], size, out)
 
 
 @njit(nogil=True, cache=True)

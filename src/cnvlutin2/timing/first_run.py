@@ -1,0 +1,59 @@
+"""Compiling the kernels for the first time, which takes many seconds, in two processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cnvlutin2.kernels import backend
+from cnvlutin2.network.layer import Layer
+from cnvlutin2.organisation import Organisation, preset
+from cnvlutin2.timing.layer import time_layers
+from cnvlutin2.timing.prepared import PreparedLayer
+from cnvlutin2.timing.skip import time_skip
+from cnvlutin2.timing.workers import default_jobs
+
+
+def is_compiled() -> bool:
+    """Whether the kernels that are in use need no compilation, or were compiled before."""
+    kernels = backend()
+    return not kernels.MANY_LAYERS or any(Path(kernels.count_runs.stats.cache_path).glob("*.nbi"))
+
+
+def compile_kernels(organisations: Sequence[Organisation], jobs: int | None = None) -> None:
+    """Compile what most runs need and keep it in Numba's cache: the kernels that meet weights in a process of their own.
+
+    Nothing but time depends on it: what is missing is compiled when it is called.
+
+    Parameters
+    ----------
+    organisations : sequence of Organisation
+        Those that are to be simulated.
+    jobs : int, optional
+        Processors; with one, nothing is done.
+    """
+    meets_weights = any(o.skip_weights != "none" for o in organisations)
+    if is_compiled() or not meets_weights or (default_jobs() if jobs is None else jobs) == 1:
+        return
+    # Not from the working directory, which may hold anything.
+    command = [sys.executable, "-P", "-m", __name__]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        time_layers([_small_layer()], [preset("cnv"), preset("cnv-packed")])
+
+
+def _small_layer() -> PreparedLayer:
+    values = np.ones((1, 32, 3, 3), np.int16)  # runs of two values
+    return PreparedLayer(Layer("conv", values, values), 1)
+
+
+def _compile_pairs() -> None:
+    layer, organisation = _small_layer(), preset("cnv2-weights")
+    time_skip(layer, layer.schedule(organisation))
+
+
+if __name__ == "__main__":
+    _compile_pairs()
