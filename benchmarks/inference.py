@@ -59,7 +59,7 @@ def _measure(case: Case) -> tuple[dict[str, float], float]:
         for layer in case.layers:
             prepared = PreparedWeights(layer)
             _ = prepared.filter_counts
-            prepared.lead_masks(VARIED["weights"])
+            prepared.leads(VARIED["weights"])
 
     work: dict[str, Callable[[], object]] = {"inference": case.infer, "activations": simulate(ACTIVATIONS)}
     work |= {name: simulate([organisation]) for name, organisation in VARIED.items()}

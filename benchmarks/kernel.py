@@ -1,9 +1,9 @@
 """How many pairs of an activation run and a filter the kernels count a second, on one core, beside what the processor can do.
 
-The bound is measured: the same operations (and, population count, maximum) on vectors of the processor's full width, over data
-that stays in the first-level cache, with nothing gathered, waited for or added up around them. Masks are a byte or two wide: what
-a lane owns of 128 and of 256 channels. Weights are 30% dense. `walked` is the part of the pairs that the kernel looks at; of the
-others it knows that their filter is never its tile's busiest.
+The bound is measured: the same operations (looking up nibbles, adding, comparing) on vectors of the processor's full width, over
+data that stays in the first-level cache, with nothing gathered, waited for or added up around them. Masks are a byte or two wide:
+what a lane owns of 128 and of 256 channels. Weights are 30% dense. `walked` is the part of the pairs that the kernel looks at; of
+the others it knows that their filter is never its tile's busiest.
 """
 
 # mypy: disable-error-code="untyped-decorator"
@@ -16,56 +16,46 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.narrow import and_popcount, larger, plus
+from cnvlutin2.kernels.lookups import most_products
+from cnvlutin2.kernels.narrow import larger
+from cnvlutin2.kernels.vectors import SIZE, load, store
 from cnvlutin2.network import Layer
 from cnvlutin2.organisation import preset, with_overrides
 from cnvlutin2.timing import PreparedLayer, time_layer
 from cnvlutin2.timing.weights import PreparedWeights
 
-WINDOWS, FILTERS = 512, 16  # of the bound's block: 512 bytes a plane
+WINDOWS, FILTERS = 512, 16  # of the bound's block: 512 bytes a nibble
 ROUNDS = 20_000
 NONE: Mapping[str, object] = {}
 
 
 @njit(nogil=True)
-def _byte_pairs(a: NDArray[np.uint8], weights: NDArray[np.uint8], most: NDArray[np.uint8], rounds: int) -> None:
+def _pairs(weights: NDArray[np.uint8], a: NDArray[np.uint8], most: NDArray[np.uint8], rounds: int) -> None:
+    nibbles = a.shape[1]
     for _ in range(rounds):
-        for f in range(0, weights.shape[0], 4):
-            w0, w1, w2, w3 = weights[f, 0], weights[f + 1, 0], weights[f + 2, 0], weights[f + 3, 0]
-            for x in range(most.size):
-                low = larger(and_popcount(a[0, x], w0), and_popcount(a[0, x], w1))
-                high = larger(and_popcount(a[0, x], w2), and_popcount(a[0, x], w3))
-                most[x] = larger(most[x], larger(low, high))
-
-
-@njit(nogil=True)
-def _two_byte_pairs(a: NDArray[np.uint8], weights: NDArray[np.uint8], most: NDArray[np.uint8], rounds: int) -> None:
-    for _ in range(rounds):
-        for f in range(0, weights.shape[0], 2):
-            w0, w1, v0, v1 = weights[f, 0], weights[f + 1, 0], weights[f, 1], weights[f + 1, 1]
-            for x in range(most.size):
-                low = plus(and_popcount(a[0, x], w0), and_popcount(a[1, x], v0))
-                high = plus(and_popcount(a[0, x], w1), and_popcount(a[1, x], v1))
-                most[x] = larger(most[x], larger(low, high))
+        for x in range(0, most.size, SIZE):
+            found = most_products(weights, 0, weights.shape[0], a, x * nibbles, nibbles)
+            store(most, x, larger(found, load(most, x)))
 
 
 def main() -> None:
     print(__doc__)
     print(f"{'mask':<9}{'kernel':<22}{'G pairs/s':>10}{'bound':>8}{'reached':>9}{'walked':>9}")
-    for planes, pairs in ((1, _byte_pairs), (2, _two_byte_pairs)):
-        bound = _bound(planes, pairs)
+    for planes in (1, 2):
+        bound = _bound(planes)
         for name, changes in (("filter_sync=brick", NONE), ("filter_sync=window", {"filter_sync": "window"})):
             rate, walked = _kernel(planes, changes)
             figures = f"{rate / 1e9:>10.1f}{bound / 1e9:>8.1f}{rate / bound:>9.0%}{walked:>9.0%}"
             print(f"{8 * planes:>2} bits  {name:<22}{figures}", flush=True)
 
 
-def _bound(planes: int, pairs: Callable[..., None]) -> float:
+def _bound(planes: int) -> float:
     rng = np.random.default_rng(0)
-    a, weights = rng.integers(0, 256, (planes, WINDOWS), np.uint8), rng.integers(0, 256, (FILTERS, planes), np.uint8)
+    a = rng.integers(0, 16, (WINDOWS // SIZE, 2 * planes, SIZE), np.uint8)
+    weights = rng.integers(0, 16, (FILTERS, 2 * planes), np.uint8) * np.uint8(16)
     most = np.zeros(WINDOWS, np.uint8)
-    pairs(a, weights, most, 1)
-    return ROUNDS * WINDOWS * FILTERS / _best(lambda: pairs(a, weights, most, ROUNDS))
+    _pairs(weights, a, most, 1)
+    return ROUNDS * WINDOWS * FILTERS / _best(lambda: _pairs(weights, a, most, ROUNDS))
 
 
 def _kernel(planes: int, changes: Mapping[str, object]) -> tuple[float, float]:
@@ -78,7 +68,7 @@ def _kernel(planes: int, changes: Mapping[str, object]) -> tuple[float, float]:
     organisation = with_overrides(preset("cnv2-weights"), changes)
     prepared = PreparedWeights(layer, jobs=1)
     pairs = layer.macs / prepared.schedules.of(organisation).runs.longest
-    _, leaders = prepared.lead_masks(organisation)
+    _, leaders = prepared.leads(organisation)
     walked = 1.0 if changes else float(leaders.mean()) / organisation.filters_per_tile
     return pairs / _best(lambda: time_layer(PreparedLayer(layer, 1, weights=prepared), [organisation])), walked
 

@@ -26,7 +26,7 @@ def main() -> None:
         weights = [PreparedWeights(layer, jobs=1) for layer in case.layers]
         for prepared in weights:
             _ = prepared.filter_counts
-            prepared.lead_masks(preset("cnv2-weights"))
+            prepared.leads(preset("cnv2-weights"))
         masks = sum(prepared.nbytes for prepared in weights)
         tracemalloc.start()
         peak = 0

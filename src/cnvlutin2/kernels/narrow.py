@@ -1,7 +1,7 @@
 """Operations on bytes and other narrow integers, and on vectors of bytes, that stay narrow when compiled.
 
 Numba widens ``uint8 & uint8`` to 64 bits, which costs the vectoriser a factor of eight. These are LLVM instructions of the
-operands' own width (32 bytes fill an AVX2 register). They are for compiled code only.
+operands' own width. They are for compiled code only.
 """
 
 from __future__ import annotations
@@ -11,21 +11,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
-from cnvlutin2.kernels.vectors import SIZE, Bytes32, compiled
-
-
-@compiled
-def and_popcount(_context: Any, a: types.Type, b: types.Type) -> Any:
-    """Return the number of bits that are 1 in both bytes, or in each two bytes of vectors."""
-
-    def build(_ctx: Any, builder: ir.IRBuilder, _sig: Any, args: Any) -> Any:
-        both = builder.and_(*args)
-        if not isinstance(a, Bytes32):
-            return builder.ctpop(both)
-        name, kind = f"llvm.ctpop.v{SIZE}i8", ir.FunctionType(both.type, [both.type])
-        return builder.call(builder.module.globals.get(name) or ir.Function(builder.module, kind, name), [both])
-
-    return (a(a, b), build) if a == b and (a == types.uint8 or isinstance(a, Bytes32)) else None
+from cnvlutin2.kernels.vectors import ByteVector, compiled
 
 
 @compiled
@@ -60,4 +46,4 @@ def plus(_context: Any, a: types.Type, b: types.Type) -> Any:
 
 
 def _are_alike(a: types.Type, b: types.Type) -> bool:
-    return bool(a == b and isinstance(a, types.Integer | Bytes32))
+    return bool(a == b and isinstance(a, types.Integer | ByteVector))

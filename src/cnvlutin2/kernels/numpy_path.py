@@ -229,22 +229,23 @@ def _words(masks: Bytes) -> NDArray[np.uint64]:
     return words
 
 
-def _products(
-    masks: Bytes, weights: Bytes, place: NDArray[np.intp], g: int, p: int, run: int, q: int, tiles: int
-) -> NDArray[np.int64]:
-    """Return the products of a run in every window, tile and filter, ``[windows, tiles, filters]``."""
+def _products(masks: Bytes, weights: Bytes, place: NDArray[np.intp], g: int, run: int) -> NDArray[np.int64]:
+    """Return the products of a run in every window with all of some filters' weights (the last axis is the nibbles')."""
     a = _words(masks[g, run][:, place].T)
-    counts: NDArray[np.int64] = np.bitwise_count(a[:, None, None] & _words(weights[g, p, q, :tiles])).astype(np.int64)
+    halves = np.zeros((*weights.shape[:-1], 2 * masks.shape[2]), np.uint8)
+    halves[..., : weights.shape[-1]] = weights >> 4
+    words = _words(halves[..., ::2] | halves[..., 1::2] << 4)
+    counts: NDArray[np.int64] = np.bitwise_count(a[(slice(None), *(None,) * words.ndim)] & words).astype(np.int64)
     return counts
 
 
 def _blocks(first: int, last: int, shape: tuple[int, ...], per_image: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield group, pass, first window and windows of some blocks."""
+    """Yield group, pass, first window and windows of some passes of the blocks of the groups."""
     _, passes, images = shape
     blocks = -(-images * per_image // BLOCK)
     for item in range(first, last):
-        start = item % blocks * BLOCK
-        yield item // (passes * blocks), item // blocks % passes, start, min(BLOCK, images * per_image - start)
+        start = item // passes % blocks * BLOCK
+        yield item // (passes * blocks), item % passes, start, min(BLOCK, images * per_image - start)
 
 
 def weighted_cycles(
@@ -256,7 +257,7 @@ def weighted_cycles(
     lane_order: NDArray[np.int32],
     step_of: NDArray[np.int32],
     run_of: NDArray[np.int32],
-    longest: int,
+    worst: int,
     run_overhead: int,
     geometry: tuple[int, ...],
     height: int,
@@ -271,7 +272,7 @@ def weighted_cycles(
 ) -> None:
     """Add up cycles where the filters of a tile wait for each other at every run."""
     per_image = geometry[8] * geometry[9]
-    runs, pad = masks.shape[1], masks.shape[3] - 1
+    pad = masks.shape[3] - 1
     for g, p, start, count in _blocks(first, last, windows.shape, per_image):
         image = (start + np.arange(count)) // per_image
         source = _sources(geometry, height, width, start, count, pad)
@@ -281,10 +282,10 @@ def weighted_cycles(
         for begin, end in pairwise(lane_order):
             lane = np.full((count, filters.size), run_overhead * (end - begin), np.int64)
             lane_brick = np.full(count, run_overhead * (end - begin), np.int64)
-            for step, run in zip(step_of[begin:end], run_of[begin:end], strict=True):
-                place = source[step]
+            for k in range(begin, end):
+                run, place = run_of[k], source[step_of[k]]
                 r = rows[g, run, place].astype(np.int64) if rows.size else np.ones(count, np.int64)
-                most = _products(masks, weights, place, g, p, run, step * runs + run, filters.size).max(axis=2)
+                most = _products(masks, weights[g, p, : filters.size, k], place, g, run).max(axis=2)
                 cost = np.maximum(most, r[:, None])
                 lane += cost
                 lane_brick += cost.max(axis=1)
@@ -305,7 +306,7 @@ def free_filter_cycles(
     lane_order: NDArray[np.int32],
     step_of: NDArray[np.int32],
     run_of: NDArray[np.int32],
-    longest: int,
+    worst: int,
     run_overhead: int,
     geometry: tuple[int, ...],
     height: int,
@@ -319,19 +320,19 @@ def free_filter_cycles(
 ) -> None:
     """Add up cycles where every filter walks its lane's runs on its own until the window ends."""
     per_image = geometry[8] * geometry[9]
-    runs, pad = masks.shape[1], masks.shape[3] - 1
+    pad = masks.shape[3] - 1
     for g, p, start, count in _blocks(first, last, windows.shape, per_image):
         image = (start + np.arange(count)) // per_image
         source = _sources(geometry, height, width, start, count, pad)
         filters = tile_filters[p][tile_filters[p] > 0].astype(np.int64)
-        in_use = np.arange(weights.shape[4]) < filters[:, None]  # [tiles, filters]
+        in_use = np.arange(weights.shape[3]) < filters[:, None]  # [tiles, filters]
         tile_most = np.zeros((count, filters.size), np.int64)
         for begin, end in pairwise(lane_order):
             lane = np.zeros((count, *in_use.shape), np.int64)
-            for step, run in zip(step_of[begin:end], run_of[begin:end], strict=True):
-                place = source[step]
+            for k in range(begin, end):
+                run, place = run_of[k], source[step_of[k]]
                 r = rows[g, run, place].astype(np.int64) if rows.size else np.ones(count, np.int64)
-                products = _products(masks, weights, place, g, p, run, step * runs + run, filters.size)
+                products = _products(masks, weights[g, p, : filters.size, :, k], place, g, run)
                 lane += np.maximum(products, r[:, None, None]) * in_use
             slowest = lane.max(axis=2)
             np.add.at(waits, image, slowest @ filters - lane.sum(axis=(1, 2)))

@@ -115,14 +115,15 @@ def _add_passes(by_sync: Mapping[str, Counts], tile_totals: Counts, schedule: Sc
 
 
 def _waiting_filters(prepared: PreparedLayer, schedule: Schedule) -> list[Counts]:
-    weights = prepared.weights.lead_masks(schedule.organisation)
+    nibbles, leaders = prepared.weights.leads(schedule.organisation)
+    weights = (nibbles, leaders.reshape(-1))
     passes, images = _by_pass(prepared, schedule)
     shapes = [passes, passes, (*passes, schedule.tile_filters.shape[1]), images, images]
     return _count_pairs(prepared, schedule, prepared.kernels.weighted_cycles, weights, shapes)
 
 
 def _free_filters(prepared: PreparedLayer, schedule: Schedule) -> list[Counts]:
-    weights = (prepared.weight_masks(schedule.organisation),)
+    weights = (prepared.weights.walks(schedule.organisation),)
     passes, images = _by_pass(prepared, schedule)
     shapes = [passes, (*passes, schedule.tile_filters.shape[1]), images, images]
     return _count_pairs(prepared, schedule, prepared.kernels.free_filter_cycles, weights, shapes)
@@ -142,8 +143,10 @@ def _count_pairs(
 ) -> list[Counts]:
     """Run a kernel over the pairs of activation runs and filters' masks; return what it adds up, in the shapes given."""
     o, steps, runs = schedule.organisation, schedule.steps, schedule.runs
-    what = (prepared.run_masks(o), _padded_rows(prepared, schedule), *weights, schedule.tile_filters)
-    where = (*runs.lane_order(steps.steps), runs.longest, o.run_overhead, steps.geometry, steps.height, steps.width)
+    rows = _padded_rows(prepared, schedule)
+    worst = max(runs.longest, int(rows.max())) if rows.size else runs.longest
+    what = (prepared.run_masks(o), rows, *weights, schedule.tile_filters)
+    where = (*runs.lane_order(steps.steps), worst, o.run_overhead, steps.geometry, steps.height, steps.width)
 
     def task(first: int, last: int) -> list[Counts]:
         found = [np.zeros(shape, np.int64) for shape in shapes]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cnvlutin2.timing.layer import Plan
 
 Masks = NDArray[np.uint8]
+Nibbles = NDArray[np.uint8]
 
 _THREAD_GRAIN = 1 << 18  # weights below which a thread costs more than it brings
 _MOST = 1 << 15  # no 16-bit magnitude is larger
@@ -48,7 +49,8 @@ class PreparedWeights:
         self._threshold = min(layer.weight_threshold, _MOST + 1)
         self._shared_counts: dict[int, NDArray[np.int32]] = {}
         self._masks: dict[tuple[object, ...], Masks] = {}
-        self._leaders: dict[tuple[object, ...], tuple[Masks, NDArray[np.uint16]]] = {}
+        self._walks: dict[tuple[object, ...], Nibbles] = {}
+        self._leads: dict[tuple[object, ...], tuple[Nibbles, NDArray[np.uint16]]] = {}
         self._parts: dict[Works, Part] = {}
         self.plans: dict[object, Plan] = {}
         """How networks that begin with this layer are timed; see `cnvlutin2.timing.layer`."""
@@ -85,37 +87,75 @@ class PreparedWeights:
             self._masks[key] = self._pack(organisation)
         return self._masks[key]
 
-    def lead_masks(self, organisation: Organisation) -> tuple[Masks, NDArray[np.uint16]]:
-        """Return the masks with the filters in front that may be their tile's busiest, and how many these are.
+    def walks(self, organisation: Organisation) -> Nibbles:
+        """Return the masks as every lane walks them where its filters do so on their own.
 
         Returns
         -------
-        masks : uint8, shaped as `masks`
-        leaders : uint16 ``[groups, passes, steps * runs, tiles]``
+        uint8 ``[groups, passes, tiles, filters, runs of all lanes, nibbles]``
+            The bits of four weights, times 16; runs as in `RunTable.lane_order`.
         """
         key = self._key(organisation)
-        if key not in self._leaders:
-            filters = 1 if organisation.skip_weights == "shared" else min(organisation.filters_per_tile, self._group_filters)
-            # Looking for them pays where more windows than filters are to come.
-            worth = self._windows > filters > 1
-            masks = self._masks.get(key) if worth else self.masks(organisation)
-            if masks is None:
-                masks = self._pack(organisation)  # not kept: what leads is
+        if key not in self._walks:
+            self._walks[key] = self._nibbles(self._packed(organisation), organisation, (0, 1, 3, 4, 2))
+        return self._walks[key]
+
+    def leads(self, organisation: Organisation) -> tuple[Nibbles, NDArray[np.uint16]]:
+        """Return the masks as every lane walks them, with the filters in front that may be their tile's busiest.
+
+        Returns
+        -------
+        nibbles : uint8 ``[groups, passes, tiles, runs of all lanes, filters, nibbles]``
+            The bits of four weights, times 16; runs as in `RunTable.lane_order`.
+        leaders : uint16 ``[groups, passes, tiles, runs of all lanes]``
+            How many filters these are.
+        """
+        key = self._key(organisation)
+        if key not in self._leads:
+            masks = self._packed(organisation)
             leaders = np.full(masks.shape[:4], masks.shape[4], np.uint16)
-            self._leaders[key] = (self._lead(masks, leaders) if worth else masks, leaders)
-        return self._leaders[key]
+            # Looking for them pays where more windows than filters are to come.
+            if self._windows > masks.shape[4] > 1:
+                masks = self._lead(masks, leaders)
+            by_lane = leaders[:, :, self._lane_runs(organisation)].swapaxes(2, 3)
+            self._leads[key] = self._nibbles(masks, organisation, (0, 1, 3, 2, 4)), np.ascontiguousarray(by_lane)
+        return self._leads[key]
 
     @property
     def nbytes(self) -> int:
         """Bytes of all masks that are kept."""
-        kept = {id(array): array.nbytes for array in self._masks.values()}
-        for masks, leaders in self._leaders.values():
-            kept |= {id(masks): masks.nbytes, id(leaders): leaders.nbytes}
-        return sum(kept.values())
+        kept = [*self._masks.values(), *self._walks.values(), *(array for lead in self._leads.values() for array in lead)]
+        return sum(array.nbytes for array in kept)
 
     def _key(self, organisation: Organisation) -> tuple[object, ...]:
         o, schedule = organisation, self.schedules.of(organisation)
         return (schedule.runs, schedule.steps.row_packed, o.tiles, o.filters_per_tile, o.skip_weights)
+
+    def _packed(self, organisation: Organisation) -> Masks:
+        """Return the masks, which are not kept: what is made of them is."""
+        known = self._masks.get(self._key(organisation))
+        return self._pack(organisation) if known is None else known
+
+    def _lane_runs(self, organisation: Organisation) -> NDArray[np.int32]:
+        """Return the runs of all lanes among those of the steps, in the order in which lanes walk them."""
+        schedule = self.schedules.of(organisation)
+        _, step, run = schedule.runs.lane_order(schedule.steps.steps)
+        return step * np.int32(schedule.runs.runs) + run
+
+    def _nibbles(self, masks: Masks, organisation: Organisation, axes: tuple[int, ...]) -> Nibbles:
+        """Split masks into nibbles, runs in the order of the lanes and the axes before the last in the one given."""
+        planes = masks.shape[5]
+        kind = f"u{planes}" if planes in (1, 2, 4, 8) else f"V{planes}"  # a run's bytes are moved as one
+        whole = masks.view(kind)[..., 0][:, :, self._lane_runs(organisation)]
+        ordered = np.ascontiguousarray(whole.transpose(axes))
+        flat = ordered.view(np.uint8).reshape(-1)
+        count = -(-self.schedules.of(organisation).runs.longest // 4)
+        if count == 1:
+            return np.left_shift(flat, 4, out=flat).reshape(*ordered.shape, 1)
+        out = np.empty((flat.size, 2), np.uint8)
+        np.left_shift(flat, 4, out=out[:, 0])
+        np.bitwise_and(flat, 0xF0, out=out[:, 1])
+        return np.ascontiguousarray(out.reshape(*ordered.shape, 2 * planes)[..., :count])
 
     def _pack(self, organisation: Organisation) -> Masks:
         schedule = self.schedules.of(organisation)

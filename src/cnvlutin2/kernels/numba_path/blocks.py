@@ -1,4 +1,4 @@
-"""Blocks of windows: what each step reads, how many cycles a byte holds, sums by image."""
+"""Blocks of windows: what each step reads, how many cycles a run takes at most, sums by image."""
 
 # Numba leaves decorated functions untyped.
 # mypy: disable-error-code="untyped-decorator"
@@ -10,7 +10,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.vectors import SIZE
+from cnvlutin2.kernels.lookups import high_nibbles, low_nibbles
+from cnvlutin2.kernels.vectors import SIZE, load, splat, store
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -19,96 +20,128 @@ BLOCK = 512  # windows held at a time, at most: their sums stay in the second-le
 
 
 @njit(nogil=True, cache=True)
-def block_size(windows: int) -> int:
-    """Return how many windows each block holds: whole vectors, all blocks about equally full."""
-    blocks = -(-windows // BLOCK)
-    return -(-windows // (blocks * SIZE)) * SIZE
-
-
-@njit(nogil=True, cache=True)
-def sources(geometry: tuple[int, ...], height: int, width: int, start: int, count: int, pad: int, out: NDArray[np.int32]) -> None:
-    """Find the position that each step of `count` windows reads; `pad` stands for the padding (and fills the block)."""
-    kh, kw, sy, sx, top, left, dy, dx, oh, ow = geometry
-    out[:] = pad
-    for i in range(count):
-        image, place = (start + i) // (oh * ow), (start + i) % (oh * ow)
-        oy, ox = place // ow, place % ow
-        for ky in range(kh):
-            y = oy * sy - top + ky * dy
-            if y < 0 or y >= height:
-                continue
-            for kx in range(kw):
-                x = ox * sx - left + kx * dx
-                if 0 <= x < width:
-                    out[ky * kw + kx, i] = (image * height + y) * width + x
-
-
-@njit(nogil=True, cache=True)
-def segments(source: NDArray[np.int32], count: int, cuts: NDArray[np.int32]) -> None:
-    """Find where consecutive windows read consecutive positions.
+def segments(geometry: tuple[int, ...], height: int, width: int, start: int, count: int) -> NDArray[np.int32]:
+    """Find where consecutive windows read positions that are as far apart as the stride.
 
     Parameters
     ----------
-    source : int32 ``[steps, windows]``
-    count : int
-        Windows that count.
-    cuts : int32 ``[steps, windows + 2]``
-        How many segments there are, or 0 if they are too short to be worth it; the first window of each, and the end.
+    geometry : tuple
+        As in `position_counts`.
+    height, width : int
+    start, count : int
+        Windows, over all images.
+
+    Returns
+    -------
+    int32 ``[steps, 2 + most segments, 2]``
+        First how many segments there are; then of each the first window and the position that it reads, which is -1 in the
+        padding; then where the last one ends.
     """
-    for step in range(source.shape[0]):
-        row, cut = source[step], cuts[step]
-        found = 0
-        for i in range(count):
-            if i == 0 or row[i] != row[i - 1] + 1:
+    kh, kw, sy, sx, top, left, dy, dx, oh, ow = geometry
+    cuts = np.empty((kh * kw, 2 + 3 * (2 + count // ow), 2), np.int32)
+    for step in range(kh * kw):
+        ky, kx = step // kw, step % kw
+        begin = kx * dx - left
+        # The windows of a row that read inside: in between the padding on the left and that on the right.
+        inside = min(ow, max(0, -(begin // sx)))
+        outside = max(inside, min(ow, (width - 1 - begin) // sx + 1))
+        found, follows = 0, -1
+        cut = cuts[step]
+        i, ox, row = 0, start % ow, start // ow
+        oy, image = row % oh, row // oh * height
+        while i < count:
+            y = oy * sy - top + ky * dy
+            if ox >= outside or y < 0 or y >= height:
+                place, stop = -1, ow
+            elif ox < inside:
+                place, stop = -1, inside
+            else:
+                place, stop = (image + y) * width + begin + ox * sx, outside
+            if place < 0 or place != follows:
                 found += 1
-                cut[found] = i
-        cut[found + 1] = count
-        cut[0] = found if found * 8 <= count else 0
+                cut[found, 0], cut[found, 1] = i, place
+            follows = place + (stop - ox) * sx if place >= 0 else -1
+            i += stop - ox
+            ox = stop
+            if ox == ow:
+                ox, oy = 0, oy + 1
+                if oy == oh:
+                    oy, image = 0, image + height
+        cut[found + 1, 0] = count
+        cut[0, 0] = found
+    return cuts
 
 
 @njit(nogil=True, cache=True)
-def gather(masks: Bytes, source: NDArray[np.int32], cuts: NDArray[np.int32], out: Bytes) -> None:
-    """Copy what a block of windows reads, byte plane by byte plane; `cuts` are those of `segments`."""
-    for b in range(masks.shape[0]):
+def gather(masks: Bytes, room: int, cut: NDArray[np.int32], stride: int, out: Bytes) -> None:
+    """Copy what a block of windows reads of a run in a step.
+
+    Parameters
+    ----------
+    masks : uint8 ``[bytes, positions + 1]``
+        The last position is the padding.
+    room : int
+        How many bytes there are from the first one on, those of other runs included.
+    cut : int32
+        Of `segments`.
+    stride : int
+        How far apart consecutive windows' positions are.
+    out : uint8 ``[bytes, windows + SIZE]``
+        Whole vectors are written, so what comes after the last window counts for nothing.
+    """
+    planes, places = masks.shape
+    for b in range(planes):
         row, target = masks[b], out[b]
-        if cuts[0] == 0:
-            for x in range(target.size):
-                target[x] = row[source[x]]
-        for i in range(1, cuts[0] + 1):
-            begin = source[cuts[i]]
-            length = cuts[i + 1] - cuts[i]
-            read, written = row[begin : begin + length], target[cuts[i] : cuts[i + 1]]
-            for x in range(length):
-                written[x] = read[x]
+        padding, vectors = splat(row[places - 1]), stride == 1 and (b + 1) * places + SIZE <= room
+        x = np.int64(cut[1, 0])
+        for i in range(1, cut[0, 0] + 1):
+            place, last = np.int64(cut[i, 1]), np.int64(cut[i + 1, 0])
+            if place >= 0 and not vectors:
+                while x < last:
+                    target[x] = row[place]
+                    x, place = x + 1, place + stride
+            else:
+                read = place - x
+                while x < last:
+                    store(target, x, load(row, read + x) if place >= 0 else padding)
+                    x += SIZE
+            x = last
 
 
 @njit(nogil=True, cache=True)
-def burst_runs(longest: int, rows: Bytes) -> int:
-    """Return how many runs' cycles a byte holds: no run takes more than its values or its rows."""
-    worst = np.int64(longest)
-    for row in rows.flat:
-        worst = max(worst, np.int64(row))
-    return int(255 // worst)
+def split(masks: Bytes, run: int, nibbles: Bytes) -> None:
+    """Split what a block of windows reads of a run into nibbles.
+
+    Parameters
+    ----------
+    masks : uint8 ``[bytes, windows + SIZE]``
+    run : int
+    nibbles : uint8 ``[windows / SIZE, runs, nibbles, SIZE]``
+        All of a vector of windows together.
+    """
+    vectors, runs, planes = nibbles.shape[:3]
+    for b in range(masks.shape[0]):
+        for x in range(0, vectors * SIZE, SIZE):
+            both, place = load(masks, b * masks.shape[1] + x), x * runs * planes + (run * planes + 2 * b) * SIZE
+            store(nibbles, place, low_nibbles(both))
+            if 2 * b + 1 < planes:
+                store(nibbles, place + SIZE, high_nibbles(both))
 
 
 @njit(nogil=True, cache=True)
-def slowest_tiles(tile_most: Ints, start: int, count: int, per_image: int, windows: Ints, tile_totals: Ints) -> None:
-    """Add up, by image, each tile's cycles (``[images, tiles]``) and those of every window's slowest tile (``[images]``)."""
-    x = 0
-    while x < count:
-        image = (start + x) // per_image
-        stop = min(count, (image + 1) * per_image - start)
-        for t in range(tile_most.shape[0]):
-            total = np.int64(0)
-            for i in range(x, stop):
-                total += tile_most[t, i]
-            tile_totals[image, t] += total
-        for i in range(x, stop):
-            slowest = np.int64(0)
-            for t in range(tile_most.shape[0]):
-                slowest = max(slowest, tile_most[t, i])
-            windows[image] += slowest
-        x = stop
+def flush(words: NDArray[np.uint16], times: int, total: Ints) -> None:
+    """Add words, so many times each, to a total, and begin anew."""
+    for x in range(words.size):
+        total[x] += np.int64(words[x]) * times
+        words[x] = 0
+
+
+@njit(nogil=True, cache=True)
+def raise_slowest(lanes: NDArray[Any], overhead: int, slowest: Ints) -> None:
+    """Raise the cycles of every window to those of a lane and its overhead, and begin anew."""
+    for x in range(lanes.size):
+        slowest[x] = max(slowest[x], np.int64(lanes[x]) + overhead)
+        lanes[x] = 0
 
 
 @njit(nogil=True, cache=True)
@@ -123,3 +156,21 @@ def add_by_image(values: NDArray[Any], start: int, count: int, per_image: int, t
             total += np.int64(values[i])
         out[image] += total * times
         x = stop
+
+
+@njit(nogil=True, cache=True)
+def slowest_tiles(tile_most: Ints, start: int, count: int, per_image: int, windows: Ints, tile_totals: Ints) -> None:
+    """Add up, by image, each tile's cycles (``[images, tiles]``) and those of every window's slowest tile (``[images]``)."""
+    slowest = np.zeros(count, np.int64)
+    x = 0
+    while x < count:
+        image = (start + x) // per_image
+        stop = min(count, (image + 1) * per_image - start)
+        for t in range(tile_most.shape[0]):
+            cycles, total = tile_most[t], np.int64(0)
+            for i in range(x, stop):
+                total += cycles[i]
+                slowest[i] = max(slowest[i], cycles[i])
+            tile_totals[image, t] += total
+        x = stop
+    add_by_image(slowest, start, count, per_image, int(np.int64(1)), windows)

@@ -8,77 +8,93 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.narrow import and_popcount, larger, plus
+from cnvlutin2.kernels.lookups import free_cycles, products
+from cnvlutin2.kernels.narrow import larger, plus
 from cnvlutin2.kernels.numba_path.blocks import (
     BLOCK,
     add_by_image,
-    block_size,
-    burst_runs,
+    flush,
     gather,
+    raise_slowest,
     segments,
     slowest_tiles,
-    sources,
+    split,
 )
-from cnvlutin2.kernels.vectors import SIZE, add_back, add_front, load, load_splat, no_words, splat, store
+from cnvlutin2.kernels.vectors import SIZE, add_bytes, load, load_words, splat, store
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
-FILTERS = 256  # whose cycles a word holds where a byte holds one's
+
+WORD = (1 << 16) - 1
 
 
 @njit(nogil=True, cache=True)
 def _add_filters(
     a: Bytes,
     r: Bytes,
-    words: Bytes,
-    filters: tuple[int, int],
-    runs: tuple[int, int],
+    weights: Bytes,
+    place: int,
+    stride: int,
+    filters: int,
+    group: int,
+    first: int,
+    end: int,
     total: NDArray[np.uint16],
+    held: NDArray[np.uint16],
     most: Bytes,
 ) -> None:
     """Find, for each window, what some filters' cycles over some runs add up to, and the slowest filter's.
 
     Parameters
     ----------
-    a : uint8 ``[runs, bytes, windows]``
-    r : uint8 ``[runs, windows]``
-        Rows of each run, or of all, which is 1.
-    words : uint8 ``[runs, filters, bytes]``
-    filters, runs : tuple of int
-        The first and the end; the cycles of a filter fit a byte, those of all of them a word.
+    a : uint8 ``[windows / SIZE, runs, nibbles, SIZE]``
+    r : uint8 ``[1 + runs, windows]``
+        First 1, then the rows of each run, unless they all are 1.
+    weights : uint8
+        Bits of four weights, times 16; first the run's, then the filter's.
+    place, stride : int
+        Where the first filter's weights of the lane begin, and how many there are of each filter.
+    filters : int
+    group : int
+        How many filters' cycles a byte holds.
+    first, end : int
+        Which runs.
     total : uint16 ``[windows]``
+        Added to: all filters' cycles.
+    held : uint16 ``[windows]``
+        Added to: the slowest filter's cycles.
     most : uint8 ``[windows]``
+        Raised to the slowest filter's cycles.
     """
-    planes, size = a.shape[1:]
-    step = words.shape[1] * planes
+    runs, nibbles = a.shape[1:3]
+    size = most.size
     plain = r.shape[0] == 1
     for x in range(0, size, SIZE):
-        front, back, slowest = no_words(), no_words(), splat(np.uint8(0))
+        slowest = splat(np.uint8(0))
+        words = load_words(total, x)
         # Loaded, lest the compiler knows it to be 1 and takes a comparison and a choice for the maximum.
         least = load(r, x)
-        for f in range(filters[0], filters[1]):
-            cycles = splat(np.uint8(0))
-            if planes == 1 and plain:
-                for k in range(runs[0], runs[1]):
-                    work = and_popcount(load(a, k * size + x), load_splat(words, k * step + f))
-                    cycles = plus(cycles, larger(least, work))
-            elif planes == 2 and plain:
-                for k in range(runs[0], runs[1]):
-                    work = and_popcount(load(a, 2 * k * size + x), load_splat(words, k * step + 2 * f))
-                    work = plus(work, and_popcount(load(a, (2 * k + 1) * size + x), load_splat(words, k * step + 2 * f + 1)))
-                    cycles = plus(cycles, larger(least, work))
+        here = x * runs * nibbles
+        for begin in range(0, filters, group):
+            some, w = min(group, filters - begin), place + begin * stride
+            if plain and nibbles <= 4:
+                w, at = w + first * nibbles, here + first * nibbles * SIZE
+                spent, longest = free_cycles(weights, w, stride, some, a, at, end - first, nibbles, least)
             else:
-                for k in range(runs[0], runs[1]):
-                    work = splat(np.uint8(0))
-                    for b in range(planes):
-                        values = load(a, (k * planes + b) * size + x)
-                        work = plus(work, and_popcount(values, load_splat(words, k * step + f * planes + b)))
-                    cycles = plus(cycles, larger(least if plain else load(r, k * size + x), work))
-            front, back, slowest = add_front(front, cycles), add_back(back, cycles), larger(slowest, cycles)
-        store(total, x, front)
-        store(total, x + SIZE // 2, back)
-        store(most, x, slowest)
+                spent, longest = splat(np.uint8(0)), splat(np.uint8(0))
+                for f in range(some):
+                    cycles = splat(np.uint8(0))
+                    for k in range(first, end):
+                        work = splat(np.uint8(0))
+                        for i in range(k * nibbles, (k + 1) * nibbles):
+                            work = plus(work, products(weights, w + f * stride + i, a, here + i * SIZE))
+                        cycles = plus(cycles, larger(least if plain else load(r, (k + 1) * size + x), work))
+                    spent, longest = plus(spent, cycles), larger(longest, cycles)
+            words, slowest = add_bytes(words, spent), larger(slowest, longest)
+        store(total, x, words)
+        store(held, x, add_bytes(load_words(held, x), slowest))
+        store(most, x, larger(slowest, load(most, x)))
 
 
 @njit(nogil=True, cache=True)
@@ -90,7 +106,7 @@ def free_filter_cycles(
     lane_order: NDArray[np.int32],
     step_of: NDArray[np.int32],
     run_of: NDArray[np.int32],
-    longest: int,
+    worst: int,
     run_overhead: int,
     geometry: tuple[int, ...],
     height: int,
@@ -106,80 +122,97 @@ def free_filter_cycles(
 
     Parameters are those of `weighted_cycles`, but for
 
+    weights : uint8 ``[groups, passes, tiles, filters, runs of all lanes, nibbles]``
+        Bits of four weights, times 16; runs in the order of `step_of` and `run_of`.
     waits : int64 ``[images]``
         Added to: cycles that filters wait for the slowest filter of their tile and lane.
     costs : int64 ``[images]``
         Added to: cycles of all runs, over the filters.
     """
-    per_image = geometry[8] * geometry[9]
-    once = int(np.int64(1))  # a literal would have callees compiled for it as well
+    per_image, stride_across = geometry[8] * geometry[9], geometry[3]
+    none, once = int(np.int64(0)), int(np.int64(1))  # literals would have callees compiled for them as well
     passes, images = windows.shape[1:]
     total = images * per_image
     blocks = -(-total // BLOCK)
-    runs, planes, pad = masks.shape[1], masks.shape[2], masks.shape[3] - 1
-    steps = geometry[0] * geometry[1]
-    size = block_size(total)
-    most_tiles = weights.shape[3]
+    groups, runs, planes, places = masks.shape
+    size = -(-total // (blocks * SIZE)) * SIZE  # whole vectors, all blocks about equally full
+    most_tiles, slots, all_runs, nibbles = weights.shape[2:]
+    stride = all_runs * nibbles
+    burst = 255 // worst  # runs whose cycles a byte holds
     most_runs = 0
     for lane in range(lane_order.size - 1):
         most_runs = max(most_runs, lane_order[lane + 1] - lane_order[lane])
-    burst = burst_runs(longest, rows)
-    source = np.empty((steps, size), np.int32)
-    cuts = np.empty((steps, size + 2), np.int32)
-    a = np.zeros((most_runs, planes, size), np.uint8)
-    r = np.ones((most_runs if rows.size else 1, size), np.uint8)
-    words = np.empty((most_runs, weights.shape[4], planes), np.uint8)
+    read = np.zeros((planes, size + SIZE), np.uint8)
+    read_rows = np.ones((1, size + SIZE), np.uint8)
+    a = np.empty((size // SIZE, most_runs, nibbles, SIZE), np.uint8)
+    r = np.ones((1 + most_runs if rows.size else 1, size), np.uint8)
+    lane_most = np.zeros((passes, most_tiles, size), np.uint8)  # over lanes of as many runs
+    long_most = np.zeros(size, np.uint32)
     cost = np.empty(size, np.uint32)
-    lane_most = np.empty(size, np.uint32)
-    short_sum = np.empty(size, np.uint16)
-    short_most = np.empty(size, np.uint8)
-    slowest = np.empty((most_tiles, size), np.int64)
-    spent = np.zeros(images, np.int64)  # cycles of all filters
-    held = np.zeros(images, np.int64)  # the same if each took as long as the slowest of its tile and lane
-    for item in range(first, last):
-        g, p, start = item // (passes * blocks), item // blocks % passes, item % blocks * size
+    some_spent = np.zeros(size, np.uint16)
+    some_held = np.zeros(size, np.uint16)
+    used, times = none, none  # of what these words hold at most, and the filters of the tiles that they are of
+    unused = np.zeros(size, np.uint16)
+    item = first
+    while item < last:
+        g, start, p0 = item // (blocks * passes), item // passes % blocks * size, item % passes
+        p1 = min(passes, p0 + last - item)
+        item += p1 - p0
         count = min(size, total - start)
-        sources(geometry, height, width, start, count, pad, source)
-        segments(source, count, cuts)
-        slowest[:] = 0
+        cuts = segments(geometry, height, width, start, count)
+        slowest = np.zeros((passes, most_tiles, size), np.int64)
+        spent = np.zeros(size, np.int64)  # cycles of all filters
+        held = np.zeros(size, np.int64)  # the same if each took as long as the slowest of its tile and lane
         for lane in range(lane_order.size - 1):
             begin, length = lane_order[lane], lane_order[lane + 1] - lane_order[lane]
             for k in range(length):
                 step, run = step_of[begin + k], run_of[begin + k]
-                gather(masks[g, run], source[step], cuts[step], a[k])
+                rest = groups * runs - g * runs - run
+                gather(masks[g, run], rest * planes * places, cuts[step], stride_across, read)
+                split(read, k, a)
                 if rows.size:
-                    gather(rows[g, run : run + 1], source[step], cuts[step], r[k : k + 1])
+                    gather(rows[g, run : run + 1], rest * places, cuts[step], stride_across, read_rows)
+                    for x in range(size):
+                        r[k + 1, x] = read_rows[0, x]
             overhead = np.int64(run_overhead) * length
-            for t in range(most_tiles):
-                filters = tile_filters[p, t]
-                if filters == 0:
-                    break
-                lane_most[:] = 0
-                for k in range(length):
-                    q = step_of[begin + k] * runs + run_of[begin + k]
-                    for f in range(filters):
-                        for b in range(planes):
-                            words[k, f, b] = weights[g, p, q, t, f, b]
-                if length <= burst:  # a byte holds a filter's cycles, and a word those of as many filters
-                    for f in range(0, filters, FILTERS):
-                        _add_filters(a, r, words, (f, min(f + FILTERS, filters)), (0, length), short_sum, short_most)
-                        add_by_image(short_sum, start, count, per_image, once, spent)
-                        for x in range(size):
-                            lane_most[x] = max(lane_most[x], short_most[x])
-                else:
+            ends = lane + 2 == lane_order.size or lane_order[lane + 2] - lane_order[lane + 1] != length
+            for p in range(p0, p1):
+                for t in range(most_tiles):
+                    filters = int(np.int64(tile_filters[p, t]))
+                    if filters == 0:
+                        break
+                    place = (((g * passes + p) * most_tiles + t) * slots * all_runs + begin) * nibbles
+                    most = lane_most[p, t]
+                    bound = filters * length * worst
+                    if length <= burst and bound <= WORD:
+                        if used + bound > WORD or times != filters:
+                            flush(some_spent, once, spent)
+                            flush(some_held, times, held)
+                            used, times = none, filters
+                        used += bound
+                        group = 255 // (length * worst)
+                        _add_filters(a, r, weights, place, stride, filters, group, none, length, some_spent, some_held, most)
+                        if ends:
+                            raise_slowest(most, overhead, slowest[p, t])
+                        continue
                     for f in range(filters):
                         cost[:] = 0
                         for k in range(0, length, burst):
-                            _add_filters(a, r, words, (f, f + 1), (k, min(k + burst, length)), short_sum, short_most)
+                            end, at = min(k + burst, length), place + f * stride
+                            _add_filters(a, r, weights, at, stride, once, once, k, end, unused, unused, most)
                             for x in range(size):
-                                cost[x] += short_most[x]
-                        add_by_image(cost, start, count, per_image, once, spent)
+                                cost[x] += most[x]
+                                most[x] = 0
                         for x in range(size):
-                            lane_most[x] = larger(lane_most[x], cost[x])
-                add_by_image(lane_most, start, count, per_image, filters, held)
-                for x in range(size):
-                    slowest[t, x] = max(slowest[t, x], np.int64(lane_most[x]) + overhead)
-        slowest_tiles(slowest, start, count, per_image, windows[g, p], tile_totals[g, p])
-    for n in range(images):
-        costs[n] += spent[n]
-        waits[n] += held[n] - spent[n]
+                            spent[x] += cost[x]
+                            long_most[x] = larger(long_most[x], cost[x])
+                    for x in range(size):
+                        held[x] += long_most[x] * filters
+                    raise_slowest(long_most, overhead, slowest[p, t])
+        flush(some_spent, once, spent)
+        flush(some_held, times, held)
+        for p in range(p0, p1):
+            slowest_tiles(slowest[p], start, count, per_image, windows[g, p], tile_totals[g, p])
+        add_by_image(spent, start, count, per_image, once, costs)
+        add_by_image(spent, start, count, per_image, -once, waits)
+        add_by_image(held, start, count, per_image, once, waits)

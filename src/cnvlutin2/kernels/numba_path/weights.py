@@ -8,62 +8,87 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.narrow import and_popcount, larger, plus
+from cnvlutin2.kernels.lookups import most_products, products
+from cnvlutin2.kernels.narrow import larger, plus
 from cnvlutin2.kernels.numba_path.blocks import (
     BLOCK,
     add_by_image,
-    block_size,
-    burst_runs,
+    flush,
     gather,
+    raise_slowest,
     segments,
     slowest_tiles,
-    sources,
+    split,
 )
-from cnvlutin2.kernels.vectors import SIZE, load, load_splat, splat, store
+from cnvlutin2.kernels.vectors import SIZE, add_bytes, load, load_words, splat, store
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
+BURSTS = 256  # whose cycles a word holds where a byte holds one's
+
 
 @njit(nogil=True, cache=True)
-def _add_run(a: Bytes, r: Bytes, weights: Bytes, filters: int, work: Bytes, cost: Bytes, most_all: Bytes) -> None:
-    """Find, for each window, the most products that one of the first filters of a tile has in a run, and its cycles.
+def _add_runs(
+    a: Bytes,
+    r: Bytes,
+    weights: Bytes,
+    leaders: NDArray[np.uint16],
+    place: int,
+    first: int,
+    end: int,
+    work: NDArray[np.uint16],
+    cost: NDArray[np.uint16],
+    lane: Bytes,
+    most_all: Bytes,
+) -> None:
+    """Find, for each window, the most products that a filter of a tile has in each of some runs, and its cycles.
 
     Parameters
     ----------
-    a : uint8 ``[bytes, windows]``
-    r : uint8 ``[windows]``
-    weights : uint8 ``[filters, bytes]``
-    work, cost : uint8 ``[windows]``
+    a : uint8 ``[windows / SIZE, runs, nibbles, SIZE]``
+    r : uint8 ``[runs, windows]``
+        Rows of each run, or of all, which is 1.
+    weights : uint8 ``[groups, passes, tiles, runs of all lanes, filters, nibbles]``
+        Bits of four weights, times 16.
+    leaders : uint16 ``[groups * passes * tiles * runs of all lanes]``
+        How many filters to look at.
+    place : int
+        Where the lane's runs begin among those of all tiles.
+    first, end : int
+        Which runs of the lane; a byte holds their cycles.
+    work, cost : uint16 ``[windows]``
         Added to: the products and the cycles.
-    most_all : uint8 ``[windows]``
-        Raised to the products.
+    lane : uint8 ``[windows]``
+        Raised to the cycles.
+    most_all : uint8 ``[runs, windows]``
+        Raised to the cycles of each run.
     """
-    planes, size = a.shape
+    runs, nibbles = a.shape[1:3]
+    size = lane.size
+    slots = weights.shape[4]
+    each = np.int64(r.shape[0] > 1) * size
     for x in range(0, size, SIZE):
-        most, other = splat(np.uint8(0)), splat(np.uint8(0))
-        if planes == 1:
-            front = load(a, x)
-            for f in range(0, filters - 1, 2):  # two maxima: neither waits for the other
-                most = larger(most, and_popcount(front, load_splat(weights, f)))
-                other = larger(other, and_popcount(front, load_splat(weights, f + 1)))
-            if filters % 2:
-                most = larger(most, and_popcount(front, load_splat(weights, filters - 1)))
-        elif planes == 2:
-            front, back = load(a, x), load(a, size + x)
-            for f in range(filters):
-                products = and_popcount(front, load_splat(weights, 2 * f))
-                most = larger(most, plus(products, and_popcount(back, load_splat(weights, 2 * f + 1))))
-        else:
-            for f in range(filters):
-                products = splat(np.uint8(0))
-                for b in range(planes):
-                    products = plus(products, and_popcount(load(a, b * size + x), load_splat(weights, f * planes + b)))
-                most = larger(most, products)
-        most = larger(most, other)
-        store(work, x, plus(load(work, x), most))
-        store(cost, x, plus(load(cost, x), larger(most, load(r, x))))
-        store(most_all, x, larger(most, load(most_all, x)))
+        works, cycles = splat(np.uint8(0)), splat(np.uint8(0))
+        for k in range(first, end):
+            w, filters = (place + k) * slots * nibbles, np.int64(leaders[place + k])
+            at = (x * runs + k * SIZE) * nibbles
+            if nibbles <= 4:
+                most = most_products(weights, w, filters, a, at, nibbles)
+            else:
+                most = splat(np.uint8(0))
+                for f in range(filters):
+                    count = splat(np.uint8(0))
+                    for i in range(nibbles):
+                        count = plus(count, products(weights, w + f * nibbles + i, a, at + i * SIZE))
+                    most = larger(most, count)
+            works = plus(works, most)
+            most = larger(most, load(r, k * each + x))
+            cycles = plus(cycles, most)
+            store(most_all, k * size + x, larger(most, load(most_all, k * size + x)))
+        store(work, x, add_bytes(load_words(work, x), works))
+        store(cost, x, add_bytes(load_words(cost, x), cycles))
+        store(lane, x, larger(cycles, load(lane, x)))
 
 
 @njit(nogil=True, cache=True)
@@ -76,7 +101,7 @@ def weighted_cycles(
     lane_order: NDArray[np.int32],
     step_of: NDArray[np.int32],
     run_of: NDArray[np.int32],
-    longest: int,
+    worst: int,
     run_overhead: int,
     geometry: tuple[int, ...],
     height: int,
@@ -99,20 +124,21 @@ def weighted_cycles(
         Effectual activations of each run; the last position is the padding.
     rows : uint8 ``[groups, runs, images * height * width + 1]`` or ``[0, 0, 0]``
         NM rows that fetching the run touches; 1 everywhere if empty.
-    weights : uint8 ``[groups, passes, steps * runs, tiles, filters, bytes]``
-    leaders : uint16 ``[groups, passes, steps * runs, tiles]``
+    weights : uint8 ``[groups, passes, tiles, runs of all lanes, filters, nibbles]``
+        Bits of four weights, times 16; runs in the order of `step_of` and `run_of`.
+    leaders : uint16 ``[groups * passes * tiles * runs of all lanes]``
         How many filters of the tile come into question as its busiest; they are the first ones.
     tile_filters : int32 ``[passes, tiles]``
         Filters in use.
     lane_order : int32 ``[lanes in use + 1]``
         Where each lane begins in `step_of` and `run_of`, the step and run of its work, in order.
-    longest : int
-        Values of the longest run.
+    worst : int
+        Cycles that no run takes more than: its values or its rows; at most 255.
     run_overhead : int
     geometry : tuple
         As in `position_counts`.
     first, last : int
-        Which blocks of `BLOCK` windows (over all images) to do, of all groups and passes one after another.
+        Which passes of the blocks of `BLOCK` windows (over all images) of the groups to do, one after another.
     windows : int64 ``[groups, passes, images]``
         Added to: cycles with tiles waiting at every window (the window's slowest tile).
     bricks : int64 ``[groups, passes, images]``
@@ -122,78 +148,82 @@ def weighted_cycles(
     work, costs : int64 ``[images]``
         Added to: over all runs, tiles and their filters, the products of the tile's busiest filter, and the tile's cycles.
     """
-    per_image = geometry[8] * geometry[9]
-    once = int(np.int64(1))  # a literal would have callees compiled for it as well
+    per_image, stride_across = geometry[8] * geometry[9], geometry[3]
+    none, once = int(np.int64(0)), int(np.int64(1))  # literals would have callees compiled for them as well
     passes, images = windows.shape[1:]
     total = images * per_image
     blocks = -(-total // BLOCK)
-    runs, planes, pad = masks.shape[1], masks.shape[2], masks.shape[3] - 1
-    steps = geometry[0] * geometry[1]
-    size = block_size(total)
-    most_tiles = weights.shape[3]
-    burst = burst_runs(longest, rows)
-    source = np.empty((steps, size), np.int32)
-    cuts = np.empty((steps, size + 2), np.int32)
-    a = np.zeros((planes, size), np.uint8)
-    r = np.ones(size, np.uint8)
-    most_all = np.empty(size, np.uint8)
-    # Sums of a burst of runs, then of a lane, then of a window.
-    some_work = np.empty((most_tiles, size), np.uint8)
-    some_cost = np.empty((most_tiles + 1, size), np.uint8)  # the last one: with all tiles waiting
-    lane_cost = np.empty((most_tiles + 1, size), np.uint32)
-    slowest = np.empty((most_tiles + 1, size), np.int64)
-    window_work = np.empty((most_tiles, size), np.uint32)
-    window_cost = np.empty((most_tiles, size), np.uint32)
-    for item in range(first, last):
-        g, p, start = item // (passes * blocks), item // blocks % passes, item % blocks * size
+    groups, runs, planes, places = masks.shape
+    size = -(-total // (blocks * SIZE)) * SIZE  # whole vectors, all blocks about equally full
+    most_tiles, all_runs, _, nibbles = weights.shape[2:]
+    burst = 255 // worst  # runs whose cycles a byte holds
+    most_runs = 0
+    for lane in range(lane_order.size - 1):
+        most_runs = max(most_runs, lane_order[lane + 1] - lane_order[lane])
+    read = np.zeros((planes, size + SIZE), np.uint8)
+    read_rows = np.ones((1, size + SIZE), np.uint8)
+    a = np.empty((size // SIZE, most_runs, nibbles, SIZE), np.uint8)
+    r = np.ones((most_runs if rows.size else 1, size), np.uint8)
+    most_all = np.zeros((most_runs, size), np.uint8)  # of each run over all tiles
+    lane_most = np.zeros((passes, most_tiles, size), np.uint8)  # over lanes of as many runs
+    lane_cost = np.zeros(size, np.uint32)  # of a longer lane, or one with all tiles waiting
+    some_work = np.zeros(size, np.uint16)
+    some_cost = np.zeros(size, np.uint16)
+    used, times = none, none  # how many bursts these words hold, and the filters of the tiles that they are of
+    item = first
+    while item < last:
+        g, start, p0 = item // (blocks * passes), item // passes % blocks * size, item % passes
+        p1 = min(passes, p0 + last - item)
+        item += p1 - p0
         count = min(size, total - start)
-        sources(geometry, height, width, start, count, pad, source)
-        segments(source, count, cuts)
-        tiles = 0
-        while tiles < most_tiles and tile_filters[p, tiles] > 0:
-            tiles += 1
-        slowest[:] = 0
-        window_work[:] = 0
-        window_cost[:] = 0
+        cuts = segments(geometry, height, width, start, count)
+        slowest = np.zeros((passes, most_tiles, size), np.int64)
+        slowest_all = np.zeros((passes, size), np.int64)
+        window_work = np.zeros(size, np.int64)
+        window_cost = np.zeros(size, np.int64)
         for lane in range(lane_order.size - 1):
-            begin, end = lane_order[lane], lane_order[lane + 1]
-            if end - begin > burst:
-                lane_cost[:] = 0
-            for k0 in range(begin, end, burst):
-                some_work[:] = 0
-                some_cost[:] = 0
-                for k in range(k0, min(k0 + burst, end)):
-                    step, run = step_of[k], run_of[k]
-                    gather(masks[g, run], source[step], cuts[step], a)
-                    if rows.size:
-                        gather(rows[g, run : run + 1], source[step], cuts[step], r.reshape(1, size))
-                    most_all[:] = 0
-                    for t in range(tiles):
-                        q = step * runs + run
-                        _add_run(a, r, weights[g, p, q, t], leaders[g, p, q, t], some_work[t], some_cost[t], most_all)
-                    if tiles > 1:
-                        cost = some_cost[most_tiles]
-                        for x in range(size):
-                            cost[x] = plus(cost[x], larger(most_all[x], r[x]))
-                for t in range(tiles):
+            begin, length = lane_order[lane], lane_order[lane + 1] - lane_order[lane]
+            for k in range(length):
+                step, run = step_of[begin + k], run_of[begin + k]
+                rest = groups * runs - g * runs - run
+                gather(masks[g, run], rest * planes * places, cuts[step], stride_across, read)
+                split(read, k, a)
+                if rows.size:
+                    gather(rows[g, run : run + 1], rest * places, cuts[step], stride_across, read_rows)
                     for x in range(size):
-                        window_work[t, x] += some_work[t, x]
-                        window_cost[t, x] += some_cost[t, x]
-                if end - begin > burst:
-                    for t in range(most_tiles + 1):
-                        for x in range(size):
-                            lane_cost[t, x] += some_cost[t, x]
-            overhead = np.int64(run_overhead) * (end - begin)
-            for t in range(most_tiles + 1):
-                if end - begin > burst:
+                        r[k, x] = read_rows[0, x]
+            overhead = np.int64(run_overhead) * length
+            ends = lane + 2 == lane_order.size or lane_order[lane + 2] - lane_order[lane + 1] != length
+            for p in range(p0, p1):
+                for t in range(most_tiles):
+                    filters = int(np.int64(tile_filters[p, t]))
+                    if filters == 0:
+                        break
+                    place, most = ((g * passes + p) * most_tiles + t) * all_runs + begin, lane_most[p, t]
+                    for k in range(0, length, burst):
+                        if used == BURSTS or times != filters:
+                            flush(some_work, times, window_work)
+                            flush(some_cost, times, window_cost)
+                            used, times = none, filters
+                        used += 1
+                        _add_runs(a, r, weights, leaders, place, k, min(k + burst, length), some_work, some_cost, most, most_all)
+                        if length > burst:
+                            for x in range(size):
+                                lane_cost[x] += most[x]
+                                most[x] = 0
+                    if length > burst:
+                        raise_slowest(lane_cost, overhead, slowest[p, t])
+                    elif ends:
+                        raise_slowest(most, overhead, slowest[p, t])
+                for k in range(length):
                     for x in range(size):
-                        slowest[t, x] = max(slowest[t, x], np.int64(lane_cost[t, x]) + overhead)
-                elif t < tiles or t == most_tiles:
-                    for x in range(size):
-                        slowest[t, x] = max(slowest[t, x], np.int64(some_cost[t, x]) + overhead)
-        for t in range(tiles):
-            filters = int(tile_filters[p, t])
-            add_by_image(window_work[t], start, count, per_image, filters, work)
-            add_by_image(window_cost[t], start, count, per_image, filters, costs)
-        add_by_image(slowest[most_tiles if tiles > 1 else 0], start, count, per_image, once, bricks[g, p])
-        slowest_tiles(slowest[:most_tiles], start, count, per_image, windows[g, p], tile_totals[g, p])
+                        lane_cost[x] += most_all[k, x]
+                        most_all[k, x] = 0
+                raise_slowest(lane_cost, overhead, slowest_all[p])
+        flush(some_work, times, window_work)
+        flush(some_cost, times, window_cost)
+        add_by_image(window_work, start, count, per_image, once, work)
+        add_by_image(window_cost, start, count, per_image, once, costs)
+        for p in range(p0, p1):
+            add_by_image(slowest_all[p], start, count, per_image, once, bricks[g, p])
+            slowest_tiles(slowest[p], start, count, per_image, windows[g, p], tile_totals[g, p])
