@@ -29,7 +29,7 @@ def with_raw_bricks(
     counts: Bytes, raw: Bytes, run_of: NDArray[np.int32], brick_of: NDArray[np.int32], lengths: NDArray[np.int32], out: Bytes
 ) -> None:
     """Count what a lane takes for effectual where every value of a raw brick is."""
-    pieces = np.maximum(counts, raw[:, brick_of] * lengths[:, None].astype(np.uint8))
+    pieces = np.maximum(counts, raw[:, brick_of] & lengths[:, None].astype(np.uint8))
     starts = np.searchsorted(run_of, np.arange(out.shape[1]))
     np.add.reduceat(pieces, starts, axis=1, dtype=np.uint8, out=out)
 

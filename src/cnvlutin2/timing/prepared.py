@@ -215,7 +215,7 @@ class PreparedLayer:
         """Count the values of every run where all those in raw bricks are effectual, from what runs and bricks share."""
         o, pieces = schedule.organisation, schedule.pieces
         counts = self._effectual_counts(pieces.starts, pieces.stops)
-        raw = get_format(o.format).raw_bricks(self._counts_of_bricks(o.brick), o.brick, o.data_bits).view(np.uint8)
+        raw = -get_format(o.format).raw_bricks(self._counts_of_bricks(o.brick), o.brick, o.data_bits).view(np.uint8)
         out = np.empty((len(counts), schedule.runs.runs, counts.shape[2]), np.uint8)
         self.kernels.with_raw_bricks(counts, raw, pieces.run_of, pieces.brick_of, pieces.stops - pieces.starts, out)
         return out

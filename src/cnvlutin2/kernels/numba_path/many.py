@@ -145,7 +145,7 @@ def _stream_rows(counts: Bytes, groups: int, sizes: Ints, row_bits: int, out: By
 
 @njit(nogil=True, cache=True)
 def _flag_bricks(in_bricks: Bytes, raw: Bytes, out: Bytes) -> None:
-    """Flag the bricks that are stored raw."""
+    """Flag the bricks that are stored raw with 255, others with 0."""
     maps, bricks, places = in_bricks.shape
     out[:] = 0
     for v in range(raw.size):
@@ -155,7 +155,7 @@ def _flag_bricks(in_bricks: Bytes, raw: Bytes, out: Bytes) -> None:
                 for b in range(bricks):
                     flags, here = out[m, b], in_bricks[m, b]
                     for x in range(places):
-                        flags[x] = larger(flags[x], np.uint8(here[x] == count))
+                        flags[x] = larger(flags[x], np.uint8(-np.int64(here[x] == count)))
 
 
 @njit(nogil=True, cache=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.narrow import larger, plus
+from cnvlutin2.kernels.narrow import both, larger, plus
 
 Bytes = NDArray[np.uint8]
 
@@ -28,12 +28,20 @@ def run_counts(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32],
     """
     for item in range(first, last):
         m, r = item // starts.size, item % starts.size
-        row = out[m, r]
-        row[:] = 0
-        for v in range(starts[r], stops[r]):
-            values = bits[m, v]
+        row, values = out[m, r], bits[m, starts[r]]
+        for x in range(row.size):
+            row[x] = values[x]
+        v = starts[r] + 1
+        while v + 3 < stops[r]:  # several at once: sums are taken from memory and put back less often
+            a, b, c, d = bits[m, v], bits[m, v + 1], bits[m, v + 2], bits[m, v + 3]
             for x in range(row.size):
-                row[x] = plus(row[x], values[x])
+                row[x] = plus(plus(row[x], plus(a[x], b[x])), plus(c[x], d[x]))
+            v += 4
+        while v < stops[r]:
+            a = bits[m, v]
+            for x in range(row.size):
+                row[x] = plus(row[x], a[x])
+            v += 1
 
 
 @njit(nogil=True, cache=True)
@@ -47,18 +55,21 @@ def with_raw_bricks(
     counts : uint8 ``[maps, pieces, places]``
         Effectual values of each piece: what a run and a storage brick have in common.
     raw : uint8 ``[maps, bricks, places]``
-        1 where the brick is stored raw.
+        255 where the brick is stored raw, else 0.
     run_of, brick_of, lengths : int32 ``[pieces]``
         The run and the brick of each piece, and its values.
     out : uint8 ``[maps, runs, places]``
     """
-    out[:] = 0
     for m in range(counts.shape[0]):
         for i in range(counts.shape[1]):
             piece, flags, total = counts[m, i], raw[m, brick_of[i]], out[m, run_of[i]]
             length = np.uint8(lengths[i])
-            for x in range(total.size):
-                total[x] += larger(piece[x], np.uint8(flags[x] * length))
+            if i == 0 or run_of[i] != run_of[i - 1]:
+                for x in range(total.size):
+                    total[x] = larger(piece[x], both(flags[x], length))
+            else:
+                for x in range(total.size):
+                    total[x] = plus(total[x], larger(piece[x], both(flags[x], length)))
 
 
 @njit(nogil=True, cache=True)
