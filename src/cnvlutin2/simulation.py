@@ -19,6 +19,7 @@ from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Network, Numeric, Thr
 from cnvlutin2.organisation import Organisation, load_organisations
 from cnvlutin2.results.model import Counts, LayerInfo, LayerResult, NetworkResult, Results
 from cnvlutin2.timing import LayerTiming, PreparedLayer, Timing, time_layers
+from cnvlutin2.timing.first_run import compile_kernels
 from cnvlutin2.timing.layer import TOGETHER
 from cnvlutin2.timing.verify import verify_layer
 from cnvlutin2.timing.weights import PreparedWeights
@@ -111,6 +112,7 @@ def simulate(
     accuracy, executed_quantised = None, False
     if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
         raise ConfigError(f"{jobs!r} threads are not possible; give a whole number of at least 1", where="jobs")
+    compile_kernels(chosen, jobs)
     by_width = _by_width(chosen)
     book = CostBook(load_table(energy)) if cost else None
     watching: tuple[Observer, ...] = (*observers, *([book] if book else []))

@@ -45,5 +45,25 @@ def plus(_context: Any, a: types.Type, b: types.Type) -> Any:
     return (a(a, b), build) if _are_alike(a, b) else None
 
 
+@compiled
+def times(_context: Any, a: types.Type, b: types.Type) -> Any:
+    """Return the product of two integers of one type (the caller knows that it fits)."""
+
+    def build(_ctx: Any, builder: ir.IRBuilder, _sig: Any, args: Any) -> Any:
+        return builder.mul(*args)
+
+    return (a(a, b), build) if _are_alike(a, b) else None
+
+
+@compiled
+def minus(_context: Any, a: types.Type, b: types.Type) -> Any:
+    """Return the difference of two integers of one type (the caller knows that it fits)."""
+
+    def build(_ctx: Any, builder: ir.IRBuilder, _sig: Any, args: Any) -> Any:
+        return builder.sub(*args)
+
+    return (a(a, b), build) if _are_alike(a, b) else None
+
+
 def _are_alike(a: types.Type, b: types.Type) -> bool:
     return bool(a == b and isinstance(a, types.Integer | ByteVector))

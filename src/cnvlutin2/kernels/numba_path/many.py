@@ -14,9 +14,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from cnvlutin2.kernels.addresses import array_at
-from cnvlutin2.kernels.narrow import larger
+from cnvlutin2.kernels.narrow import larger, minus, plus, times
 from cnvlutin2.kernels.numba_path.masks import next_record, run_counts, with_raw_bricks
-from cnvlutin2.kernels.numba_path.windows import pack_words, run_cycles, sliced_cycles, sum_over_windows
+from cnvlutin2.kernels.numba_path.windows import add, pack_words, run_cycles, sliced_cycles, sum_over_windows
 from cnvlutin2.kernels.words import bits_in_both
 
 Bytes = NDArray[np.uint8]
@@ -106,15 +106,20 @@ def _step_bits(layer: Any, plan: Any, bits: Bytes, out: Bytes) -> None:
 def _stream_rows(counts: Bytes, groups: int, sizes: Ints, row_bits: int, out: Bytes) -> None:
     """Find the NM rows that each storage brick lies in, ``[maps, bricks, places]``; every image is a stream, places outermost."""
     maps, bricks, places = counts.shape
-    growth = sizes[1] - sizes[0]
-    even = row_bits & (row_bits - 1) == 0  # then a division is a shift, and sizes need not be looked up
-    for i in range(1, sizes.size):
-        even &= sizes[i] - sizes[i - 1] == growth
-    shift = np.uint64(0)
-    while even and row_bits >> shift > 1:
-        shift += np.uint64(1)
-    one, least, more = np.uint64(1), np.uint64(sizes[0]), np.uint64(growth)
-    begins = np.empty(places, np.uint64)
+    # Where a record grows evenly and is no longer than a row, 16 bits hold where it begins in its row, and nothing is looked up.
+    growth, most = sizes[1] - sizes[0], bricks * (sizes.size - 1)
+    even = growth >= 0 and row_bits < 1 << 15 and most < 1 << 15
+    for i in range(sizes.size):
+        even &= sizes[i] == sizes[0] + i * growth and 0 < sizes[i] <= row_bits
+    begins = np.empty(places, np.uint16)
+    steps = np.empty(most + 1 if even else 0, np.int64)  # what all bricks of a place with so many values take of a row
+    step = bricks * sizes[0] % row_bits
+    for i in range(steps.size):
+        steps[i] = step
+        step += growth
+        if step >= row_bits:
+            step -= row_bits
+    row, least, more, none, one = np.uint16(row_bits), np.uint16(sizes[0]), np.uint16(growth), np.uint16(0), np.uint8(1)
     begin = int(np.int64(0))
     for m in range(maps):
         if m % groups == 0:
@@ -126,21 +131,19 @@ def _stream_rows(counts: Bytes, groups: int, sizes: Ints, row_bits: int, out: By
             continue
         begins[:] = 0
         for b in range(bricks):
-            here = counts[m, b]
-            for x in range(places):
-                begins[x] += here[x]
-        stream = np.uint64(begin)
+            add(counts[m, b], places, begins)
         for x in range(places):
-            size = begins[x] * more + np.uint64(bricks) * least
-            begins[x] = stream
-            stream += size
-        begin = int(np.int64(stream))
+            step = steps[begins[x]]
+            begins[x] = begin
+            begin += step
+            if begin >= row_bits:
+                begin -= row_bits
         for b in range(bricks):
             here, rows = counts[m, b], out[m, b]
             for x in range(places):
-                end = begins[x] + least + more * np.uint64(here[x])
-                rows[x] = ((end - one) >> shift) - (begins[x] >> shift) + one
-                begins[x] = end
+                end = plus(begins[x], plus(least, times(more, np.uint16(here[x]))))
+                rows[x] = plus(one, np.uint8(end > row))
+                begins[x] = minus(end, row if end >= row else none)
 
 
 @njit(nogil=True, cache=True)
@@ -198,9 +201,7 @@ def count_runs(layers: Any, lanes: Any, first: int, last: int, bits: Bytes, cycl
         in_bricks = np.zeros((maps, plan.bricks, places), np.uint8)
         for m in range(maps):
             for k in range(pieces):
-                total, piece = in_bricks[m, brick_of[k]], counts[m, k]
-                for x in range(places):
-                    total[x] += piece[x]
+                add(counts[m, k], places, in_bricks[m, brick_of[k]])
         lengths = np.empty(pieces, np.int32)
         for k in range(pieces):
             lengths[k] = stops[k] - starts[k]

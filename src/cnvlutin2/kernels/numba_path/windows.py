@@ -110,7 +110,7 @@ def sum_over_windows(values: Bytes, most: int, uses_down: NDArray[np.int32], use
         for begin in range(0, planes, burst):
             total[:] = 0
             for k in range(begin, min(begin + burst, planes)):
-                _add(values[m, k], places, total)
+                add(values[m, k], places, total)
             for y in range(height):
                 if uses_down[y] > 0:
                     row = total[y * width : y * width + width]
@@ -148,7 +148,8 @@ def run_cycles(counts: Bytes, rows: Bytes, run_bricks: NDArray[np.int32], out: B
 
 
 @njit(nogil=True, cache=True)
-def _add(values: NDArray[Any], size: int, out: NDArray[Any]) -> None:
+def add(values: NDArray[Any], size: int, out: NDArray[Any]) -> None:
+    """Add the first `size` values to those of another array."""
     for x in range(size):
         out[x] += values[x]
 
@@ -164,7 +165,7 @@ def _add_shifted(values: NDArray[Any], shift: int, times: int, size: int, out: N
     for x in range(size):
         out[x] = values[x]
     for i in range(1, times):
-        _add(values[i * shift :], size, out)
+        add(values[i * shift :], size, out)
 
 
 @njit(nogil=True, cache=True)
@@ -256,7 +257,7 @@ def sliced_cycles(
                 for x in range(size):
                     sums[x] = row[x] + spent
                 for r in range(begin_run + 1, end_run):
-                    _add(cycles[m, r, above * width :], size, sums)
+                    add(cycles[m, r, above * width :], size, sums)
             else:
                 if border != pad_loads[lane] or extra != spent:
                     border, extra = pad_loads[lane], spent
@@ -322,7 +323,7 @@ def _copy_lane(cycles: Bytes, begin_run: int, end_run: int, start: int, out: NDA
     for x in range(size):
         out[x] = row[x]
     for r in range(begin_run + 1, end_run):
-        _add(cycles[r, start:], size, out)
+        add(cycles[r, start:], size, out)
 
 
 @njit(nogil=True, cache=True)
