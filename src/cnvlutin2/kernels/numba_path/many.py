@@ -88,18 +88,31 @@ def count_products(layers: Any, first: int, last: int, bits: Bytes, sums: Ints, 
 @njit(nogil=True, cache=True)
 def _step_bits(layer: Any, plan: Any, bits: Bytes, out: Bytes) -> None:
     """Find the bits of a row-packed layer by step: a place holds the row that a window reads, x first, channel inside."""
-    kw, stride, left = layer.geometry[1], layer.geometry[3], layer.geometry[5]
+    kw, stride, left, width = layer.geometry[1], layer.geometry[3], layer.geometry[5], layer.width
+    # What a window reads at one place of the kernel is every so-manieth value of a row: these are brought together first.
+    every = np.empty((stride, width // stride + 1), np.uint8)
     out[:] = 0
     for m in range(out.shape[0]):
-        for kx in range(kw):
-            low = max(0, (left - kx + stride - 1) // stride)
-            high = min(plan.width, (layer.width - 1 + left - kx) // stride + 1)
-            for c in range(layer.channels):
-                begin = layer.bits + (m * layer.channels + c) * layer.places + kx - left
-                row = out[m, kx * layer.channels + c]
-                for y in range(plan.height):
-                    for x in range(low, high):
-                        row[y * plan.width + x] = bits[begin + y * layer.width + x * stride]
+        for c in range(layer.channels):
+            for y in range(plan.height):
+                begin = layer.bits + (m * layer.channels + c) * layer.places + y * width
+                for phase in range(min(stride, width)):
+                    read, written = bits[begin + phase : begin + width], every[phase]
+                    if stride == 2:  # said apart, as a stride that is known is vectorised
+                        for x in range((read.size + 1) // 2):
+                            written[x] = read[2 * x]
+                    else:
+                        for x in range((read.size + stride - 1) // stride):
+                            written[x] = read[x * stride]
+                for kx in range(kw):
+                    shift = kx - left
+                    low = max(0, (stride - 1 - shift) // stride)
+                    high = min(plan.width, (width - 1 - shift) // stride + 1)
+                    if low < high:
+                        source = every[shift % stride, low + shift // stride :]
+                        row = out[m, kx * layer.channels + c, y * plan.width + low :]
+                        for x in range(high - low):
+                            row[x] = source[x]
 
 
 @njit(nogil=True, cache=True)
