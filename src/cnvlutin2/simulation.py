@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from cnvlutin2.cost import DEFAULT_TABLE, CostBook, CostTable, NetworkCost, load_table
 from cnvlutin2.encodings import image_footprints
 from cnvlutin2.errors import ConfigError, NetworkError
+from cnvlutin2.first_run import compile_kernels
 from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Network, Numeric, Threshold, Thresholds
 from cnvlutin2.organisation import Organisation, load_organisations
 from cnvlutin2.results.model import Counts, LayerInfo, LayerResult, NetworkResult, Results
 from cnvlutin2.timing import LayerTiming, PreparedLayer, Timing, time_layers
-from cnvlutin2.timing.first_run import compile_kernels
 from cnvlutin2.timing.layer import TOGETHER
 from cnvlutin2.timing.verify import verify_layer
 from cnvlutin2.timing.weights import PreparedWeights

@@ -1,15 +1,13 @@
 """Blocks of windows: what each step reads, how many cycles a run takes at most, sums by image."""
 
-# Numba leaves decorated functions untyped.
-# mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from cnvlutin2.kernels.jit import helper
 from cnvlutin2.kernels.lookups import high_nibbles, low_nibbles
 from cnvlutin2.kernels.vectors import SIZE, load, splat, store
 
@@ -19,7 +17,7 @@ Ints = NDArray[np.int64]
 BLOCK = 512  # windows held at a time, at most: their sums stay in the second-level cache
 
 
-@njit(nogil=True, cache=True)
+@helper
 def segments(geometry: tuple[int, ...], height: int, width: int, start: int, count: int) -> NDArray[np.int32]:
     """Find where consecutive windows read positions that are as far apart as the stride.
 
@@ -72,7 +70,7 @@ def segments(geometry: tuple[int, ...], height: int, width: int, start: int, cou
     return cuts
 
 
-@njit(nogil=True, cache=True)
+@helper
 def gather(masks: Bytes, room: int, cut: NDArray[np.int32], stride: int, out: Bytes) -> None:
     """Copy what a block of windows reads of a run in a step.
 
@@ -108,7 +106,7 @@ def gather(masks: Bytes, room: int, cut: NDArray[np.int32], stride: int, out: By
             x = last
 
 
-@njit(nogil=True, cache=True)
+@helper
 def split(masks: Bytes, run: int, nibbles: Bytes) -> None:
     """Split what a block of windows reads of a run into nibbles.
 
@@ -128,7 +126,7 @@ def split(masks: Bytes, run: int, nibbles: Bytes) -> None:
                 store(nibbles, place + SIZE, high_nibbles(both))
 
 
-@njit(nogil=True, cache=True)
+@helper
 def flush(words: NDArray[np.uint16], times: int, total: Ints) -> None:
     """Add words, so many times each, to a total, and begin anew."""
     for x in range(words.size):
@@ -136,7 +134,7 @@ def flush(words: NDArray[np.uint16], times: int, total: Ints) -> None:
         words[x] = 0
 
 
-@njit(nogil=True, cache=True)
+@helper
 def raise_slowest(lanes: NDArray[Any], overhead: int, slowest: Ints) -> None:
     """Raise the cycles of every window to those of a lane and its overhead, and begin anew."""
     for x in range(lanes.size):
@@ -144,7 +142,7 @@ def raise_slowest(lanes: NDArray[Any], overhead: int, slowest: Ints) -> None:
         lanes[x] = 0
 
 
-@njit(nogil=True, cache=True)
+@helper
 def add_by_image(values: NDArray[Any], start: int, count: int, per_image: int, times: int, out: Ints) -> None:
     """Add the values of `count` windows, `times` each, to those of their images."""
     x = 0
@@ -158,7 +156,7 @@ def add_by_image(values: NDArray[Any], start: int, count: int, per_image: int, t
         x = stop
 
 
-@njit(nogil=True, cache=True)
+@helper
 def slowest_tiles(tile_most: Ints, start: int, count: int, per_image: int, windows: Ints, tile_totals: Ints) -> None:
     """Add up, by image, each tile's cycles (``[images, tiles]``) and those of every window's slowest tile (``[images]``)."""
     slowest = np.zeros(count, np.int64)

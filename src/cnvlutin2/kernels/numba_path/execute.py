@@ -1,18 +1,17 @@
 """The functional check's kernel: multiply exactly what the lanes multiply."""
 
-# Numba leaves decorated functions untyped.
-# mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from cnvlutin2.kernels.jit import kernel
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def execute(
     masks: Bytes,
     weight_masks: Bytes,

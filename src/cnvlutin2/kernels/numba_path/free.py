@@ -1,13 +1,11 @@
 """Cycles where ineffectual weights are skipped and every filter walks the runs of its lane on its own."""
 
-# Numba leaves decorated functions untyped.
-# mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from cnvlutin2.kernels.jit import helper, kernel
 from cnvlutin2.kernels.lookups import free_cycles, products
 from cnvlutin2.kernels.narrow import larger, plus
 from cnvlutin2.kernels.numba_path.blocks import (
@@ -29,7 +27,7 @@ Ints = NDArray[np.int64]
 WORD = (1 << 16) - 1
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _add_filters(
     a: Bytes,
     r: Bytes,
@@ -97,7 +95,7 @@ def _add_filters(
         store(most, x, larger(slowest, load(most, x)))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def free_filter_cycles(
     masks: Bytes,
     rows: Bytes,

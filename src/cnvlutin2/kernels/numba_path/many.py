@@ -3,17 +3,15 @@
 These have no twins in `numpy_path`, which does every layer on its own. The tables are described in `cnvlutin2.kernels.records`.
 """
 
-# Numba leaves decorated functions untyped.
-# mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from cnvlutin2.kernels.addresses import array_at
+from cnvlutin2.kernels.jit import helper, kernel
 from cnvlutin2.kernels.narrow import larger, minus, plus, times
 from cnvlutin2.kernels.numba_path.masks import next_record, run_counts, with_raw_bricks
 from cnvlutin2.kernels.numba_path.windows import add, pack_words, run_cycles, sliced_cycles, sum_over_windows
@@ -23,13 +21,13 @@ Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def address_of(values: NDArray[np.int16]) -> int:
     """Return where an array's values lie; NumPy takes six times as long to say it."""
     return values.ctypes.data
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def count_products(layers: Any, first: int, last: int, bits: Bytes, sums: Ints, measured: Ints) -> None:
     """Find which activations are effectual, and what follows from that whatever the organisation.
 
@@ -85,7 +83,7 @@ def count_products(layers: Any, first: int, last: int, bits: Bytes, sums: Ints, 
                 result[0], result[1], result[2], result[3], result[4] = 0, 0, seen, seen, macs
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _step_bits(layer: Any, plan: Any, bits: Bytes, out: Bytes) -> None:
     """Find the bits of a row-packed layer by step: a place holds the row that a window reads, x first, channel inside."""
     kw, stride, left, width = layer.geometry[1], layer.geometry[3], layer.geometry[5], layer.width
@@ -115,7 +113,7 @@ def _step_bits(layer: Any, plan: Any, bits: Bytes, out: Bytes) -> None:
                             row[x] = source[x]
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _stream_rows(counts: Bytes, groups: int, sizes: Ints, row_bits: int, out: Bytes) -> None:
     """Find the NM rows that each storage brick lies in, ``[maps, bricks, places]``; every image is a stream, places outermost."""
     maps, bricks, places = counts.shape
@@ -159,7 +157,7 @@ def _stream_rows(counts: Bytes, groups: int, sizes: Ints, row_bits: int, out: By
                 begins[x] = minus(end, row if end >= row else none)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _flag_bricks(in_bricks: Bytes, raw: Bytes, out: Bytes) -> None:
     """Flag the bricks that are stored raw with 255, others with 0."""
     maps, bricks, places = in_bricks.shape
@@ -174,7 +172,7 @@ def _flag_bricks(in_bricks: Bytes, raw: Bytes, out: Bytes) -> None:
                         flags[x] = larger(flags[x], np.uint8(-np.int64(here[x] == count)))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def count_runs(layers: Any, lanes: Any, first: int, last: int, bits: Bytes, cycles: Bytes, measured: Ints) -> None:
     """Find the cycles of every run, for organisations that skip no weights.
 
@@ -253,7 +251,7 @@ def count_runs(layers: Any, lanes: Any, first: int, last: int, bits: Bytes, cycl
                         result[2] += seen[m]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def walk_lanes(layers: Any, lanes: Any, first: int, last: int, unit: NDArray[Any], cycles: Bytes, measured: Ints) -> None:
     """Add up the slowest lane of every window, for organisations that skip no weights.
 

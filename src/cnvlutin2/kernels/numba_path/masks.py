@@ -1,19 +1,17 @@
 """Effectual bits to run counts and run masks, of activations and of weights."""
 
-# Numba leaves decorated functions untyped.
-# mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from cnvlutin2.kernels.jit import helper, kernel
 from cnvlutin2.kernels.narrow import both, larger, plus
 
 Bytes = NDArray[np.uint8]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def run_counts(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], first: int, last: int, out: Bytes) -> None:
     """Count the effectual values of every run at every position.
 
@@ -44,7 +42,7 @@ def run_counts(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32],
             v += 1
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def with_raw_bricks(
     counts: Bytes, raw: Bytes, run_of: NDArray[np.int32], brick_of: NDArray[np.int32], lengths: NDArray[np.int32], out: Bytes
 ) -> None:
@@ -72,7 +70,7 @@ def with_raw_bricks(
                     total[x] = plus(total[x], larger(piece[x], both(flags[x], length)))
 
 
-@njit(nogil=True, cache=True)
+@helper
 def next_record(begin: int, bits: int, row_bits: int) -> tuple[int, int]:
     """Return where the record after one begins, from the start of a row, and how many rows this one touches."""
     begin += bits
@@ -83,7 +81,7 @@ def next_record(begin: int, bits: int, row_bits: int) -> tuple[int, int]:
     return (begin if begin < row_bits else 0), touched
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def stream_rows(counts: Bytes, sizes: NDArray[np.int64], row_bits: int, out: Bytes) -> None:
     """Find the NM rows that each record of a stream without gaps lies in.
 
@@ -103,7 +101,7 @@ def stream_rows(counts: Bytes, sizes: NDArray[np.int64], row_bits: int, out: Byt
                 begin, out[i, j, k] = next_record(begin, sizes[counts[i, j, k]], row_bits)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def run_masks(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], first: int, last: int, out: Bytes) -> None:
     """Pack the effectual bits of every run into bytes, first value lowest.
 
@@ -130,7 +128,7 @@ def run_masks(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], 
                     row[x] = plus(plus(row[x], row[x]), values[x])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def weight_masks(
     weights: NDArray[np.int16],
     threshold: int,
@@ -179,7 +177,7 @@ def weight_masks(
                         masks[b] = byte
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def lead_filters(weights: Bytes, first: int, last: int, out: Bytes, leaders: NDArray[np.uint16]) -> None:
     """Gather the filters of each tile that may have the most products in a run, whatever the activations.
 
@@ -223,7 +221,7 @@ def lead_filters(weights: Bytes, first: int, last: int, out: Bytes, leaders: NDA
         leaders[unit] = kept
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def weight_counts(weights: NDArray[np.int16], threshold: int, filters: int, out: NDArray[np.int32], shared: bool) -> None:
     """Count, for each place in the kernel, the filters that are busy there.
 

@@ -1,13 +1,11 @@
 """Cycles where ineffectual weights are skipped and the filters of a tile wait for each other at every run."""
 
-# Numba leaves decorated functions untyped.
-# mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from cnvlutin2.kernels.jit import helper, kernel
 from cnvlutin2.kernels.lookups import most_products, products
 from cnvlutin2.kernels.narrow import larger, plus
 from cnvlutin2.kernels.numba_path.blocks import (
@@ -28,7 +26,7 @@ Ints = NDArray[np.int64]
 BURSTS = 256  # whose cycles a word holds where a byte holds one's
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _add_runs(
     a: Bytes,
     r: Bytes,
@@ -91,7 +89,7 @@ def _add_runs(
         store(lane, x, larger(cycles, load(lane, x)))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def weighted_cycles(
     masks: Bytes,
     rows: Bytes,

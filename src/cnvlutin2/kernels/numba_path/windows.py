@@ -1,15 +1,13 @@
 """Sums over windows that need no weights: places in the kernel, the slowest lane."""
 
-# Numba leaves decorated functions untyped.
-# mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from cnvlutin2.kernels.jit import helper, kernel
 from cnvlutin2.kernels.narrow import both, larger, plus
 from cnvlutin2.kernels.words import SIZE as WORD
 from cnvlutin2.kernels.words import bits_in_both, word_at
@@ -22,19 +20,19 @@ Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _first_inside(begin: int, stride: int, windows: int) -> int:
     """Return the first window whose place `begin + window * stride` is not before the map."""
     return min(windows, max(0, -(begin // stride)))
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _last_inside(begin: int, stride: int, windows: int, size: int) -> int:
     """Return the end of the windows whose place is not behind a map of `size`."""
     return max(0, min(windows, (size - 1 - begin) // stride + 1))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def position_counts(
     bits: Bytes, geometry: tuple[int, ...], height: int, width: int, reads: NDArray[np.uint64], out: NDArray[np.int32]
 ) -> None:
@@ -64,7 +62,7 @@ def position_counts(
             out[c, k] = count
 
 
-@njit(nogil=True, cache=True)
+@helper
 def pack_words(bits: Bytes, begin: int, places: int, rest: Bytes, words: NDArray[np.uint64]) -> None:
     """Pack the bytes of a map, which begins at `begin`, into words.
 
@@ -88,7 +86,7 @@ def pack_words(bits: Bytes, begin: int, places: int, rest: Bytes, words: NDArray
         words[words.size - 1] &= (np.uint64(1) << np.uint64(places % WORD)) - np.uint64(1)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def sum_over_windows(values: Bytes, most: int, uses_down: NDArray[np.int32], uses_across: NDArray[np.int32], out: Ints) -> None:
     """Add up some planes of every map over all windows that read them.
 
@@ -120,7 +118,7 @@ def sum_over_windows(values: Bytes, most: int, uses_down: NDArray[np.int32], use
                     out[m] += across * uses_down[y]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def run_cycles(counts: Bytes, rows: Bytes, run_bricks: NDArray[np.int32], out: Bytes) -> None:
     """Find the cycles of every run, without overhead: its work, but no less than the rows that it touches.
 
@@ -147,14 +145,14 @@ def run_cycles(counts: Bytes, rows: Bytes, run_bricks: NDArray[np.int32], out: B
                     cycles[x] = larger(work[x], one)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def add(values: NDArray[Any], size: int, out: NDArray[Any]) -> None:
     """Add the first `size` values to those of another array."""
     for x in range(size):
         out[x] += values[x]
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _add_shifted(values: NDArray[Any], shift: int, times: int, size: int, out: NDArray[Any]) -> None:
     """Add up `size` values and those that lie `shift` places behind, again and again."""
     if times == 3:  # the most common kernel, in one go
@@ -168,7 +166,7 @@ def _add_shifted(values: NDArray[Any], shift: int, times: int, size: int, out: N
         add(values[i * shift :], size, out)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _sum_strided(values: NDArray[Any], stride: int, count: int) -> np.int64:
     """Add up `count` values, every `stride`-th."""
     total = np.int64(0)
@@ -181,7 +179,7 @@ def _sum_strided(values: NDArray[Any], stride: int, count: int) -> np.int64:
     return total
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def sliced_cycles(
     cycles: Bytes,
     overhead: int,
@@ -296,7 +294,7 @@ def sliced_cycles(
                 out[m] += _sum_strided(slowest[i * pitch : (i + 1) * pitch], sx, ow)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _find_edges(
     kw: int, left: int, dx: int, width: int, pitch: int, rows: int, inside: NDArray[Any], outside: NDArray[Any]
 ) -> None:
@@ -316,7 +314,7 @@ def _find_edges(
                 outside[x] += 1
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _copy_lane(cycles: Bytes, begin_run: int, end_run: int, start: int, out: NDArray[Any], size: int) -> None:
     """Add up the runs of a lane in some places, which begin at `start`."""
     row = cycles[begin_run, start:]
@@ -326,7 +324,7 @@ def _copy_lane(cycles: Bytes, begin_run: int, end_run: int, start: int, out: NDA
         add(cycles[r, start:], size, out)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def interleaved_cycles(
     cycles: Bytes,
     overhead: int,
@@ -376,7 +374,7 @@ def interleaved_cycles(
         out[m] += _sum_strided(slowest, 1, ow)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def dot(positions: NDArray[np.int32], filters: NDArray[np.int32], out: Ints) -> None:
     """Add up, by image, windows times filters over all places in the kernel.
 

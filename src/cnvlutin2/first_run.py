@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from cnvlutin2.encodings import image_footprints
 from cnvlutin2.kernels import backend
 from cnvlutin2.network.layer import Layer
 from cnvlutin2.organisation import Organisation, preset
-from cnvlutin2.timing.layer import time_layers
-from cnvlutin2.timing.prepared import PreparedLayer
+from cnvlutin2.timing import PreparedLayer, time_layer
 from cnvlutin2.timing.skip import time_skip
 from cnvlutin2.timing.workers import default_jobs
 
@@ -25,7 +25,7 @@ def is_compiled() -> bool:
 
 
 def compile_kernels(organisations: Sequence[Organisation], jobs: int | None = None) -> None:
-    """Compile what most runs need and keep it in Numba's cache: the kernels that meet weights in a process of their own.
+    """Compile what most runs need and keep it in Numba's cache, half of it in a process of its own.
 
     Nothing but time depends on it: what is missing is compiled when it is called.
 
@@ -37,23 +37,27 @@ def compile_kernels(organisations: Sequence[Organisation], jobs: int | None = No
         Processors; with one, nothing is done.
     """
     meets_weights = any(o.skip_weights != "none" for o in organisations)
-    if is_compiled() or not meets_weights or (default_jobs() if jobs is None else jobs) == 1:
+    if not meets_weights or (default_jobs() if jobs is None else jobs) == 1 or is_compiled():
         return
     command = [sys.executable, "-P", "-m", __name__]  # -P: not from the working directory, which may hold anything
     nothing = subprocess.DEVNULL
     with subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing):  # noqa: S603 - nothing of it is an input
-        time_layers([_small_layer()], [preset("cnv"), preset("cnv-packed")])
+        time_layer(PreparedLayer(_layer(), 1), [preset("cnv"), preset("cnv-packed")])
 
 
-def _small_layer() -> PreparedLayer:
-    values = np.ones((1, 32, 3, 3), np.int16)  # runs of two values
-    return PreparedLayer(Layer("conv", values, values), 1)
+def _layer() -> Layer:
+    """Return a small layer whose runs have more than one value."""
+    values = np.ones((1, 32, 3, 3), np.int16)
+    return Layer("conv", values, values)
 
 
-def _compile_pairs() -> None:
-    layer, organisation = _small_layer(), preset("cnv2-weights")
-    time_skip(layer, layer.schedule(organisation))
+def _compile_the_rest() -> None:
+    """Compile what meets weights, and what finds out about formats."""
+    prepared, organisation = PreparedLayer(_layer(), 1), preset("cnv2-weights")
+    time_skip(prepared, prepared.schedule(organisation))
+    sizes = organisation.brick, organisation.data_bits, organisation.pointer_group
+    image_footprints(prepared.layer, prepared.brick_histograms(organisation.brick, "brick"), *sizes)
 
 
 if __name__ == "__main__":
-    _compile_pairs()
+    _compile_the_rest()
