@@ -50,9 +50,9 @@ def test_one_process_does_where_two_do_not_help(
     assert commands == []
 
 
-def test_both_halves_together_are_what_a_run_needs(kernels: ModuleType) -> None:
+def test_the_other_half_is_what_meets_weights(kernels: ModuleType) -> None:
     if kernels is not backend("numba"):
         pytest.skip("about the compiled kernels only")
-    first_run._compile_the_rest()
-    assert kernels.weighted_cycles.signatures
+    first_run._compile_pairs()
+    assert kernels.walk_waiting_pairs.signatures
     assert first_run.is_compiled()  # the cache is found where it is looked for

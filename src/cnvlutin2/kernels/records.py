@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+WAITING, FREE = range(2)
+"""Whether the filters of a tile wait for each other at every run, or walk the runs of their lane on their own."""
+TILE_SYNCS = ("window", "brick", "layer")
+"""Where tiles wait for each other."""
+
 _GEOMETRY = ("geometry", np.int64, (10,))  # as in `numba_path.windows.sliced_cycles`
 
 
@@ -25,13 +30,12 @@ LAYER = _record(
     "threshold",
     _GEOMETRY,
     "reads",  # address, uint64 [places in the kernel, words]
-    "filters",  # address, int32 [channels, places in the kernel]: filters whose weight is effectual
+    "filters",  # addresses, int32 [channels, places in the kernel]: filters whose weight is effectual
+    "busy_filters",  # those whose tile has an effectual weight, or 0 if nobody asks for them
     "bits",  # where its bits begin among those of all layers
     "sums",  # the row of its first image among the sums that are found of layers
     "measured",  # the row of its first result's first image
     "results",  # how many results it has
-    "lanes",  # its records in `LANES`: the first and the end
-    "lanes_end",
 )
 """A layer: its values, and where what is found of it goes."""
 
@@ -72,3 +76,34 @@ LANES = _record(
     "result",  # which of the layer's results is the first way's
 )
 """Organisations that skip no weights and share their lanes."""
+
+PAIRS = _record(
+    "layer",  # which one it is of
+    "kind",  # `WAITING` or `FREE`
+    "tile_sync",  # which of `TILE_SYNCS`
+    "row_packed",  # as in `LANES`
+    "values",
+    "height",
+    "width",
+    _GEOMETRY,
+    "runs",
+    "starts",  # addresses, int32 [runs]
+    "stops",
+    "planes",  # bytes of a run's mask
+    "longest",  # values of the longest run
+    "overhead",  # cycles of a run
+    "passes",
+    "tiles",
+    "filters",  # of a tile
+    "nibbles",  # of a run's mask
+    "walk",  # runs of all lanes
+    "lanes",  # in use
+    "weights",  # address, uint8: `PreparedWeights.leads` or `walks`
+    "leaders",  # address, uint16, or 0 where filters are free
+    "tile_filters",  # address, int32 [passes, tiles]
+    "lane_order",  # address, int32 [lanes + 1]
+    "step_of",  # addresses, int32 [walk]
+    "run_of",
+    "result",  # which of the layer's results it is
+)
+"""An organisation that skips ineffectual weights."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings import get_format
-from cnvlutin2.kernels.records import LANES, LAYER
-from cnvlutin2.timing.accounts import LANES as LANE_QUANTITIES
-from cnvlutin2.timing.accounts import Account
+from cnvlutin2.kernels.records import FREE, LANES, LAYER, PAIRS, TILE_SYNCS, WAITING
+from cnvlutin2.timing.accounts import LANES as LANES_MEASURED
+from cnvlutin2.timing.accounts import MEASURED, Account
 from cnvlutin2.timing.slots import Counts
 from cnvlutin2.timing.workers import split
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cnvlutin2.timing.prepared import PreparedLayer
     from cnvlutin2.timing.schedule import Schedule
     from cnvlutin2.timing.schedules import Works
+    from cnvlutin2.timing.weights import PreparedWeights
 
 _THREAD_GRAIN = 1 << 18  # activations of all layers below which threads bring less than they cost
 _LOAD_TYPES = (np.uint8, np.uint16)
@@ -26,6 +27,14 @@ _BEHIND = 64  # bytes that a word reaches over the last map
 _MOST = 1 << 15  # no 16-bit magnitude is larger
 
 _ADDRESS, _THRESHOLD = (LAYER.names.index(field) for field in ("activations", "threshold"))  # type: ignore[union-attr]
+
+_PAIRS = 1 << 22  # of runs and filters from which a layer is worth threads of its own
+
+QUANTITIES = (*LANES_MEASURED, "busy")
+"""What is measured of a layer under an organisation: `accounts.LANES`, and products where only tiles skip weights."""
+PAIR_QUANTITIES = ("cycles", "costs", "filter_cycles", "waits", "macs", "work")
+"""What is measured in the same places where weights are skipped: some of `accounts.MEASURED`."""
+_OF_PRODUCTS = [MEASURED.index(name) for name in ("products", "useful", "macs")]  # the same if only what is effectual is seen
 
 Record = dict[str, Any]
 
@@ -43,8 +52,7 @@ class Program:
         self._parts = tuple(parts)  # their arrays' addresses are in the tables
         layers = _table(LAYER, [part.layer for part in parts])
         lanes = _table(LANES, [{**plan, "layer": i} for i, part in enumerate(parts) for plan in part.lanes])
-        plans = _ends([len(part.lanes) for part in parts])
-        layers["lanes"], layers["lanes_end"] = plans[:-1], plans[1:]
+        self._pairs = _table(PAIRS, [{**plan, "layer": i} for i, part in enumerate(parts) for plan in part.pairs])
         self._results = _ends([part.results for part in parts])
         layers["results"] = np.diff(self._results)
         # Of an image: bytes of bits, and of runs' cycles.
@@ -52,7 +60,9 @@ class Program:
         runs = lanes["runs"] * layers["groups"][lanes["layer"]]
         self._cycles = _ends(lanes["ways"] * runs * lanes["height"] * lanes["width"])
         self._layers, self._lanes = layers, lanes
-        self._plans: list[int] = plans.tolist()
+        self._lane_ends = _ends([len(part.lanes) for part in parts]).tolist()
+        self._pair_ends = _ends([len(part.pairs) for part in parts]).tolist()
+        self._kinds: list[int] = sorted(set(self._pairs["kind"].tolist()))
         self._load_types = [np.zeros(1, kind) for kind in _LOAD_TYPES if np.dtype(kind).itemsize in lanes["load_bytes"]]
         accounts = [account for part in parts for account in part.accounts]
         self._account = Account.stacked(accounts) if accounts else None
@@ -74,17 +84,20 @@ class Program:
         numbers[:, _THRESHOLD] = [min(p.layer.threshold, _MOST + 1) for p in layers]
         table = numbers.view(LAYER)[:, 0]
         sums = np.empty((len(layers), images, 3), np.int64)
-        measured = np.empty((self._results[-1], images, len(LANE_QUANTITIES)), np.int64)
+        measured = np.empty((self._results[-1], images, len(QUANTITIES)), np.int64)
         bits = np.empty(self._bits[-1] * images + _BEHIND, np.uint8)
         cycles = np.empty(self._cycles[-1] * images, np.uint8)
-        rows = sums.reshape(-1, 3), measured.reshape(-1, measured.shape[2])
+        rows, walks = measured.reshape(-1, measured.shape[2]), (kernels.walk_waiting_pairs, kernels.walk_free_pairs)
 
         def task(first: int, last: int) -> None:
-            plans = self._plans[first], self._plans[last]
-            kernels.count_products(table, first, last, bits, *rows)
-            kernels.count_runs(table, lanes, *plans, bits, cycles, rows[1])
-            for kind in self._load_types:
-                kernels.walk_lanes(table, lanes, *plans, kind, cycles, rows[1])
+            kernels.count_products(table, first, last, bits, sums.reshape(-1, 3), rows)
+            if self._load_types:
+                plans = self._lane_ends[first], self._lane_ends[last]
+                kernels.count_runs(table, lanes, *plans, bits, cycles, rows)
+                for load_type in self._load_types:
+                    kernels.walk_lanes(table, lanes, *plans, load_type, cycles, rows)
+            for kind in self._kinds:
+                walks[kind](table, self._pairs, self._pair_ends[first], self._pair_ends[last], bits, rows)
 
         split(task, len(layers), layers[0].jobs, 1 + len(layers) * _THREAD_GRAIN // bits.size)
         results = measured if self._account is None else self._account.joined(measured)
@@ -112,13 +125,12 @@ class Part:
     Parameters
     ----------
     works : Works
-    filters : int32 ``[C, Kh, Kw]``
-        Filters whose weight is effectual.
+    weights : PreparedWeights
 
     Attributes
     ----------
     layer : dict
-    lanes : list of dict
+    lanes, pairs : list of dict
     accounts : list of Account
         From what is measured to what each result tells.
     places : dict of int to int
@@ -130,9 +142,9 @@ class Part:
         Those of `Works.skips` that it does not time.
     """
 
-    def __init__(self, works: Works, filters: NDArray[np.int32]) -> None:
+    def __init__(self, works: Works, weights: PreparedWeights) -> None:
         self._held: list[NDArray[Any]] = []
-        steps = works.positions
+        steps, filters = works.positions, weights.filter_counts
         self.layer: Record = {
             "groups": works.groups,
             "channels": filters.shape[0] // works.groups,
@@ -150,7 +162,10 @@ class Part:
             if all(s.load_type in _LOAD_TYPES for s in schedules):
                 self.lanes.append(self._lanes(schedules, len(self.accounts)))
                 self.places |= {i: len(self.accounts) + way for way, i in enumerate(chosen)}
-                self.accounts += [schedule.lane_account for schedule in schedules]
+                self.accounts += [_padded(schedule.lane_account) for schedule in schedules]
+        self.pairs: list[Record] = []
+        for i, schedule in enumerate(works.skips):
+            self._add_pairs(i, schedule, weights)
         self.first_dense = len(self.accounts)
         self.accounts += [_of_lanes(schedule.dense_account) for schedule in works.denses]
         self.results = len(self.accounts)
@@ -197,6 +212,56 @@ class Part:
             "result": result,
         }
 
+    def _add_pairs(self, i: int, schedule: Schedule, weights: PreparedWeights) -> None:
+        """Take in an organisation that skips weights, if it is one that the kernels know and there are not too many pairs."""
+        o, steps, runs = schedule.organisation, schedule.steps, schedule.runs
+        if o.skip_weights != "per_filter" or schedule.sees != "effectual" or schedule.has_rows:
+            return
+        if schedule.unit_runs:
+            if not schedule.free_filters:
+                busy = self._address(weights.shared_filter_counts(o.filters_per_tile), np.int32)
+                if self.layer.setdefault("busy_filters", busy) != busy:
+                    return  # for another size of tiles
+            account = _of_unit_runs(schedule)
+        else:
+            if steps.windows * schedule.window_runs * schedule.filters > _PAIRS:
+                return
+            found = (weights.walks(o),) if schedule.free_filters else weights.leads(o)
+            passes, tiles = schedule.tile_filters.shape
+            order = [self._address(array, np.int32) for array in runs.lane_order(steps.steps)]
+            slots, nibbles = found[0].shape[3 if schedule.free_filters else 4], found[0].shape[5]
+            self.pairs.append(
+                {
+                    "kind": FREE if schedule.free_filters else WAITING,
+                    "tile_sync": TILE_SYNCS.index(o.tile_sync),
+                    "row_packed": steps.row_packed,
+                    "values": steps.values,
+                    "height": steps.height,
+                    "width": steps.width,
+                    "geometry": steps.geometry,
+                    "runs": runs.runs,
+                    "starts": self._address(runs.starts, np.int32),
+                    "stops": self._address(runs.stops, np.int32),
+                    "planes": runs.planes,
+                    "longest": runs.longest,
+                    "overhead": o.run_overhead,
+                    "passes": passes,
+                    "tiles": tiles,
+                    "filters": slots,
+                    "nibbles": nibbles,
+                    "walk": schedule.window_runs,
+                    "lanes": runs.lanes_in_use(steps.steps),
+                    "weights": self._address(found[0], np.uint8),
+                    "leaders": 0 if schedule.free_filters else self._address(found[-1], np.uint16),
+                    "tile_filters": self._address(schedule.tile_filters, np.int32),
+                    **dict(zip(("lane_order", "step_of", "run_of"), order, strict=True)),
+                    "result": len(self.accounts),
+                }
+            )
+            account = _of_pairs(schedule)
+        self.places[i] = len(self.accounts)
+        self.accounts.append(account)
+
     def _address(self, array: NDArray[Any], kind: type[np.generic]) -> int:
         """Return where an array's values lie as another type, for as long as this object exists."""
         kept = np.ascontiguousarray(array, kind)
@@ -212,11 +277,39 @@ def _table(kind: np.dtype[np.void], records: Sequence[Record]) -> NDArray[np.voi
     return table
 
 
+def _padded(lanes: Account) -> Account:
+    """Return an account for `accounts.LANES` as one for `QUANTITIES`."""
+    return _arranged(lanes, {name: [i] for i, name in enumerate(LANES_MEASURED)})
+
+
 def _of_lanes(dense: Account) -> Account:
-    """Return an account of the dense mode as one for what is measured of lanes."""
-    factors = np.zeros((len(LANE_QUANTITIES), dense.factors.shape[1]), np.int64)
-    factors[[LANE_QUANTITIES.index("effectual"), LANE_QUANTITIES.index("macs")]] = dense.factors
-    return Account(factors, dense.constants)
+    """Return an account of the dense mode as one for `QUANTITIES`."""
+    return _arranged(dense, {"effectual": [0], "macs": [1]})
+
+
+def _of_pairs(schedule: Schedule) -> Account:
+    """Return the account of an organisation that skips weights, for `PAIR_QUANTITIES` in the place of `QUANTITIES`."""
+    wanted = {QUANTITIES[i]: [MEASURED.index(name)] for i, name in enumerate(PAIR_QUANTITIES)}
+    wanted["macs"] = _OF_PRODUCTS + ([MEASURED.index("work")] if schedule.free_filters else [])
+    return _arranged(schedule.skip_account, wanted)
+
+
+def _of_unit_runs(schedule: Schedule) -> Account:
+    """Return the same where every run takes one cycle whatever it is: cycles are constants."""
+    windows, full = schedule.steps.windows, schedule.skip_account
+    fixed = np.zeros(len(MEASURED), np.int64)
+    fixed[MEASURED.index("cycles")] = schedule.unit_window_cycles * schedule.window_passes
+    fixed[MEASURED.index("filter_cycles")] = schedule.unit_window_cycles * windows * schedule.filters
+    fixed[MEASURED.index("costs")] = schedule.window_runs * windows * schedule.filters
+    work = [MEASURED.index("work")]
+    wanted = {"macs": _OF_PRODUCTS + work} if schedule.free_filters else {"macs": _OF_PRODUCTS, "busy": work}
+    return _arranged(Account(full.factors, full.constants + fixed @ full.factors), wanted)
+
+
+def _arranged(account: Account, wanted: Mapping[str, Sequence[int]]) -> Account:
+    """Return an account for `QUANTITIES`, each of which stands for some quantities of another account, or for none."""
+    rows = [account.factors[list(wanted.get(name, ()))].sum(axis=0) for name in QUANTITIES]
+    return Account(np.stack(rows), account.constants)
 
 
 def _ends(sizes: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:

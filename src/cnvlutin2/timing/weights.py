@@ -74,7 +74,7 @@ class PreparedWeights:
     def part(self, works: Works) -> Part:
         """Return the layer's part of a program (`Part`) for some organisations."""
         if works not in self._parts:
-            self._parts[works] = Part(works, self.filter_counts)
+            self._parts[works] = Part(works, self)
         return self._parts[works]
 
     def masks(self, organisation: Organisation) -> Masks:

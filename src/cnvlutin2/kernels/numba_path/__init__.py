@@ -8,6 +8,7 @@ from cnvlutin2.kernels.numba_path.blocks import BLOCK
 from cnvlutin2.kernels.numba_path.execute import execute
 from cnvlutin2.kernels.numba_path.free import free_filter_cycles
 from cnvlutin2.kernels.numba_path.many import address_of, count_products, count_runs, walk_lanes
+from cnvlutin2.kernels.numba_path.many_pairs import walk_free_pairs, walk_waiting_pairs
 from cnvlutin2.kernels.numba_path.masks import (
     lead_filters,
     run_counts,
@@ -48,7 +49,9 @@ __all__ = [
     "sliced_cycles",
     "stream_rows",
     "sum_over_windows",
+    "walk_free_pairs",
     "walk_lanes",
+    "walk_waiting_pairs",
     "weight_counts",
     "weight_masks",
     "weighted_cycles",

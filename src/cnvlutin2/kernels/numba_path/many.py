@@ -40,8 +40,8 @@ def count_products(layers: Any, first: int, last: int, bits: Bytes, sums: Ints, 
         Effectual activations of all layers, 1 or 0, and at least 64 bytes more.
     sums : int64 ``[layers and images, 3]``
         Effectual activations over all windows, their products with effectual weights, effectual activations stored.
-    measured : int64 ``[results and images, 5]``
-        `cnvlutin2.timing.accounts.LANES`, cycles left at 0 and all effectual values seen.
+    measured : int64 ``[results and images, 6]``
+        `cnvlutin2.timing.program.QUANTITIES`, cycles left at 0 and all effectual values seen.
     """
     unused = np.empty(0, np.uint8)
     for i in range(first, last):
@@ -57,13 +57,15 @@ def count_products(layers: Any, first: int, last: int, bits: Bytes, sums: Ints, 
         words = np.empty((places + 63) // 64, np.uint64)
         reads = array_at(layer.reads, (steps, words.size), np.uint64)
         filters = array_at(layer.filters, (channels, steps), np.int32)
+        busy_filters = array_at(layer.busy_filters or layer.filters, (channels, steps), np.int32)
         for n in range(layer.images):
-            seen, macs, stored = np.int64(0), np.int64(0), np.int64(0)
+            seen, macs, busy, stored = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
             for c in range(channels):
                 begin = layer.bits + (n * channels + c) * places
                 if places * steps == 1:  # as in fully-connected layers
                     stored += bits[begin]
                     macs += bits[begin] * filters[c, 0]
+                    busy += bits[begin] * busy_filters[c, 0]
                     continue
                 pack_words(bits, begin, places, unused, words)
                 for w in range(words.size):
@@ -74,13 +76,14 @@ def count_products(layers: Any, first: int, last: int, bits: Bytes, sums: Ints, 
                         count += bits_in_both(words[w], reads[k, w])
                     seen += count
                     macs += count * filters[c, k]
+                    busy += count * busy_filters[c, k]
             if places * steps == 1:
                 is_read = np.int64(reads[0, 0])
-                seen, macs = stored * is_read, macs * is_read
+                seen, macs, busy = stored * is_read, macs * is_read, busy * is_read
             found[n, 0], found[n, 1], found[n, 2] = seen, macs, stored
             for r in range(layer.results):
                 result = measured[layer.measured + r * layer.images + n]
-                result[0], result[1], result[2], result[3], result[4] = 0, 0, seen, seen, macs
+                result[0], result[1], result[2], result[3], result[4], result[5] = 0, 0, seen, seen, macs, busy
 
 
 @helper
@@ -111,6 +114,17 @@ def _step_bits(layer: Any, plan: Any, bits: Bytes, out: Bytes) -> None:
                         row = out[m, kx * layer.channels + c, y * plan.width + low :]
                         for x in range(high - low):
                             row[x] = source[x]
+
+
+@helper
+def find_steps(layer: Any, plan: Any, bits: Bytes) -> Bytes:
+    """Return the bits of a layer by step, ``[maps, values, places]``."""
+    maps, places = layer.images * layer.groups, plan.height * plan.width
+    if plan.row_packed:
+        steps = np.empty((maps, plan.values, places), np.uint8)
+        _step_bits(layer, plan, bits, steps)
+        return steps
+    return bits[layer.bits : layer.bits + maps * plan.values * places].reshape(maps, plan.values, places)
 
 
 @helper
@@ -195,11 +209,7 @@ def count_runs(layers: Any, lanes: Any, first: int, last: int, bits: Bytes, cycl
                 measured[layer.measured + plan.result * layer.images + x, 1] = plan.unit_every * layer.groups
             continue
         maps, places, runs, pieces = layer.images * layer.groups, plan.height * plan.width, plan.runs, plan.pieces
-        values = maps * plan.values * places
-        steps = bits[layer.bits : layer.bits + (none if plan.row_packed else values)].reshape(-1, plan.values, places)
-        if plan.row_packed:
-            steps = np.empty((maps, plan.values, places), np.uint8)
-            _step_bits(layer, plan, bits, steps)
+        steps = find_steps(layer, plan, bits)
         starts, stops = array_at(plan.starts, (pieces,), np.int32), array_at(plan.stops, (pieces,), np.int32)
         run_of, brick_of = array_at(plan.run_of, (pieces,), np.int32), array_at(plan.brick_of, (pieces,), np.int32)
         run_bricks = array_at(plan.run_bricks, (runs, 2), np.int32)
