@@ -20,7 +20,6 @@ from cnvlutin2.network.traces import TraceNetwork
 from cnvlutin2.organisation import Organisation, preset, preset_names, with_overrides
 from cnvlutin2.testing import layers, organisations
 from cnvlutin2.timing import SLOT_KINDS, LayerTiming, PreparedLayer, Timing, time_layer, time_layers
-from cnvlutin2.timing.layer import TOGETHER
 
 SYNCS = [(f, t) for f in ("brick", "window") for t in ("brick", "window", "layer")]
 
@@ -165,21 +164,6 @@ class TestLaws:
         together = time_layers([PreparedLayer(layer, 2) for layer in some], chosen)
         assert len(together) == len(some)
         for layer, timings in zip(some, together, strict=True):
-            assert_same(timings, time_layer(PreparedLayer(layer, 1, backend("numpy")), chosen))
-
-    def test_layers_are_many_and_more_than_fit_together(self) -> None:
-        rng = np.random.default_rng(8)
-        some = [
-            Layer(
-                f"conv{i}",
-                (rng.random((1, 64, 64, 80)) < 0.5).astype(np.int16),
-                rng.integers(-1, 2, (20, 64, k, 1)).astype(np.int16),
-            )
-            for i, k in enumerate((1, 2, 3, 4, 5))
-        ]
-        assert 2 * TOGETHER > sum(layer.activations.size for layer in some) > TOGETHER
-        chosen = [preset(name) for name in preset_names()]
-        for layer, timings in zip(some, time_layers([PreparedLayer(layer, 2) for layer in some], chosen), strict=True):
             assert_same(timings, time_layer(PreparedLayer(layer, 1, backend("numpy")), chosen))
 
     def test_batches_share_what_follows_from_shapes(self) -> None:

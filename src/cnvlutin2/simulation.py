@@ -20,12 +20,14 @@ from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Network, Numeric, Thr
 from cnvlutin2.organisation import Organisation, load_organisations
 from cnvlutin2.results.model import Counts, LayerInfo, LayerResult, NetworkResult, Results
 from cnvlutin2.timing import LayerTiming, PreparedLayer, Timing, time_layers
-from cnvlutin2.timing.layer import TOGETHER
 from cnvlutin2.timing.verify import verify_layer
 from cnvlutin2.timing.weights import PreparedWeights
 
 GivenInputs = Inputs | str | Path | Sequence[str | Path] | NDArray[np.generic] | None
 DEFAULT_ORGANISATIONS = "cnv,cnv2-dispatch,cnv2-weights"
+
+TOGETHER = 1 << 18
+"""Activations of layers that are timed together: what is found of them is in memory at once."""
 
 Progress = Callable[[str, int, int], None]
 """Called with a layer's name, how many layers are done, and how many there are."""
@@ -121,7 +123,7 @@ def simulate(
         seen: dict[str, int] = {}
         finished: set[str] = set()
         weights: dict[str, PreparedWeights] = {}  # of layers whose next batch is to come
-        for together in _batches(source.layers(given, numeric)):
+        for together in batches(source.layers(given, numeric)):
             some = []
             for layer in together:
                 if layer.first_image != seen.get(layer.name, 0):
@@ -232,7 +234,7 @@ def _by_width(organisations: Sequence[Organisation]) -> Mapping[int, list[Organi
     return groups
 
 
-def _batches(layers: Iterable[Layer]) -> Iterator[list[Layer]]:
+def batches(layers: Iterable[Layer]) -> Iterator[list[Layer]]:
     """Yield layers as they come, small ones together: as many as are timed at once, and none twice."""
     some: dict[str, Layer] = {}
     held = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from cnvlutin2.network.layer import Layer
@@ -13,9 +13,6 @@ from cnvlutin2.timing.program import Part, Program
 from cnvlutin2.timing.schedule import Schedule
 from cnvlutin2.timing.skip import time_skip
 from cnvlutin2.timing.slots import Counts
-
-TOGETHER = 1 << 20
-"""Activations of layers that are timed together, at most: all of them are held in memory."""
 
 _KEPT = 64  # plans that are kept for a network
 
@@ -70,10 +67,13 @@ class Timings:
         for chosen, program in plan.together:
             self._parts |= zip(chosen, program([layers[i] for i in chosen]), strict=True)
         # A layer, a mode, and which one of `Works.skips` or `Works.denses`.
-        self._made: dict[tuple[int, str, int], Timing] = {
-            (i, mode, which): Timing(*(time_skip if mode == "skip" else time_dense)(layers[i], schedule))
-            for i, mode, which, schedule in plan.alone
-        }
+        self._made: dict[tuple[int, str, int], Timing] = {}
+        for i, alone in plan.alone.items():
+            for mode, which, schedule in alone:
+                time = time_skip if mode == "skip" else time_dense
+                self._made[i, mode, which] = Timing(*time(layers[i], schedule))
+            if len(layers) > 1:
+                layers[i].forget()
 
     def __len__(self) -> int:
         return len(self._works)
@@ -112,8 +112,8 @@ class Plan:
         Of each layer.
     together : list of (list of int, Program)
         Which layers a program times.
-    alone : list of (int, "skip" or "dense", int, Schedule)
-        What is timed one at a time: a layer, and which one of `Works.skips` or `Works.denses`.
+    alone : dict of int to list of ("skip" or "dense", int, Schedule)
+        What is timed one at a time, by layer: which one of `Works.skips` or `Works.denses`.
     """
 
     def __init__(self, layers: Sequence[PreparedLayer], organisations: Sequence[Organisation]) -> None:
@@ -124,12 +124,14 @@ class Plan:
         for chosen in _together(layers):
             parts |= {i: self.weights[i].part(self.works[i]) for i in chosen}
             self.together.append((chosen, Program([parts[i] for i in chosen])))
-        self.alone: list[tuple[int, Mode, int, Schedule]] = []
+        self.alone: dict[int, list[tuple[Mode, int, Schedule]]] = {}
         for i, works in enumerate(self.works):
             skips = parts[i].others if i in parts else range(len(works.skips))
-            self.alone += [(i, "skip", k, works.skips[k]) for k in skips]
+            alone: list[tuple[Mode, int, Schedule]] = [("skip", k, works.skips[k]) for k in skips]
             if i not in parts:
-                self.alone += [(i, "dense", k, schedule) for k, schedule in enumerate(works.denses)]
+                alone += [("dense", k, schedule) for k, schedule in enumerate(works.denses)]
+            if alone:
+                self.alone[i] = alone
 
 
 def _plan(layers: Sequence[PreparedLayer], organisations: Sequence[Organisation]) -> Plan:
@@ -149,19 +151,13 @@ def _plan(layers: Sequence[PreparedLayer], organisations: Sequence[Organisation]
     return found
 
 
-def _together(layers: Sequence[PreparedLayer]) -> Iterator[list[int]]:
-    """Yield which small layers to time together: those with as many images, up to `TOGETHER` activations."""
+def _together(layers: Sequence[PreparedLayer]) -> Iterable[list[int]]:
+    """Return which small layers to time together: those with as many images."""
     by_images: dict[int, list[int]] = {}
-    held = 0
     for i, prepared in enumerate(layers):
         if prepared.is_small:
-            size = prepared.layer.activations.size
-            if held and held + size > TOGETHER:
-                yield from by_images.values()
-                by_images, held = {}, 0
             by_images.setdefault(prepared.layer.images, []).append(i)
-            held += size
-    yield from by_images.values()
+    return by_images.values()
 
 
 def time_layers(layers: Sequence[PreparedLayer], organisations: Sequence[Organisation]) -> Timings:

@@ -66,6 +66,12 @@ class PreparedLayer:
             self._known[key] = work()
         return cast(T, self._known[key])
 
+    def forget(self) -> None:
+        """Drop what can be computed again, but for `sums`: many layers may be in memory together."""
+        self._known.clear()
+        for name in ("bits", "position_counts"):
+            self.__dict__.pop(name, None)
+
     def schedule(self, organisation: Organisation) -> Schedule:
         """Return how the layer's windows fall on an organisation."""
         return self._schedule(organisation)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from cnvlutin2.timing.weights import PreparedWeights
 
 _THREAD_GRAIN = 1 << 18  # activations of all layers below which threads bring less than they cost
-_LOAD_TYPES = (np.uint8, np.uint16)
+_LOAD_TYPES = np.zeros(1, np.uint8), np.zeros(1, np.uint16)
 _BEHIND = 64  # bytes that a word reaches over the last map
 _MOST = 1 << 15  # no 16-bit magnitude is larger
 
@@ -37,6 +38,16 @@ PAIR_QUANTITIES = ("cycles", "costs", "filter_cycles", "waits", "macs", "work")
 _OF_PRODUCTS = [MEASURED.index(name) for name in ("products", "useful", "macs")]  # the same if only what is effectual is seen
 
 Record = dict[str, Any]
+
+
+class _Batch(NamedTuple):
+    """Layers that are in the workspace together: they, their records, and what these ask for."""
+
+    layers: tuple[int, int]
+    lanes: tuple[int, int]
+    load_types: list[NDArray[np.unsignedinteger[Any]]]
+    pairs: tuple[int, int]
+    kinds: list[int]
 
 
 class Program:
@@ -56,14 +67,22 @@ class Program:
         self._results = _ends([part.results for part in parts])
         layers["results"] = np.diff(self._results)
         # Of an image: bytes of bits, and of runs' cycles.
-        self._bits = _ends(layers["groups"] * layers["channels"] * layers["places"])
+        bits = layers["groups"] * layers["channels"] * layers["places"]
         runs = lanes["runs"] * layers["groups"][lanes["layer"]]
-        self._cycles = _ends(lanes["ways"] * runs * lanes["height"] * lanes["width"])
+        cycles = lanes["ways"] * runs * lanes["height"] * lanes["width"]
+        lane_ends = _ends([len(part.lanes) for part in parts])
+        pair_ends = _ends([len(part.pairs) for part in parts])
+        held = np.stack([bits, np.diff(_ends(cycles)[lane_ends])], axis=1)
+        self._room = held.max(axis=0)
+        self._batches: list[_Batch] = []
+        for first, last in pairwise(_cut(held, self._room)):
+            some, found = slice(*lane_ends[[first, last]]), slice(*pair_ends[[first, last]])
+            layers["bits"][first:last] = _ends(bits[first:last])[:-1]
+            lanes["cycles"][some] = _ends(cycles[some])[:-1]
+            load_types = [unit for unit in _LOAD_TYPES if unit.itemsize in lanes["load_bytes"][some]]
+            kinds = sorted(set(self._pairs["kind"][found].tolist()))
+            self._batches.append(_Batch((first, last), (some.start, some.stop), load_types, (found.start, found.stop), kinds))
         self._layers, self._lanes = layers, lanes
-        self._lane_ends = _ends([len(part.lanes) for part in parts]).tolist()
-        self._pair_ends = _ends([len(part.pairs) for part in parts]).tolist()
-        self._kinds: list[int] = sorted(set(self._pairs["kind"].tolist()))
-        self._load_types = [np.zeros(1, kind) for kind in _LOAD_TYPES if np.dtype(kind).itemsize in lanes["load_bytes"]]
         accounts = [account for part in parts for account in part.accounts]
         self._account = Account.stacked(accounts) if accounts else None
         self._tables: dict[int, tuple[NDArray[np.int64], NDArray[np.void]]] = {}
@@ -82,30 +101,32 @@ class Program:
         values = [np.ascontiguousarray(p.layer.activations) for p in layers]
         numbers[:, _ADDRESS] = [kernels.address_of(array) for array in values]
         numbers[:, _THRESHOLD] = [min(p.layer.threshold, _MOST + 1) for p in layers]
-        table = numbers.view(LAYER)[:, 0]
+        table, pairs = numbers.view(LAYER)[:, 0], self._pairs
         sums = np.empty((len(layers), images, 3), np.int64)
         measured = np.empty((self._results[-1], images, len(QUANTITIES)), np.int64)
-        bits = np.empty(self._bits[-1] * images + _BEHIND, np.uint8)
-        cycles = np.empty(self._cycles[-1] * images, np.uint8)
-        rows, walks = measured.reshape(-1, measured.shape[2]), (kernels.walk_waiting_pairs, kernels.walk_free_pairs)
+        products, rows = sums.reshape(-1, 3), measured.reshape(-1, measured.shape[2])
+        walks = kernels.walk_waiting_pairs, kernels.walk_free_pairs
 
         def task(first: int, last: int) -> None:
-            kernels.count_products(table, first, last, bits, sums.reshape(-1, 3), rows)
-            if self._load_types:
-                plans = self._lane_ends[first], self._lane_ends[last]
-                kernels.count_runs(table, lanes, *plans, bits, cycles, rows)
-                for load_type in self._load_types:
-                    kernels.walk_lanes(table, lanes, *plans, load_type, cycles, rows)
-            for kind in self._kinds:
-                walks[kind](table, self._pairs, self._pair_ends[first], self._pair_ends[last], bits, rows)
+            bits = np.empty(self._room[0] * images + _BEHIND, np.uint8)
+            cycles = np.empty(self._room[1] * images, np.uint8)
+            for batch in self._batches[first:last]:
+                kernels.count_products(table, *batch.layers, bits, products, rows)
+                if batch.load_types:
+                    kernels.count_runs(table, lanes, *batch.lanes, bits, cycles, rows)
+                    for unit in batch.load_types:
+                        kernels.walk_lanes(table, lanes, *batch.lanes, unit, cycles, rows)
+                for kind in batch.kinds:
+                    walks[kind](table, pairs, *batch.pairs, bits, rows)
 
-        split(task, len(layers), layers[0].jobs, 1 + len(layers) * _THREAD_GRAIN // bits.size)
+        batches, total = len(self._batches), sum(array.size for array in values)
+        split(task, batches, layers[0].jobs, 1 + batches * _THREAD_GRAIN // total)
         results = measured if self._account is None else self._account.joined(measured)
-        first = begin = 0
-        for prepared, array, part, found in zip(layers, values, self._parts, sums, strict=True):
-            prepared.sums, prepared.bits = found, bits[begin : begin + array.size].reshape(array.shape)
+        first = 0
+        for prepared, part, found in zip(layers, self._parts, sums, strict=True):
+            prepared.sums = found
             yield part, results[first : first + part.results]
-            first, begin = first + part.results, begin + array.size
+            first += part.results
 
     def _tables_for(self, images: int) -> tuple[NDArray[np.int64], NDArray[np.void]]:
         """Return the tables for so many images, the first as numbers, as copying records takes its time."""
@@ -113,8 +134,8 @@ class Program:
         layers["images"] = images
         layers["sums"] = np.arange(len(layers)) * images
         layers["measured"] = self._results[:-1] * images
-        layers["bits"] = self._bits[:-1] * images
-        lanes["cycles"] = self._cycles[:-1] * images
+        layers["bits"] *= images
+        lanes["cycles"] *= images
         self._tables[images] = layers.view(np.int64).reshape(len(layers), -1), lanes
         return self._tables[images]
 
@@ -159,7 +180,7 @@ class Part:
         self.places: dict[int, int] = {}
         for chosen in works.plans:
             schedules = [works.skips[i] for i in chosen]
-            if all(s.load_type in _LOAD_TYPES for s in schedules):
+            if all(s.load_type in (np.uint8, np.uint16) for s in schedules):
                 self.lanes.append(self._lanes(schedules, len(self.accounts)))
                 self.places |= {i: len(self.accounts) + way for way, i in enumerate(chosen)}
                 self.accounts += [_padded(schedule.lane_account) for schedule in schedules]
@@ -315,3 +336,14 @@ def _arranged(account: Account, wanted: Mapping[str, Sequence[int]]) -> Account:
 def _ends(sizes: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
     """Return where parts of some sizes begin, one after another, and the end."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])
+
+
+def _cut(sizes: NDArray[np.int64], room: NDArray[np.int64]) -> list[int]:
+    """Return where to cut consecutive layers of some sizes ``[layers, ..]``, as few times as there is room for, and both ends."""
+    cuts, held = [0], np.zeros_like(room)
+    for i, size in enumerate(sizes):
+        if (held + size > room).any():
+            cuts.append(i)
+            held = np.zeros_like(room)
+        held = held + size
+    return [*cuts, len(sizes)]
