@@ -53,6 +53,6 @@ def test_one_process_does_where_two_do_not_help(
 def test_the_other_half_is_what_meets_weights(kernels: ModuleType) -> None:
     if kernels is not backend("numba"):
         pytest.skip("about the compiled kernels only")
-    first_run._compile_pairs()
+    first_run._compile_the_rest()
     assert kernels.walk_waiting_pairs.signatures
     assert first_run.is_compiled()  # the cache is found where it is looked for

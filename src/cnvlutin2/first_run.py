@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -47,15 +48,18 @@ def compile_kernels(organisations: Sequence[Organisation], jobs: int | None = No
 
 
 def _layer() -> Layer:
-    """Return a small layer whose runs have more than one value."""
-    values = np.ones((1, 32, 3, 3), np.int16)
-    return Layer("conv", values, values)
+    """Return a small layer whose runs have more than one value, with more windows than filters."""
+    return Layer("conv", np.ones((1, 32, 9, 9), np.int16), np.ones((4, 32, 3, 3), np.int16))
 
 
-def _compile_pairs() -> None:
-    """Compile what meets weights."""
-    time_layer(PreparedLayer(_layer(), 1), [preset("cnv2-weights")])
+def _compile_the_rest() -> None:
+    """Compile what meets weights, but nothing that the other process compiles."""
+    kernels = ModuleType("kernels")
+    kernels.__dict__.update(backend().__dict__, count_products=lambda _layers, _first, _last, bits, *_: bits.fill(0))
+    prepared = PreparedLayer(_layer(), 1, kernels)
+    time_layer(prepared, [preset("cnv2-weights")])
+    prepared.dot(prepared.position_counts, prepared.weights.filter_counts)
 
 
 if __name__ == "__main__":
-    _compile_pairs()
+    _compile_the_rest()
