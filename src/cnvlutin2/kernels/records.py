@@ -81,8 +81,7 @@ PAIRS = _record(
     "layer",  # which one it is of
     "kind",  # `WAITING` or `FREE`
     "tile_sync",  # which of `TILE_SYNCS`
-    "row_packed",  # as in `LANES`
-    "values",
+    "values",  # of a step, which is a position
     "height",
     "width",
     _GEOMETRY,

@@ -236,7 +236,7 @@ class Part:
     def _add_pairs(self, i: int, schedule: Schedule, weights: PreparedWeights) -> None:
         """Take in an organisation that skips weights, if it is one that the kernels know and there are not too many pairs."""
         o, steps, runs = schedule.organisation, schedule.steps, schedule.runs
-        if o.skip_weights != "per_filter" or schedule.sees != "effectual" or schedule.has_rows:
+        if o.skip_weights != "per_filter" or schedule.sees != "effectual" or schedule.has_rows or steps.row_packed:
             return
         if schedule.unit_runs:
             if not schedule.free_filters:
@@ -255,7 +255,6 @@ class Part:
                 {
                     "kind": FREE if schedule.free_filters else WAITING,
                     "tile_sync": TILE_SYNCS.index(o.tile_sync),
-                    "row_packed": steps.row_packed,
                     "values": steps.values,
                     "height": steps.height,
                     "width": steps.width,

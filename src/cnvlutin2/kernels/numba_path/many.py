@@ -117,17 +117,6 @@ def _step_bits(layer: Any, plan: Any, bits: Bytes, out: Bytes) -> None:
 
 
 @helper
-def find_steps(layer: Any, plan: Any, bits: Bytes) -> Bytes:
-    """Return the bits of a layer by step, ``[maps, values, places]``."""
-    maps, places = layer.images * layer.groups, plan.height * plan.width
-    if plan.row_packed:
-        steps = np.empty((maps, plan.values, places), np.uint8)
-        _step_bits(layer, plan, bits, steps)
-        return steps
-    return bits[layer.bits : layer.bits + maps * plan.values * places].reshape(maps, plan.values, places)
-
-
-@helper
 def _stream_rows(counts: Bytes, groups: int, sizes: Ints, row_bits: int, out: Bytes) -> None:
     """Find the NM rows that each storage brick lies in, ``[maps, bricks, places]``; every image is a stream, places outermost."""
     maps, bricks, places = counts.shape
@@ -209,7 +198,11 @@ def count_runs(layers: Any, lanes: Any, first: int, last: int, bits: Bytes, cycl
                 measured[layer.measured + plan.result * layer.images + x, 1] = plan.unit_every * layer.groups
             continue
         maps, places, runs, pieces = layer.images * layer.groups, plan.height * plan.width, plan.runs, plan.pieces
-        steps = find_steps(layer, plan, bits)
+        values = 0 if plan.row_packed else maps * plan.values * places
+        steps = bits[layer.bits : layer.bits + values].reshape(-1, plan.values, places)
+        if plan.row_packed:
+            steps = np.empty((maps, plan.values, places), np.uint8)
+            _step_bits(layer, plan, bits, steps)
         starts, stops = array_at(plan.starts, (pieces,), np.int32), array_at(plan.stops, (pieces,), np.int32)
         run_of, brick_of = array_at(plan.run_of, (pieces,), np.int32), array_at(plan.brick_of, (pieces,), np.int32)
         run_bricks = array_at(plan.run_bricks, (runs, 2), np.int32)

@@ -11,7 +11,6 @@ from cnvlutin2.kernels.addresses import array_at
 from cnvlutin2.kernels.jit import helper, kernel
 from cnvlutin2.kernels.numba_path.blocks import BLOCK
 from cnvlutin2.kernels.numba_path.free import free_filter_cycles
-from cnvlutin2.kernels.numba_path.many import find_steps
 from cnvlutin2.kernels.numba_path.masks import run_masks
 from cnvlutin2.kernels.numba_path.weights import weighted_cycles
 from cnvlutin2.kernels.records import FREE, TILE_SYNCS, WAITING
@@ -30,7 +29,8 @@ def _find_masks(layer: Any, plan: Any, bits: Bytes) -> Bytes:
     out = np.empty((layer.groups, plan.runs, plan.planes, layer.images * places + 1), np.uint8)
     out[:, :, :, layer.images * places] = 0
     starts, stops = array_at(plan.starts, (plan.runs,), np.int32), array_at(plan.stops, (plan.runs,), np.int32)
-    steps = find_steps(layer, plan, bits).reshape(layer.images, layer.groups, plan.values, places)
+    size = layer.images * layer.groups * plan.values * places
+    steps = bits[layer.bits : layer.bits + size].reshape(layer.images, layer.groups, plan.values, places)
     run_masks(steps, starts, stops, none, layer.images * layer.groups * plan.runs, out)
     return out
 
