@@ -8,8 +8,9 @@ from typing import NamedTuple
 from cnvlutin2.network.layer import Layer
 from cnvlutin2.organisation import Mode, Organisation
 from cnvlutin2.timing.dense import time_dense
+from cnvlutin2.timing.part import Part
 from cnvlutin2.timing.prepared import PreparedLayer
-from cnvlutin2.timing.program import Part, Program
+from cnvlutin2.timing.program import Program
 from cnvlutin2.timing.schedule import Schedule
 from cnvlutin2.timing.skip import time_skip
 from cnvlutin2.timing.slots import Counts

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cnvlutin2.kernels import backend
 from cnvlutin2.network.layer import Layer
 from cnvlutin2.organisation import Organisation
-from cnvlutin2.timing.program import Part
+from cnvlutin2.timing.part import Part
 from cnvlutin2.timing.schedules import Schedules, Works
 from cnvlutin2.timing.workers import default_jobs, split
 

@@ -41,7 +41,7 @@ def count_products(layers: Any, first: int, last: int, bits: Bytes, sums: Ints, 
     sums : int64 ``[layers and images, 3]``
         Effectual activations over all windows, their products with effectual weights, effectual activations stored.
     measured : int64 ``[results and images, 6]``
-        `cnvlutin2.timing.program.QUANTITIES`, cycles left at 0 and all effectual values seen.
+        `cnvlutin2.timing.part.QUANTITIES`, cycles left at 0 and all effectual values seen.
     """
     unused = np.empty(0, np.uint8)
     for i in range(first, last):
