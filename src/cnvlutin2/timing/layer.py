@@ -167,7 +167,7 @@ def time_layers(layers: Sequence[PreparedLayer], organisations: Sequence[Organis
     Parameters
     ----------
     layers : sequence of PreparedLayer
-        All with the same kernels and threads.
+        At least one; all with the same kernels and threads.
     organisations : sequence of Organisation
 
     Returns
