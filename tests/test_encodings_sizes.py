@@ -30,8 +30,9 @@ from cnvlutin2.encodings import (
     storage,
     to_bricks,
 )
+from cnvlutin2.encodings._kernels import gaps
 from cnvlutin2.encodings.footprint import Footprint
-from cnvlutin2.encodings.references import REFERENCE_NAMES, entropy_bits
+from cnvlutin2.encodings.references import GAP_CODECS, REFERENCE_NAMES, entropy_bits
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.network import Layer
 from cnvlutin2.numeric import effectual
@@ -151,8 +152,7 @@ def test_reference_codecs(kernels: Any, array: NDArray[np.int16], groups: int, d
     assert bits["entropy"] >= information + count * data_bits - 1e-6
 
 
-def test_references_over_many_chunks() -> None:
-    """A gap that is longer than a chunk is one gap."""
+def test_a_long_run_is_one_run() -> None:
     array = np.zeros((32, 90, 90), np.int16)
     array[3, 0, 0] = array[31, 80, 5] = 1
     plain, fast = (footprint(array, kernels=kernels).bits for kernels in ("numpy", "numba"))
@@ -160,6 +160,11 @@ def test_references_over_many_chunks() -> None:
     position = (80 * 90 + 5) * 32 + 31
     fillers = 3 // 16 + (position - 4) // 16
     assert fast["relative_index"] == (2 + fillers) * 20
+
+
+def test_no_run_within_a_word_takes_a_filler() -> None:
+    """The compiled count rests on it."""
+    assert min(codec.span for codec in GAP_CODECS) >= gaps.WORD_VALUES
 
 
 def test_entropy_bound_by_hand() -> None:
@@ -187,22 +192,21 @@ def test_all_images_at_once_are_those_one_by_one(layer: Layer, brick: int, packi
     counts = brick_counts(layer.effectual_activations(), brick, layer.groups, stored)
     with pytest.MonkeyPatch.context() as patch:  # in parts of every size
         patch.setattr(storage, "_BRICKS_TOGETHER", together)
-        patch.setattr(references, "CHUNK_VALUES", together)
         found = image_footprints(layer, brick_histograms(counts, brick), brick, 16, group)
     assert list(found) == list(expected[0])
     assert {name: bits.tolist() for name, bits in found.items()} == {n: [bits[n] for bits in expected] for n in found}
     assert {bits.dtype for bits in found.values()} == {np.dtype(np.int64)}
 
 
-@pytest.mark.parametrize("together", [1, 5000, 1 << 16])
-def test_runs_end_with_their_array(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("threshold", [1, 6])
+def test_runs_end_with_their_array(threshold: int) -> None:
     rng = np.random.default_rng(2)
     density = np.array([0.3, 0, 0.01, 1, 0.05, 0, 0.002]).reshape(7, 1, 1, 1)
-    maps = np.where(rng.random((7, 12, 9, 11)) < density, 5, 0).astype(np.int16)
-    expected = [footprint(each, groups=3, kernels="numpy").bits for each in maps]
-    monkeypatch.setattr(references, "CHUNK_VALUES", together)
+    shape = (7, 60, 23, 29)  # more channels of a group than a word holds, more positions than a strip
+    maps = np.where(rng.random(shape) < density, rng.integers(-9, 10, shape), 0).astype(np.int16)
+    expected = [footprint(each, threshold, groups=3, kernels="numpy").bits for each in maps]
     for kernels in ("numpy", "numba"):
-        found = references.reference_bits(maps, 1, 3, 16, cast(Any, kernels))
+        found = references.reference_bits(maps, threshold, 3, 16, cast(Any, kernels))
         assert {name: bits.tolist() for name, bits in found.items()} == {n: [bits[n] for bits in expected] for n in found}
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings.choice import Kernels, callable_of, limits_of, uses_numba
-from cnvlutin2.encodings.layout import CHUNK_VALUES
 from cnvlutin2.numeric import effectual
 
 
@@ -51,6 +50,7 @@ class GapCodec:
 RUN_LENGTH = GapCodec("run_length", 5, stores_tail=True)
 RELATIVE_INDEX = GapCodec("relative_index", 4, stores_tail=False)
 GAP_CODECS = (RUN_LENGTH, RELATIVE_INDEX)
+_GAP_BITS = np.array([codec.gap_bits for codec in GAP_CODECS], np.int64)
 ENTROPY = "entropy"
 REFERENCE_NAMES = (*(codec.name for codec in GAP_CODECS), ENTROPY)
 
@@ -81,10 +81,9 @@ def _gaps(
     maps: NDArray[np.int16], threshold: int, groups: int, kernels: Kernels | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return each array's effectual values, the fillers of each gap codec ``[N, codecs]``, and the length of the last run."""
-    spans = np.array([codec.span for codec in GAP_CODECS], np.int64)
     images, channels, height, width = maps.shape
     counts, tails = np.zeros(images, np.int64), np.zeros(images, np.int64)
-    fillers = np.zeros((images, spans.size), np.int64)
+    fillers = np.zeros((images, _GAP_BITS.size), np.int64)
     inside = channels // groups
     if not uses_numba(kernels):
         for image, values in enumerate(maps):
@@ -92,21 +91,10 @@ def _gaps(
             edges = np.concatenate([[-1], np.flatnonzero(ordered)])
             lengths = np.diff(edges) - 1
             counts[image], tails[image] = lengths.size, ordered.size - 1 - edges[-1]
-            fillers[image] = [(lengths // span).sum() for span in spans]
+            fillers[image] = [(lengths >> bits).sum() for bits in _GAP_BITS]
         return counts, fillers, tails
-    from cnvlutin2.encodings._kernels import gaps, layout
+    from cnvlutin2.encodings._kernels.gaps import count_gaps
 
-    add_gaps, limits = callable_of(gaps.add_gaps), limits_of(threshold)
-    row, lines = inside * width, groups * height
-    together = max(1, CHUNK_VALUES // (lines * row))  # arrays that fit a chunk; of one that does not, some rows at a time
-    rows = max(1, CHUNK_VALUES // row) if together == 1 else together * lines
-    scratch, flat = np.empty(min(rows, images * lines) * row, np.int16), np.ascontiguousarray(maps).reshape(images, -1)
-    for image in range(0, images, together):
-        some = slice(image, image + together)
-        total = len(flat[some]) * lines
-        for first in range(0, total, rows):
-            taken = min(rows, total - first)
-            values = scratch[: taken * row]
-            layout.block(flat[some].reshape(-1), inside, height * width, width, first, taken, inside, row, values)
-            add_gaps(values.reshape(len(flat[some]), -1), *limits, spans, counts[some], fillers[some], tails[some])
+    flat = np.ascontiguousarray(maps).reshape(images, groups, inside, -1)
+    callable_of(count_gaps)(flat, *limits_of(threshold), _GAP_BITS, counts, fillers, tails)
     return counts, fillers, tails

@@ -20,8 +20,8 @@ REFUSED = np.int64(-1)
 KEEP = np.array([0, -1], np.int64)
 """A mask for each flag."""
 
-ZERO, ONE, TWO, THREE, FOUR, FIFTEEN, WORD_BITS = (Word(n) for n in (0, 1, 2, 3, 4, 15, 64))
-_SIX, _LAST, _SEVEN, _EIGHT = Word(6), Word(63), Word(7), Word(8)
+ZERO, ONE, TWO, THREE, FOUR, EIGHT, FIFTEEN, WORD_BITS = (Word(n) for n in (0, 1, 2, 3, 4, 8, 15, 64))
+_SIX, _LAST, _SEVEN = Word(6), Word(63), Word(7)
 _ALL = Word(0xFFFF_FFFF_FFFF_FFFF)
 _GATHER, _TOP_BYTE = Word(0x0102_0408_1020_4080), Word(56)
 _PAIRS, _QUADS, _NIBBLES, _ONES = (
@@ -65,7 +65,7 @@ def fetch(words: Words, bit: Word) -> Word:
 def peek(octets: Octets, bit: Word) -> Word:
     """Return at least 57 bits from `bit` on, in which zeros follow; the compiler makes a single load of it."""
     at, word = bit >> THREE, ZERO
-    for i in range(_EIGHT):
+    for i in range(EIGHT):
         word |= Word(octets[at + i]) << (i << THREE)
     return word >> (bit & _SEVEN)
 
@@ -92,9 +92,9 @@ def mark(values: Values, high: int, low: int) -> Words:
     bitmap = np.zeros(words + 2, np.uint64)
     for w in range(Word(words)):
         word = ZERO
-        for j in range(_EIGHT):
+        for j in range(EIGHT):
             # The multiplication brings the lowest bit of byte i to bit 56 + i.
-            word |= ((eights[w * _EIGHT + j] * _GATHER) >> _TOP_BYTE) << (j * _EIGHT)
+            word |= ((eights[w * EIGHT + j] * _GATHER) >> _TOP_BYTE) << (j * EIGHT)
         bitmap[w] = word
     return bitmap
 
