@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cnvlutin2.errors import ConfigError, NetworkError
 from cnvlutin2.network.base import Threshold, Thresholds
-from cnvlutin2.numeric import effectual, fraction_bits, limits, quantise
+from cnvlutin2.numeric import effectual, fraction_bits, largest_magnitude, limits, quantise
 
 WIDTHS = st.integers(2, 16)
 
@@ -89,7 +89,39 @@ class TestFractionBits:
             fraction_bits(largest, 16)
 
 
+class TestLargestMagnitude:
+    @given(st.lists(st.floats(width=16), max_size=9), st.sampled_from(("f2", "f4", "f8")))
+    def test_by_the_definition(self, values: list[float], dtype: str) -> None:
+        found = largest_magnitude(np.array(values, dtype))
+        if all(map(math.isfinite, values)):
+            assert found == max(map(abs, values), default=0)
+        else:
+            assert not math.isfinite(found)
+
+    def test_in_any_order_of_axes(self) -> None:
+        values = np.arange(-6, 6, dtype=np.float32).reshape(2, 3, 2)
+        assert largest_magnitude(values.transpose(2, 0, 1)[:, :, ::2]) == 6
+        assert largest_magnitude(-values[:1]) == 6
+
+
 class TestQuantise:
+    @given(st.integers(0, 1000), st.integers(-105, 130), WIDTHS)
+    def test_compiled_and_plain_are_the_same(self, seed: int, frac: int, bits: int) -> None:
+        rng = np.random.default_rng(seed)
+        halves = rng.integers(-(1 << 17), 1 << 17, (3, 50)) / 2
+        values = np.ldexp(halves, rng.integers(-2, 1, (3, 50)) - frac).astype(np.float32)
+        assert quantise(values, frac, bits).tolist() == quantise(np.asfortranarray(values), frac, bits).tolist()
+
+    def test_into_an_array(self) -> None:
+        out = np.zeros((2, 3, 4), np.int16)
+        for dtype in ("f4", "f8"):
+            for part in (out[1], out[:, :, 1]):
+                values = np.full(part.shape, -3.5, dtype)
+                assert quantise(values, 0, 8, part) is part
+                assert (part == -4).all()
+                part[:] = 0
+        assert not out.any()
+
     def test_half_to_even(self) -> None:
         halves = np.array([0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 0.49, -2.51])
         assert quantise(halves, 0, 16).tolist() == [0, 2, 2, 0, -2, -2, 0, -3]

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.errors import NetworkError
+from cnvlutin2.kernels import backend
 
 MIN_BITS, MAX_BITS = 2, 16
+_PLAIN_EXPONENT = 100  # powers of two below this one are normal numbers in float32, up and down
 
 
 def limits(bits: int) -> tuple[int, int]:
@@ -51,28 +53,54 @@ def fraction_bits(max_abs: float, bits: int) -> int:
     return frac - 1 if round(math.ldexp(max_abs, frac)) > limits(bits)[1] else frac
 
 
-def quantise(values: NDArray[np.floating], frac: int, bits: int) -> NDArray[np.int16]:
+def largest_magnitude(values: NDArray[np.floating]) -> float:
+    """Return the largest magnitude of some values; it is not finite if any of them is not.
+
+    Without their signs floats are in the order of their bits, read as integers; what is not finite comes last.
+    """
+    if not values.size:
+        return 0.0
+    words = np.dtype(f"u{values.itemsize}")
+    largest, sign = int(values.view(words).max()), 1 << (8 * values.itemsize - 1)
+    if largest >= sign:  # some value has one
+        largest = max(largest - sign, int(values.view(f"i{values.itemsize}").max()))
+    return float(words.type(largest).view(values.dtype))
+
+
+def quantise(values: NDArray[np.floating], frac: int, bits: int, out: NDArray[np.int16] | None = None) -> NDArray[np.int16]:
     """Quantise to two's-complement integers: scale, round half to even, saturate.
 
     Parameters
     ----------
     values : array of float, any shape
+        None of them is NaN.
     frac : int
         Fraction bits, as from `fraction_bits`.
     bits : int
         Width in bits, at most 16.
+    out : array of int16, the same shape, optional
+        Where to put the integers.
 
     Returns
     -------
     array of int16, the same shape
+        C-contiguous if it is a new one.
     """
+    out = np.empty(values.shape, np.int16) if out is None else out
     low, high = limits(bits)
+    contiguous = values.flags.c_contiguous and out.flags.c_contiguous
+    if values.dtype == np.float32 and contiguous and abs(frac) < _PLAIN_EXPONENT and backend().__name__.endswith("numba_path"):
+        from cnvlutin2.numeric_kernels import quantise_into
+
+        factor = np.float32(math.ldexp(1.0, frac))
+        quantise_into(values.reshape(-1), factor, np.float32(low), np.float32(high), out.reshape(-1))
+        return out
     # By a power of two: exact but for under- and overflow. Where the factor is a float32, multiplying is quicker than ldexp.
-    scaled = values * values.dtype.type(math.ldexp(1.0, frac)) if abs(frac) < 100 else np.ldexp(values, frac)
+    scaled = values * values.dtype.type(math.ldexp(1.0, frac)) if abs(frac) < _PLAIN_EXPONENT else np.ldexp(values, frac)
     np.rint(scaled, out=scaled)
     np.clip(scaled, low, high, out=scaled)
-    integers: NDArray[np.int16] = scaled.astype(np.int16)
-    return integers
+    out[...] = scaled
+    return out
 
 
 def effectual(values: NDArray[np.int16], threshold: int) -> NDArray[np.bool_]:

@@ -22,7 +22,7 @@ from cnvlutin2.network.onnx_model import OnnxModel
 from cnvlutin2.network.onnx_quantised import Added
 from cnvlutin2.network.onnx_session import ORT_ERRORS, Session, open_session
 from cnvlutin2.network.onnx_tensors import FLOATS, first_line
-from cnvlutin2.numeric import quantise
+from cnvlutin2.numeric import largest_magnitude, quantise
 
 HOLD_BYTES = 256 << 20
 """The most captured values that are held at a time: beyond, the network runs twice, the second time in batches."""
@@ -169,7 +169,7 @@ def update(
     readers = {feed_of(node): node.name for node in reversed(nodes)}
     for feed, values in captured.items():
         tensor = feed[0]
-        largest = float(np.maximum(values.max(), -values.min())) if values.size else 0.0  # NaN stays NaN
+        largest = largest_magnitude(values)
         if not np.isfinite(largest):
             what = f"its input is infinite or not a number for {batch.names[0]}"
             raise NetworkError(f"layer {readers[feed]!r}: {what}; check the model and the scale of what it is given")
@@ -182,7 +182,7 @@ def to_integers(values: NDArray[Any], frac: int, bits: int) -> NDArray[np.int16]
     """Quantise captured values of any floating-point type."""
     if values.dtype == np.int16:
         return values
-    return np.ascontiguousarray(quantise(values.astype(np.float32) if values.dtype == np.float16 else values, frac, bits))
+    return quantise(values.astype(np.float32) if values.dtype == np.float16 else values, frac, bits)
 
 
 class Gathering:

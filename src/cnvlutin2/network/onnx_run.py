@@ -17,7 +17,7 @@ from cnvlutin2.network.onnx_execution import Captured, Feed, Ranges, feed_of, to
 from cnvlutin2.network.onnx_geometry import kind_of, resolved_pads
 from cnvlutin2.network.onnx_graph import LayerNode
 from cnvlutin2.network.onnx_quantised import QuantisedLayer
-from cnvlutin2.numeric import fraction_bits, quantise
+from cnvlutin2.numeric import fraction_bits, largest_magnitude, quantise
 
 Integers = dict[Feed, NDArray[np.int16]]
 
@@ -95,13 +95,13 @@ def quantised_weights(
     weights = {}
     for node in nodes:
         filters = node.filters(constants)
-        largest = float(np.maximum(filters.max(), -filters.min())) if filters.size else 0.0
+        largest = largest_magnitude(filters)
         if not np.isfinite(largest):
             raise NetworkError(
                 f"layer {node.name!r}: its weights {node.weight!r} are infinite or not numbers; export the model again"
             )
         frac = fraction_bits(largest, numeric.data_bits)
-        weights[node.name] = (np.ascontiguousarray(quantise(filters, frac, numeric.data_bits)), frac)
+        weights[node.name] = (quantise(filters, frac, numeric.data_bits), frac)
     return weights
 
 

@@ -101,8 +101,8 @@ class TorchNetwork(Network):
         for product, scale, calibrated in zip(products, scales, self._products, strict=True):
             yield Layer(
                 name=product.name,
-                activations=np.ascontiguousarray(quantise(product.activations, scale.frac, numeric.data_bits)),
-                weights=np.ascontiguousarray(quantise(calibrated.weights, scale.weight_frac, numeric.data_bits)),
+                activations=quantise(product.activations, scale.frac, numeric.data_bits),
+                weights=quantise(calibrated.weights, scale.weight_frac, numeric.data_bits),
                 threshold=scale.threshold,
                 weight_threshold=scale.weight_threshold,
                 first=calibrated.first,
