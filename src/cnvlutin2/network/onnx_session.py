@@ -21,6 +21,8 @@ ORT_ERRORS: tuple[type[Exception], ...] = (
     MemoryError,
 )
 """onnxruntime's exceptions have no base of their own."""
+SPIN_US = "50"
+"""For how long a thread that waits for work spins; most operations leave some idle for less."""
 NO_MESSAGES = 4
 """Log severity "fatal": errors come as exceptions, not on stderr."""
 
@@ -58,7 +60,8 @@ def open_session(model: OnnxModel, threads: int = 0) -> Session:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = NO_MESSAGES
     options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # No longer, for that takes processors from others; not at all, and each operation waits for threads to wake up.
+    options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN_US)
     model.drop_unused()
     arrays = {name: np.ascontiguousarray(array) for name, array in model.weights.items()}
     if arrays:
