@@ -25,7 +25,7 @@ from cnvlutin2.network.onnx_tensors import FLOATS, first_line
 from cnvlutin2.numeric import largest_magnitude, quantise
 
 HOLD_BYTES = 256 << 20
-"""The most captured values that are held at a time: beyond, the network runs twice, the second time in batches."""
+"""The most captured values that are held at a time: images beyond run twice, the second time in batches."""
 
 Feed = tuple[str, str]
 """A tensor and how layers see it (`onnx_geometry.layout`): layers with the same feed share their activations."""
@@ -116,8 +116,8 @@ class Batch:
     names: Sequence[str]
 
 
-def batches(inputs: Inputs, size: int) -> Iterator[Batch]:
-    """Cut inputs into runs of `size` images.
+def batches(inputs: Inputs, size: int, first: int = 0) -> Iterator[Batch]:
+    """Cut inputs into runs of `size` images, from the image `first` on.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def batches(inputs: Inputs, size: int) -> Iterator[Batch]:
         If a value is infinite or not a number; names the input.
     """
     total = len(inputs.values)
-    for start in range(0, total, size):
+    for start in range(first, total, size):
         rows = np.minimum(np.arange(start, start + size), total - 1)
         values = np.ascontiguousarray(inputs.values[rows] if size > 1 else inputs.values[start : start + 1])
         names = inputs.names[start : start + size]
@@ -178,37 +178,47 @@ def update(
         ranges.ranks[tensor] = tensors[tensor].ndim
 
 
-def to_integers(values: NDArray[Any], frac: int, bits: int) -> NDArray[np.int16]:
-    """Quantise captured values of any floating-point type."""
-    if values.dtype == np.int16:
-        return values
-    return quantise(values.astype(np.float32) if values.dtype == np.float16 else values, frac, bits)
-
-
 class Gathering:
-    """Captured integers of consecutive runs, until there is enough for a batch of layers."""
+    """Captured values of consecutive runs, quantised, until there is enough for a batch of layers.
 
-    def __init__(self) -> None:
-        self.first_image = 0
+    Parameters
+    ----------
+    images : int
+        Of all runs together.
+    bits : int
+        Width of the integers.
+    """
+
+    def __init__(self, images: int, bits: int) -> None:
+        self._left, self._bits = images, bits
+        self._first_image = 0
         self.images = 0
-        self._parts: dict[Feed, list[NDArray[np.int16]]] = {}
-        self._held_bytes = 0
+        """How many are held."""
+        self._integers: dict[Feed, NDArray[np.int16]] = {}  # with room for as many as shall be held
 
-    def add(self, integers: Mapping[Feed, NDArray[np.int16]], count: int) -> None:
-        """Add a run's."""
-        for feed, values in integers.items():
-            self._parts.setdefault(feed, []).append(values)
-            self._held_bytes += values.nbytes
-        self.images += count
-
+    @property
     def full(self) -> bool:
-        """Whether another run like the last may be too much."""
-        return self._held_bytes + self._held_bytes // max(self.images, 1) > HOLD_BYTES // 2
+        """Whether another run may be too much, or there is none."""
+        return bool(self._integers) and self.images == len(next(iter(self._integers.values())))
+
+    def add(self, captured: Captured, fracs: Mapping[str, int]) -> None:
+        """Add a run's values, where they are floats at the tensors' scales."""
+        count = len(next(iter(captured.values())))
+        if not self._integers:
+            runs = max(1, HOLD_BYTES // 2 // sum(2 * values.size for values in captured.values()))
+            room = min(runs * count, self._left)
+            self._integers = {feed: np.empty((room, *values.shape[1:]), np.int16) for feed, values in captured.items()}
+        for feed, values in captured.items():
+            out = self._integers[feed][self.images : self.images + count]
+            if values.dtype == np.int16:
+                out[:] = values
+            else:
+                quantise(values.astype(np.float32) if values.dtype == np.float16 else values, fracs[feed[0]], self._bits, out)
+        self.images += count
 
     def take(self) -> tuple[int, dict[Feed, NDArray[np.int16]]]:
         """Return the first image's index and the gathered activations ``[N, C, H, W]``, and start anew."""
-        first = self.first_image
-        gathered = {feed: np.concatenate(parts) for feed, parts in self._parts.items()}
-        self.first_image += self.images
-        self._parts, self.images, self._held_bytes = {}, 0, 0
+        first, gathered = self._first_image, self._integers
+        self._first_image, self._left = first + self.images, self._left - self.images
+        self._integers, self.images = {}, 0
         return first, gathered

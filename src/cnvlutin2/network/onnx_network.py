@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,7 +28,7 @@ from cnvlutin2.network.onnx_execution import (
 from cnvlutin2.network.onnx_graph import find_layers
 from cnvlutin2.network.onnx_model import OnnxModel, read_model
 from cnvlutin2.network.onnx_quantised import QuantisedLayer, rewrite
-from cnvlutin2.network.onnx_run import Integers, Run, answers, assemble, at_scale, emptied, quantised_weights
+from cnvlutin2.network.onnx_run import Run, answers, assemble, at_scale, emptied, quantised_weights
 from cnvlutin2.network.onnx_tensors import first_line
 
 
@@ -131,22 +132,17 @@ class OnnxNetwork(Network):
         del model  # onnxruntime has its own copy of the weights now
         held = self._calibrate(run, execution)
         layers = at_scale(self._nodes, weights, run)
-        captured: Iterator[tuple[int, Integers]]
         self.quantised = run.numeric.quantised or any(layer.threshold > 1 or layer.weight_threshold > 1 for layer in layers)
         if self.quantised:
             del execution
             captured = self._execute_quantised(run, layers)
-        elif held is not None:
-            captured = ((count, run.integers(values)) for count, values in emptied(held))
         else:
-            captured = self._execute_again(run, execution)
-        gathering = Gathering()
-        for count, integers in captured:
-            gathering.add(integers, count)
-            if gathering.full():
+            captured = chain(emptied(held), self._execute_again(run, execution, len(held) * run.size))
+        gathering, fracs = Gathering(len(run.inputs.values), run.numeric.data_bits), run.fracs()
+        for values in captured:
+            gathering.add(values, fracs)
+            if gathering.full:
                 yield from assemble(layers, run.ranges, *gathering.take())
-        if gathering.images:
-            yield from assemble(layers, run.ranges, *gathering.take())
 
     def _take_model(self) -> OnnxModel:
         """Return the model that was read last, or read it again: it is not kept beside onnxruntime's copy."""
@@ -155,10 +151,10 @@ class OnnxNetwork(Network):
             raise NetworkError(f"{self.path}: has changed since it was opened; run again")
         return model
 
-    def _calibrate(self, run: Run, execution: Execution) -> list[tuple[int, Captured]] | None:
-        """Run in floating point: find ranges and answers; return what was captured if it fits in memory and may be of use."""
-        held: list[tuple[int, Captured]] | None = None if run.may_prune() else []
-        held_bytes = 0
+    def _calibrate(self, run: Run, execution: Execution) -> list[Captured]:
+        """Run in floating point: find ranges and answers; return what the first runs captured, if that may be of use."""
+        held: list[Captured] = []
+        room = 0 if run.may_prune() else HOLD_BYTES
         for batch in batches(run.inputs, run.size):
             output, tensors = execution.run(batch.values, batch.names)
             if batch.start == 0:
@@ -169,19 +165,17 @@ class OnnxNetwork(Network):
             captured = arranged(self._nodes, tensors, batch)
             update(run.ranges, self._nodes, tensors, captured, batch)
             run.float_answers.append(answers(output, run.size)[: batch.count])
-            held_bytes += sum(values.nbytes for values in captured.values())
-            if held is not None and held_bytes <= HOLD_BYTES:
-                held.append((batch.count, captured))
-            else:
-                held = None
+            room -= sum(values.nbytes for values in captured.values())
+            if room >= 0:
+                held.append(captured)
         return held
 
-    def _execute_again(self, run: Run, execution: Execution) -> Iterator[tuple[int, Integers]]:
-        for batch in batches(run.inputs, run.size):
+    def _execute_again(self, run: Run, execution: Execution, first: int) -> Iterator[Captured]:
+        for batch in batches(run.inputs, run.size, first):
             _, tensors = execution.run(batch.values, batch.names)
-            yield batch.count, run.integers(arranged(self._nodes, tensors, batch))
+            yield arranged(self._nodes, tensors, batch)
 
-    def _execute_quantised(self, run: Run, layers: Sequence[QuantisedLayer]) -> Iterator[tuple[int, Integers]]:
+    def _execute_quantised(self, run: Run, layers: Sequence[QuantisedLayer]) -> Iterator[Captured]:
         model = self._take_model()
         added = rewrite(model, layers, run.ranges.dtypes, run.numeric.data_bits)
         execution = Execution(model, self._nodes, added, threads=self._threads)
@@ -189,8 +183,7 @@ class OnnxNetwork(Network):
         for batch in batches(run.inputs, run.size):
             output, tensors = execution.run(batch.values, batch.names)
             run.answers.append(answers(output, run.size)[: batch.count])
-            captured = arranged(self._nodes, tensors, batch)
-            yield batch.count, {feed: np.ascontiguousarray(values) for feed, values in captured.items()}
+            yield arranged(self._nodes, tensors, batch)
 
 
 def _input_spec(model: OnnxModel) -> InputSpec:

@@ -13,7 +13,7 @@ from cnvlutin2.errors import NetworkError
 from cnvlutin2.network.base import Accuracy, Inputs, Numeric, Thresholds
 from cnvlutin2.network.layer import Layer
 from cnvlutin2.network.onnx_constants import Constants
-from cnvlutin2.network.onnx_execution import Captured, Feed, Ranges, feed_of, to_integers
+from cnvlutin2.network.onnx_execution import Captured, Feed, Ranges, feed_of
 from cnvlutin2.network.onnx_geometry import kind_of, resolved_pads
 from cnvlutin2.network.onnx_graph import LayerNode
 from cnvlutin2.network.onnx_quantised import QuantisedLayer
@@ -42,14 +42,9 @@ class Run:
 
         return self.numeric.quantised or beyond(self.numeric.thresholds) or beyond(self.numeric.weight_thresholds)
 
-    def frac(self, tensor: str) -> int:
-        """Return the fraction bits of a layer's input."""
-        return fraction_bits(self.ranges.max_abs[tensor], self.numeric.data_bits)
-
-    def integers(self, captured: Captured) -> Integers:
-        """Quantise what was captured in floating point."""
-        bits = self.numeric.data_bits
-        return {feed: to_integers(values, self.frac(feed[0]), bits) for feed, values in captured.items()}
+    def fracs(self) -> dict[str, int]:
+        """Return the fraction bits of the layers' inputs."""
+        return {tensor: fraction_bits(largest, self.numeric.data_bits) for tensor, largest in self.ranges.max_abs.items()}
 
     def accuracy(self) -> Accuracy | None:
         """Return how the network classified; None if it does not, or there is nothing to compare with."""
@@ -66,7 +61,7 @@ class Run:
         )
 
 
-def emptied(held: list[tuple[int, Captured]]) -> Iterator[tuple[int, Captured]]:
+def emptied(held: list[Captured]) -> Iterator[Captured]:
     """Yield and let go of each."""
     held.reverse()
     while held:
@@ -107,10 +102,10 @@ def quantised_weights(
 
 def at_scale(nodes: Sequence[LayerNode], weights: Mapping[str, tuple[NDArray[np.int16], int]], run: Run) -> list[QuantisedLayer]:
     """Return the layers at their scales and under their thresholds."""
-    layers = []
+    layers, fracs = [], run.fracs()
     for node in nodes:
         filters, weight_frac = weights[node.name]
-        frac = run.frac(node.activation)
+        frac = fracs[node.activation]
         threshold, weight_threshold = (
             found.in_lsbs(scale) if found else 1
             for found, scale in (
