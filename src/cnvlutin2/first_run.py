@@ -21,7 +21,7 @@ from cnvlutin2.timing.workers import default_jobs
 def is_compiled() -> bool:
     """Whether the kernels that are in use need no compilation, or were compiled before."""
     kernels = backend()
-    return not kernels.MANY_LAYERS or any(Path(kernels.count_runs.stats.cache_path).glob("*.nbi"))
+    return not kernels.MANY_LAYERS or any(Path(kernels.count_layers.stats.cache_path).glob("*.nbi"))
 
 
 def compile_kernels(organisations: Sequence[Organisation], jobs: int | None = None) -> None:
@@ -55,10 +55,9 @@ def _layer() -> Layer:
 def _compile_the_rest() -> None:
     """Compile what meets weights, but nothing that the other process compiles."""
     kernels = ModuleType("kernels")
-    kernels.__dict__.update(backend().__dict__, count_products=lambda _layers, _first, _last, bits, *_: bits.fill(0))
+    kernels.__dict__.update(backend().__dict__, count_layers=lambda _layers, _lanes, _first, _last, bits, *_: bits.fill(0))
     prepared = PreparedLayer(_layer(), 1, kernels)
     time_layer(prepared, [preset("cnv2-weights")])
-    prepared.dot(prepared.position_counts, prepared.weights.filter_counts)
 
 
 if __name__ == "__main__":

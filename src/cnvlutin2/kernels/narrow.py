@@ -11,7 +11,8 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
-from cnvlutin2.kernels.vectors import ByteVector, compiled
+from cnvlutin2.kernels.vectors import ByteVector, WordVector, compiled
+from cnvlutin2.kernels.words import WordsVector
 
 
 @compiled
@@ -66,4 +67,4 @@ def minus(_context: Any, a: types.Type, b: types.Type) -> Any:
 
 
 def _are_alike(a: types.Type, b: types.Type) -> bool:
-    return bool(a == b and isinstance(a, types.Integer | ByteVector))
+    return bool(a == b and isinstance(a, types.Integer | ByteVector | WordVector | WordsVector))

@@ -29,50 +29,64 @@ LAYER = _record(
     "width",
     "threshold",
     _GEOMETRY,
-    "reads",  # address, uint64 [places in the kernel, words]
-    "filters",  # addresses, int32 [channels, places in the kernel]: filters whose weight is effectual
+    "reads",  # address, uint64 [places in the kernel + 1, words]: the places that some window reads there; all places
+    "filters",  # addresses, int32 [places in the kernel, channels up to a multiple of 8]: filters whose weight is effectual
     "busy_filters",  # those whose tile has an effectual weight, or 0 if nobody asks for them
     "bits",  # where its bits begin among those of all layers
     "sums",  # the row of its first image among the sums that are found of layers
     "measured",  # the row of its first result's first image
     "results",  # how many results it has
+    "first_lanes",  # which of `LANES` are about it
+    "last_lanes",
 )
 """A layer: its values, and where what is found of it goes."""
 
 LANES = _record(
-    "layer",  # which one it is of
     "row_packed",  # whether a step is what a window reads of a row
     "values",
     "height",
     "width",
     _GEOMETRY,
-    "uses_down",  # addresses, int32 [height], [width]: windows that read a row, a column
-    "uses_across",
-    "pieces",  # what runs and storage bricks have in common
-    "starts",  # addresses, int32 [pieces]
-    "stops",
-    "run_of",
-    "brick_of",
+    "alone",  # whether every place is a window, and a byte holds a lane's cycles
+    "room",  # bytes of a plane: places, what windows read above and below, and at least 64 more
+    "uses",  # address, uint16 [room]: windows that read a place
+    "above",  # places before and behind the map that windows read, with rows as wide as the map's
+    "below",
+    "window_room",  # places that are a window's first or lie between such, and at most 63 more
+    "windows",  # address, uint8 [window_room]: 255 where a window begins
+    "inside",  # address, uint8 [places across the kernel, window_room]: 255 where what a window reads is not beside the map
+    "piece_count",  # what runs and storage bricks have in common
+    "pieces",  # addresses, int32 [pieces + 1]: the first value of each, and the end
+    "brick_of",  # int32 [pieces]
+    "run_pieces",  # int32 [runs + 1]: the first piece of each run, and the end
+    "brick_pieces",  # int32 [bricks + 1]
     "runs",
     "bricks",
+    "brick",  # values of a brick
     "run_bricks",  # address, int32 [runs, 2]
     "longest",  # values of the longest run
     "overhead",  # cycles of a run
-    "parts",  # address, int32 [lanes in use + 1]
+    "parts",  # address, int32 [lanes in use + 1]: the first run of each lane
     "lanes",  # in use
-    "pad_loads",  # address, [lanes in use] of `load_bytes` each
-    "load_bytes",
-    "flat_cycles",  # of a map, whatever its values
-    "most_cycles",  # of a run
+    "load_bytes",  # of a number that holds a lane's cycles in any window
     "unit_slowest",  # of a map where every run takes one cycle: the slowest lane's cycles and all lanes' cycles
     "unit_every",
     "idle",  # whether that is so in all ways, and no brick is stored raw
     "ways",  # in which bricks are stored
     "counts",  # values of a brick, and 1
+    "mixed",  # address, int64 [ways]: whether some bricks are stored raw
     "raw",  # address, uint8 [ways, counts]: whether a brick of so many effectual values is stored raw
     "sizes",  # address, int64 [ways, counts]: bits of its record
     "row_bits",  # address, int64 [ways]: bits of an NM row, or 0 if every brick has rows of its own
-    "cycles",  # where its runs' cycles begin among those of all layers, way by way
+    "row_units",  # address, int64 [ways]: see `numba_path.many_lanes`
+    "steps_at",  # where in the scratch space lie the bits of steps,
+    "counts_at",  # effectual values of pieces,
+    "bricks_at",  # and of bricks,
+    "flags_at",  # flags of raw bricks,
+    "rows_at",  # rows of bricks,
+    "loads_at",  # cycles of lanes at every place,
+    "columns_at",  # and over the kernel's height, padded
+    "column_room",  # numbers of a lane
     "result",  # which of the layer's results is the first way's
 )
 """Organisations that skip no weights and share their lanes."""

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from cnvlutin2.timing.prepared import PreparedLayer
 
 _THREAD_GRAIN = 1 << 18  # activations of all layers below which threads bring less than they cost
-_LOAD_TYPES = np.zeros(1, np.uint8), np.zeros(1, np.uint16)
-_BEHIND = 64  # bytes that a word reaches over the last map
+_BEHIND = 64  # bytes that a vector reaches over the last map
 _MOST = 1 << 15  # no 16-bit magnitude is larger
 
 _FIELDS: Mapping[str, Any] = LAYER.fields or {}
@@ -28,11 +27,9 @@ _ADDRESS, _THRESHOLD = (_FIELDS[name][1] // 8 for name in ("activations", "thres
 
 
 class _Batch(NamedTuple):
-    """Layers that are in the workspace together: they, their records, and what these ask for."""
+    """Layers whose bits are in memory together, and the pairs to be walked with them."""
 
     layers: tuple[int, int]
-    lanes: tuple[int, int]
-    load_types: list[NDArray[np.unsignedinteger[Any]]]
     pairs: tuple[int, int]
     kinds: list[int]
 
@@ -49,30 +46,27 @@ class Program:
     def __init__(self, parts: Sequence[Part]) -> None:
         self._parts = tuple(parts)  # their arrays' addresses are in the tables
         layers = _table(LAYER, [part.layer for part in parts])
-        lanes = _table(LANES, [{**plan, "layer": i} for i, part in enumerate(parts) for plan in part.lanes])
+        self._lanes = _table(LANES, [plan for part in parts for plan in part.lanes])
         self._pairs = _table(PAIRS, [{**plan, "layer": i} for i, part in enumerate(parts) for plan in part.pairs])
         self._results = _ends([part.results for part in parts])
         layers["results"] = np.diff(self._results)
-        # Of an image: bytes of bits, and of runs' cycles.
-        bits = layers["groups"] * layers["channels"] * layers["places"]
-        runs = lanes["runs"] * layers["groups"][lanes["layer"]]
-        cycles = lanes["ways"] * runs * lanes["height"] * lanes["width"]
-        lane_ends = _ends([len(part.lanes) for part in parts])
-        pair_ends = _ends([len(part.pairs) for part in parts])
-        held = np.stack([bits, np.diff(_ends(cycles)[lane_ends])], axis=1)
-        self._room = held.max(axis=0)
+        lane_ends, pair_ends = (
+            _ends([len(each) for each in some]) for some in zip(*((p.lanes, p.pairs) for p in parts), strict=True)
+        )
+        layers["first_lanes"], layers["last_lanes"] = lane_ends[:-1], lane_ends[1:]
+        bits = layers["groups"] * layers["channels"] * layers["places"]  # bytes, of an image
+        self._bits, self._scratch = int(bits.max()), max(part.scratch for part in parts)
         self._batches: list[_Batch] = []
-        for first, last in pairwise(_cut(held, self._room)):
-            some, found = slice(*lane_ends[[first, last]]), slice(*pair_ends[[first, last]])
+        # Pairs are walked by a call of their own, which finds the bits of as many layers as there is room for.
+        for first, last in pairwise(_cut(bits, self._bits) if self._pairs.size else range(len(parts) + 1)):
+            found = slice(*pair_ends[[first, last]])
             layers["bits"][first:last] = _ends(bits[first:last])[:-1]
-            lanes["cycles"][some] = _ends(cycles[some])[:-1]
-            load_types = [unit for unit in _LOAD_TYPES if unit.itemsize in lanes["load_bytes"][some]]
             kinds = sorted(set(self._pairs["kind"][found].tolist()))
-            self._batches.append(_Batch((first, last), (some.start, some.stop), load_types, (found.start, found.stop), kinds))
-        self._layers, self._lanes = layers, lanes
+            self._batches.append(_Batch((first, last), (found.start, found.stop), kinds))
+        self._layers = layers
         accounts = [account for part in parts for account in part.accounts]
         self._account = Account.stacked(accounts) if accounts else None
-        self._tables: dict[int, tuple[NDArray[np.int64], NDArray[np.void]]] = {}
+        self._tables: dict[int, NDArray[np.int64]] = {}
 
     def __call__(self, layers: Sequence[PreparedLayer]) -> Iterator[tuple[Part, Counts]]:
         """Time the layers of which it was made, all with the same number of images, and tell them what is found on the way.
@@ -83,47 +77,44 @@ class Program:
             Of each layer, its part, and cycles and slots by result.
         """
         images, kernels = layers[0].layer.images, layers[0].kernels
-        fixed, lanes = self._tables.get(images) or self._tables_for(images)
-        numbers = fixed.copy()
+        fixed = self._tables.get(images)
+        numbers = (self._table_for(images) if fixed is None else fixed).copy()
         values = [np.ascontiguousarray(p.layer.activations) for p in layers]
         numbers[:, _ADDRESS] = [kernels.address_of(array) for array in values]
         numbers[:, _THRESHOLD] = [min(p.layer.threshold, _MOST + 1) for p in layers]
-        table, pairs = numbers.view(LAYER)[:, 0], self._pairs
+        table, lanes, pairs = numbers.view(LAYER)[:, 0], self._lanes, self._pairs
         sums = np.empty((len(layers), images, 3), np.int64)
         measured = np.empty((self._results[-1], images, len(QUANTITIES)), np.int64)
-        products, rows = sums.reshape(-1, 3), measured.reshape(-1, measured.shape[2])
+        found = sums.reshape(-1, 3), measured.reshape(-1, measured.shape[2])
         walks = kernels.walk_waiting_pairs, kernels.walk_free_pairs
 
         def task(first: int, last: int) -> None:
-            bits = np.empty(self._room[0] * images + _BEHIND, np.uint8)
-            cycles = np.empty(self._room[1] * images, np.uint8)
+            bits, scratch = np.empty(self._bits * images + _BEHIND, np.uint8), np.empty(self._scratch, np.uint8)
+            if pairs.size == 0:
+                kernels.count_layers(table, lanes, first, last, bits, scratch, *found)
+                return
             for batch in self._batches[first:last]:
-                kernels.count_products(table, *batch.layers, bits, products, rows)
-                if batch.load_types:
-                    kernels.count_runs(table, lanes, *batch.lanes, bits, cycles, rows)
-                    for unit in batch.load_types:
-                        kernels.walk_lanes(table, lanes, *batch.lanes, unit, cycles, rows)
+                kernels.count_layers(table, lanes, *batch.layers, bits, scratch, *found)
                 for kind in batch.kinds:
-                    walks[kind](table, pairs, *batch.pairs, bits, rows)
+                    walks[kind](table, pairs, *batch.pairs, bits, found[1])
 
         batches, total = len(self._batches), sum(array.size for array in values)
         split(task, batches, layers[0].jobs, 1 + batches * _THREAD_GRAIN // total)
         results = measured if self._account is None else self._account.joined(measured)
         first = 0
-        for prepared, part, found in zip(layers, self._parts, sums, strict=True):
-            prepared.sums = found
+        for prepared, part, its_sums in zip(layers, self._parts, sums, strict=True):
+            prepared.sums = its_sums
             yield part, results[first : first + part.results]
             first += part.results
 
-    def _tables_for(self, images: int) -> tuple[NDArray[np.int64], NDArray[np.void]]:
-        """Return the tables for so many images, the first as numbers, as copying records takes its time."""
-        layers, lanes = self._layers.copy(), self._lanes.copy()
+    def _table_for(self, images: int) -> NDArray[np.int64]:
+        """Return the layers' table for so many images, as numbers: copying records takes its time."""
+        layers = self._layers.copy()
         layers["images"] = images
         layers["sums"] = np.arange(len(layers)) * images
         layers["measured"] = self._results[:-1] * images
         layers["bits"] *= images
-        lanes["cycles"] *= images
-        self._tables[images] = layers.view(np.int64).reshape(len(layers), -1), lanes
+        self._tables[images] = layers.view(np.int64).reshape(len(layers), -1)
         return self._tables[images]
 
 
@@ -140,12 +131,12 @@ def _ends(sizes: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])
 
 
-def _cut(sizes: NDArray[np.int64], room: NDArray[np.int64]) -> list[int]:
-    """Return where to cut consecutive layers of some sizes ``[layers, ..]``, as few times as there is room for, and both ends."""
-    cuts, held = [0], np.zeros_like(room)
-    for i, size in enumerate(sizes):
-        if (held + size > room).any():
+def _cut(sizes: NDArray[np.int64], room: int) -> list[int]:
+    """Return where to cut consecutive layers of some sizes, as few times as there is room for, and both ends."""
+    cuts, held = [0], 0
+    for i, size in enumerate(sizes.tolist()):
+        if held + size > room:
             cuts.append(i)
-            held = np.zeros_like(room)
-        held = held + size
+            held = 0
+        held += size
     return [*cuts, len(sizes)]

@@ -168,6 +168,11 @@ class Schedule:
             return np.uint8
         return np.uint16 if most < 1 << 16 else np.int32 if most < 1 << 31 else np.int64
 
+    @cached_property
+    def most_load(self) -> int:
+        """The most cycles of a lane in a step, without overhead."""
+        return int(self._by_part(np.maximum(self.runs.lengths, self._most_rows)).max())
+
     @property
     def _most_rows(self) -> int:
         """The most NM rows that a record can lie in."""

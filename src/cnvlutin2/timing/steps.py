@@ -71,6 +71,11 @@ class StepMap:
         """The same as one tuple, for the kernels."""
         return (*self.kernel, *self.strides, *self.pads, *self.dilations, *self.outputs)
 
+    @property
+    def is_own_windows(self) -> bool:
+        """Whether every place is a window, which reads nothing else."""
+        return self.geometry == (1, 1, 1, 1, 0, 0, 1, 1, self.height, self.width)
+
     @cached_property
     def reads(self) -> NDArray[np.uint64]:
         """The places that some window reads at each place in the kernel, 64 in a word, ``[steps, words]``."""
@@ -80,6 +85,45 @@ class StepMap:
         words = np.zeros((self.steps, -(-packed.shape[1] // 8)), "<u8")
         words.view(np.uint8)[:, : packed.shape[1]] = packed
         return words.astype(np.uint64)
+
+    @cached_property
+    def reads_and_places(self) -> NDArray[np.uint64]:
+        """`reads`, and a last row of all places."""
+        places = np.arange(self.height * self.width) >= 0
+        packed = np.zeros(8 * self.reads.shape[1], np.uint8)
+        packed[: -(-places.size // 8)] = np.packbits(places, bitorder="little")
+        return np.concatenate([self.reads, packed.view("<u8").astype(np.uint64)[None]])
+
+    @cached_property
+    def rows_below(self) -> int:
+        """Rows behind the map that windows read."""
+        last = (self.outputs[0] - 1) * self.strides[0] + (self.kernel[0] - 1) * self.dilations[0] - self.pads[0]
+        return max(0, last - self.height + 1)
+
+    @cached_property
+    def window_places(self) -> NDArray[np.uint8]:
+        """Where windows begin (255, else 0) in rows as wide as the map's, one for every row down to the last window's.
+
+        Rows lie one after another, and so do what windows read at some place in the kernel. Up to a multiple of 64 places; there
+        must be no more windows across than places.
+        """
+        rows = np.zeros(((self.outputs[0] - 1) * self.strides[0] + 1, self.width), np.uint8)
+        rows[:: self.strides[0], : self.outputs[1] * self.strides[1] : self.strides[1]] = 255
+        return np.pad(rows.ravel(), (0, -rows.size % 64))
+
+    @cached_property
+    def inside(self) -> NDArray[np.uint8]:
+        """Where what is read at each place across the kernel is not beside the map, ``[kernel width, window places]``."""
+        column = np.arange(self.window_places.size) % self.width - self.pads[1]
+        read = column + (np.arange(self.kernel[1]) * self.dilations[1])[:, None]
+        return np.where((read >= 0) & (read < self.width), 255, 0).astype(np.uint8)
+
+    def place_uses(self, room: int) -> NDArray[np.int64]:
+        """Return how many windows read each place, and zeros up to a size."""
+        down, across = self.uses
+        uses = np.zeros(room, np.int64)
+        uses[: self.height * self.width] = np.outer(down, across).ravel()
+        return uses
 
     @cached_property
     def uses(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -7,7 +7,7 @@ Arrays are C-contiguous. A *map* is one group of one image; the positions of a m
 from cnvlutin2.kernels.numba_path.blocks import BLOCK
 from cnvlutin2.kernels.numba_path.execute import execute
 from cnvlutin2.kernels.numba_path.free import free_filter_cycles
-from cnvlutin2.kernels.numba_path.many import address_of, count_products, count_runs, walk_lanes
+from cnvlutin2.kernels.numba_path.many import address_of, count_layers
 from cnvlutin2.kernels.numba_path.many_pairs import walk_free_pairs, walk_waiting_pairs
 from cnvlutin2.kernels.numba_path.masks import (
     lead_filters,
@@ -35,8 +35,7 @@ __all__ = [
     "BLOCK",
     "MANY_LAYERS",
     "address_of",
-    "count_products",
-    "count_runs",
+    "count_layers",
     "dot",
     "execute",
     "free_filter_cycles",
@@ -50,7 +49,6 @@ __all__ = [
     "stream_rows",
     "sum_over_windows",
     "walk_free_pairs",
-    "walk_lanes",
     "walk_waiting_pairs",
     "weight_counts",
     "weight_masks",

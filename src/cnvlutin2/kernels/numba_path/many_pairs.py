@@ -113,7 +113,7 @@ def walk_waiting_pairs(layers: Any, pairs: Any, first: int, last: int, bits: Byt
         for n in range(images):
             result = measured[layer.measured + plan.result * images + n]
             _add_passes(plan, tile_filters, by_pass, tile_totals, n, result)
-            result[1], result[3], result[5] = costs[n], 0, work[n]
+            result[1], result[3], result[5] = costs[n], result[5], work[n]
 
 
 @kernel
