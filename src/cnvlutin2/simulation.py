@@ -5,21 +5,22 @@ from __future__ import annotations
 import platform
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnvlutin2.collection import Collection
 from cnvlutin2.cost import DEFAULT_TABLE, CostBook, CostTable, NetworkCost, load_table
-from cnvlutin2.encodings import image_footprints
 from cnvlutin2.errors import ConfigError, NetworkError
 from cnvlutin2.first_run import compile_kernels
 from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Network, Numeric, Threshold, Thresholds
 from cnvlutin2.organisation import Organisation, load_organisations
-from cnvlutin2.results.model import Counts, LayerInfo, LayerResult, NetworkResult, Results
-from cnvlutin2.timing import LayerTiming, PreparedLayer, Timing, time_layers
+from cnvlutin2.results.model import LayerResult, NetworkResult, Results
+from cnvlutin2.timing import LayerTiming, PreparedLayer, time_layers
 from cnvlutin2.timing.verify import verify_layer
 from cnvlutin2.timing.weights import PreparedWeights
 
@@ -34,17 +35,6 @@ Progress = Callable[[str, int, int], None]
 
 Observer = Callable[[PreparedLayer, Sequence[Organisation], Sequence[LayerTiming]], None]
 """Called for every batch of every layer with its masks and what each organisation took, while the layer is still in memory."""
-
-
-@dataclass
-class _Collected:
-    """What has been found of one layer under one organisation, batch by batch."""
-
-    info: LayerInfo
-    timings: list[LayerTiming] = field(default_factory=list)
-    effectual_macs: list[Counts] = field(default_factory=list)
-    densities: list[NDArray[np.float64]] = field(default_factory=list)
-    footprints: list[dict[str, Counts]] = field(default_factory=list)
 
 
 def simulate(
@@ -110,7 +100,7 @@ def simulate(
     for limit, what in zip(limits, ("threshold", "weight threshold"), strict=True):
         limit.check_names(names, what)
     _check_layer_modes(chosen, names)
-    collected: dict[tuple[str, str], _Collected] = {}
+    collection = Collection()
     accuracy, executed_quantised = None, False
     if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
         raise ConfigError(f"{jobs!r} threads are not possible; give a whole number of at least 1", where="jobs")
@@ -133,18 +123,18 @@ def simulate(
                 if given is not None and seen[layer.name] < len(given.names):
                     weights[layer.name] = some[-1].weights
             for prepared, timings in zip(some, time_layers(some, group), strict=True):
-                _collect(prepared, group, timings, collected, watching, verify=verify)
+                collection.add(prepared, group, timings)
+                if verify:
+                    _verify(prepared, group, timings)
+                for observe in watching:
+                    observe(prepared, group, timings)
                 finished.add(prepared.layer.name)
                 if progress is not None:
                     progress(prepared.layer.name, done * len(names) + len(finished), len(by_width) * len(names))
         _check_images(source.name, seen)
         accuracy = accuracy or source.accuracy
         executed_quantised = executed_quantised or source.quantised
-    layers = [
-        _finish(organisation.name, collected[name, organisation.name])
-        for name in dict.fromkeys(name for name, _ in collected)
-        for organisation in chosen
-    ]
+    layers = collection.results(chosen)
     images = list(given.names) if given else [str(i) for i in range(layers[0].cycles.size)]
     costs: dict[str, NetworkCost] = {}
     if book is not None:
@@ -176,10 +166,13 @@ def as_network(network: Network | Layer | Sequence[Layer] | str | Path) -> Netwo
     return ArrayNetwork(network)
 
 
+_version = cache(version)  # reads a file of metadata
+
+
 def versions() -> dict[str, str]:
     """Return the versions on which numbers may depend."""
     packages = ("cnvlutin2", "numpy", "onnx", "onnxruntime", "numba")
-    return {"python": platform.python_version(), "machine": platform.machine()} | {p: version(p) for p in packages}
+    return {"python": platform.python_version(), "machine": platform.machine()} | {p: _version(p) for p in packages}
 
 
 def _as_inputs(network: Network, inputs: GivenInputs) -> Inputs | None:
@@ -248,75 +241,11 @@ def batches(layers: Iterable[Layer]) -> Iterator[list[Layer]]:
         yield list(some.values())
 
 
-def _collect(
-    prepared: PreparedLayer,
-    organisations: Sequence[Organisation],
-    timings: Sequence[LayerTiming],
-    collected: dict[tuple[str, str], _Collected],
-    observers: Sequence[Observer],
-    *,
-    verify: bool,
-) -> None:
-    layer = prepared.layer
-    stored: dict[tuple[object, ...], dict[str, Counts]] = {}
-    values = layer.activations[0].size
+def _verify(prepared: PreparedLayer, organisations: Sequence[Organisation], timings: Sequence[LayerTiming]) -> None:
     for organisation, timing in zip(organisations, timings, strict=True):
-        sizes = organisation.brick, organisation.data_bits, organisation.pointer_group
-        key = (prepared.packing(organisation), *sizes)
-        if key not in stored:
-            histograms = prepared.brick_histograms(organisation.brick, prepared.packing(organisation))
-            stored[key] = image_footprints(layer, histograms, *sizes)
-        entry = collected.setdefault((layer.name, organisation.name), _Collected(_info(prepared)))
-        entry.timings.append(timing)
-        entry.effectual_macs.append(prepared.effectual_macs)
-        entry.densities.append(prepared.activation_counts / values)
-        entry.footprints.append(stored[key])
-        if verify:
-            for mode, found in (("skip", timing.skip), ("dense", timing.dense)):
-                if found is not None:
-                    verify_layer(prepared, organisation, mode, found.slots)
-    for observe in observers:
-        observe(prepared, organisations, timings)
-
-
-def _info(prepared: PreparedLayer) -> LayerInfo:
-    layer = prepared.layer
-    return LayerInfo(
-        name=layer.name,
-        kind=layer.kind,
-        input_shape=(layer.activations.shape[1], *layer.input_size),
-        weight_shape=(layer.filters, layer.group_channels, *layer.kernel_size),
-        output_shape=(layer.filters, *layer.output_size),
-        groups=layer.groups,
-        strides=layer.strides,
-        pads=layer.pads,
-        dilations=layer.dilations,
-        threshold=layer.threshold,
-        weight_threshold=layer.weight_threshold,
-        first=layer.first,
-        macs=layer.macs,
-        weight_density=prepared.weights.effectual / layer.weights.size,
-    )
-
-
-def _finish(arch: str, entry: _Collected) -> LayerResult:
-    """Join the batches; settle `auto`, one flag a layer, for all images together."""
-    mode = entry.timings[0].mode
-    if mode == "auto":
-        cycles = {m: sum(int(t.cycles.sum()) for t in _of(entry.timings, m)) for m in ("dense", "skip")}
-        mode = "skip" if cycles["skip"] < cycles["dense"] else "dense"
-    chosen = _of(entry.timings, mode)
-    return LayerResult(
-        layer=entry.info,
-        arch=arch,
-        mode=mode,
-        cycles=np.concatenate([t.cycles for t in chosen]),
-        effectual_macs=np.concatenate(entry.effectual_macs),
-        dense_cycles=entry.timings[0].dense_cycles,
-        slots=np.concatenate([t.slots for t in chosen]),
-        activation_density=np.concatenate(entry.densities),
-        footprint_bits={n: np.concatenate([f[n] for f in entry.footprints]) for n in entry.footprints[0]},
-    )
+        for mode, found in (("skip", timing.skip), ("dense", timing.dense)):
+            if found is not None:
+                verify_layer(prepared, organisation, mode, found.slots)
 
 
 def _with_costs(
@@ -330,7 +259,3 @@ def _with_costs(
     }
     with_costs = [replace(layer, cost=costs[layer.name, layer.arch]) for layer in layers]
     return with_costs, {arch: network for arch, (_, network) in settled.items()}
-
-
-def _of(timings: Sequence[LayerTiming], mode: str) -> list[Timing]:
-    return [t for t in ((t.skip if mode == "skip" else t.dense) for t in timings) if t is not None]
