@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cnvlutin2.cost.area import area_mm2
-from cnvlutin2.cost.energy import ENERGIES, Energies, Prices
-from cnvlutin2.cost.events import Counts, as_events
+from cnvlutin2.cost.energy import Prices, by_component
+from cnvlutin2.cost.events import Counts
 from cnvlutin2.cost.memory import place
 from cnvlutin2.cost.model import LayerCost, MachineCost, NetworkCost
 from cnvlutin2.cost.tables import CostTable
@@ -117,17 +116,10 @@ class CostBook:
         """Put layers together and price what they do; `cycles` are ``[layers, N]``."""
         placed = place(accounts, cycles, organisation)
         energies = Prices.of(organisation, self.table).energy_pj(placed.counts, placed.total_cycles)
-        waits = zip(placed.encoder_stall_cycles, placed.dram_cycles, placed.total_cycles, strict=True)
-        layers = [
-            LayerCost(as_events(counts), *cycles, _by_component(energy))
-            for counts, cycles, energy in zip(placed.counts, waits, energies, strict=True)
-        ]
-        whole = _by_component(energies.sum(axis=0))
+        waits = placed.encoder_stall_cycles, placed.dram_cycles, placed.total_cycles
+        layers = [LayerCost(*of_layer) for of_layer in zip(placed.counts, *waits, energies, strict=True)]
+        whole = by_component(energies.sum(axis=0))
         return layers, MachineCost(placed.total_cycles.sum(axis=0), whole, area_mm2(organisation, self.table))
-
-
-def _by_component(energies: NDArray[np.float64]) -> Energies:
-    return dict(zip(ENERGIES, energies, strict=True))
 
 
 def _mode(run: Run) -> RunMode:

@@ -89,6 +89,11 @@ def _price_pj(name: str, organisation: Organisation, table: CostTable) -> float:
     return table.read_pj_per_bit(_MEMORY_OF[component])
 
 
+def by_component(energies: NDArray[np.float64]) -> Energies:
+    """Return energies ``[components, N]`` as a mapping; its arrays are views."""
+    return dict(zip(ENERGIES, energies, strict=True))
+
+
 def total_pj(energies: Mapping[str, NDArray[np.float64]], *, without: tuple[str, ...] = ()) -> NDArray[np.float64]:
     """Return the sum over the components but for some."""
     total: NDArray[np.float64] = np.sum([energy for name, energy in energies.items() if name not in without], axis=0)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.cost.energy import Energies, total_pj
-from cnvlutin2.cost.events import DRAM, Counts, Events
+from cnvlutin2.cost.energy import Energies, by_component, total_pj
+from cnvlutin2.cost.events import DRAM, Counts, Events, as_events
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,19 +19,29 @@ class LayerCost:
 
     Parameters
     ----------
-    events : mapping of str to int64 ``[N]``
-        See `cnvlutin2.cost.events.EVENTS`.
+    counts : int64 ``[events, N]``
+        In the order of `cnvlutin2.cost.events.EVENTS`.
     encoder_stall_cycles, dram_cycles, total_cycles : int64 ``[N]``
         As in `cnvlutin2.cost.memory.Placed`.
-    energy_pj : mapping of str to float64 ``[N]``
-        By component; ``dram`` is off chip, ``static`` leakage, the others are dynamic energy on chip.
+    energies : float64 ``[components, N]``
+        In pJ, in the order of `cnvlutin2.cost.energy.ENERGIES`.
     """
 
-    events: Events
+    counts: Counts
     encoder_stall_cycles: Counts
     dram_cycles: Counts
     total_cycles: Counts
-    energy_pj: Energies
+    energies: NDArray[np.float64]
+
+    @cached_property
+    def events(self) -> Events:
+        """The events by name, int64 ``[N]`` each."""
+        return as_events(self.counts)
+
+    @cached_property
+    def energy_pj(self) -> Energies:
+        """The energies by component, float64 ``[N]`` each: ``dram`` is off chip, ``static`` leakage, the others dynamic."""
+        return by_component(self.energies)
 
     def record(self, image: int) -> dict[str, object]:
         """Return an image's figures as plain values, as in the JSON."""
