@@ -18,7 +18,7 @@ from cnvlutin2.cli.run import run_command
 from cnvlutin2.cost import EVENTS, STATIC, Prices, area_mm2, baseline_of, load_table, static_mw
 from cnvlutin2.cost.area import storage_bits
 from cnvlutin2.cost.energy import ENERGIES
-from cnvlutin2.cost.events import DRAM, as_counts
+from cnvlutin2.cost.events import DRAM, ROW
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.organisation import with_overrides
 from cnvlutin2.testing import integer_arrays, organisations
@@ -67,7 +67,8 @@ class TestPrices:
     )
     def test_by_hand(self, event: str, pj: float) -> None:
         machine = Organisation(dram="hbm2")
-        counts = as_counts({event: np.array([3, 0])}, 2)
+        counts = np.zeros((len(EVENTS), 2), np.int64)
+        counts[ROW[event], 0] = 3
         energies = Prices.of(machine, TABLE).energy_pj(counts, np.zeros(2, np.int64))
         assert energies[ENERGIES.index(EVENTS[event].component)].tolist() == pytest.approx([3 * pj, 0])
         assert float(energies.sum()) == pytest.approx(3 * pj)
@@ -75,7 +76,7 @@ class TestPrices:
     def test_static_energy_is_power_times_time(self) -> None:
         for clock in (1.0, 0.5):
             machine = Organisation(clock_ghz=clock)
-            energies = Prices.of(machine, TABLE).energy_pj(as_counts({}, 1), np.array([1000]))
+            energies = Prices.of(machine, TABLE).energy_pj(np.zeros((len(EVENTS), 1), np.int64), np.array([1000]))
             watts = static_mw(area_mm2(machine, TABLE), TABLE) / 1000
             seconds = 1000 / (clock * 1e9)
             assert energies[ENERGIES.index(STATIC)].tolist() == pytest.approx([watts * seconds * 1e12])

@@ -13,7 +13,8 @@ from traffic_reference import Traffic
 
 from cnvlutin2 import ArrayNetwork, Layer, Organisation, preset, simulate
 from cnvlutin2.cost import EVENTS, account, fetches
-from cnvlutin2.cost.events import Events
+from cnvlutin2.cost.events import Events, as_events
+from cnvlutin2.cost.tally import tally
 from cnvlutin2.encodings import footprints
 from cnvlutin2.organisation import with_overrides
 from cnvlutin2.testing import integer_arrays, layers, organisations
@@ -23,11 +24,11 @@ from cnvlutin2.timing import PreparedLayer, time_layer
 def events_of(layer: Layer, organisation: Organisation, mode: str) -> Events:
     prepared = PreparedLayer(layer, jobs=1)
     if mode == "dense":
-        return account(prepared, organisation, "dense").events
+        return as_events(tally([account(prepared, organisation, "dense")], organisation)[0])
     as_skip = organisation.model_copy(update={"layer_mode": "skip"})
     timing = time_layer(prepared, [as_skip])[0].skip
     assert timing is not None
-    return account(prepared, organisation, "skip", timing.slots).events
+    return as_events(tally([account(prepared, organisation, "skip", timing.slots)], organisation)[0])
 
 
 def layer_of(

@@ -15,7 +15,7 @@ from cnvlutin2.cost.events import Counts
 from cnvlutin2.cost.memory import place
 from cnvlutin2.cost.model import LayerCost, MachineCost, NetworkCost
 from cnvlutin2.cost.tables import CostTable
-from cnvlutin2.cost.traffic import Account, RunMode, account
+from cnvlutin2.cost.traffic import Account, Measures, RunMode, account
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing import LayerTiming, PreparedLayer
 from cnvlutin2.timing.dense import dense_cycles
@@ -106,7 +106,7 @@ class CostBook:
         if base.cost is None:
             accounts = [_joined(base.batches[name]) for name in names]
             cycles = np.array([base.cycles[name] for name in names], np.int64)
-            by_image = np.repeat(cycles[:, None], accounts[0].counts.shape[1], axis=1)
+            by_image = np.repeat(cycles[:, None], accounts[0].stored.bits.size, axis=1)
             _, base.cost = self._priced(accounts, by_image, base.machine)
         return base.cost
 
@@ -137,4 +137,6 @@ def _joined(batches: Sequence[Account]) -> Account:
         rows=np.concatenate([batch.stored.rows for batch in batches]),
         identity=tuple(batch.stored.identity for batch in batches),
     )
-    return replace(first, counts=np.concatenate([batch.counts for batch in batches], axis=1), stored=stored)
+    parts = zip(*(batch.measures for batch in batches), strict=True)
+    measures = Measures._make(np.concatenate(part) if isinstance(part[0], np.ndarray) else part[0] for part in parts)
+    return replace(first, measures=measures, stored=stored)

@@ -12,7 +12,7 @@ Counts = NDArray[np.int64]
 Events = dict[str, Counts]
 """By name, how often it happens in each image, ``[N]``."""
 Tally = dict[str, Counts | int]
-"""The same while it is counted: what is not in it is 0, an int is the same for all images."""
+"""The same of many layers while it is counted, ``[layers, N]``: what is not in it is 0."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,6 @@ DRAM = "dram"
 
 ROW: Mapping[str, int] = {name: row for row, name in enumerate(EVENTS)}
 """Where an event stands in an array of all of them, ``[events, N]``."""
-
-
-def as_counts(tally: Tally, images: int) -> Counts:
-    """Return a tally as an array ``[events, N]``."""
-    counts = np.zeros((len(EVENTS), images), np.int64)
-    for name, count in tally.items():
-        counts[ROW[name]] = count
-    return counts
 
 
 def as_events(counts: Counts) -> Events:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,7 @@ from cnvlutin2.timing import PreparedLayer
 _BRICKS_TOGETHER = 1 << 18  # measured at a time, unless one image has more: bounds the memory beside the counts
 
 
-@dataclass(frozen=True)
-class Fetches:
+class Fetches(NamedTuple):
     """What fetching a layer's input once for every window that needs it takes, of one image and one pass over all groups.
 
     An int is the same for all images.
@@ -52,10 +51,21 @@ def values_in_windows(prepared: PreparedLayer, organisation: Organisation) -> in
     return int(down.sum()) * columns * layer.groups
 
 
+def storage_key(organisation: Organisation) -> tuple[object, ...]:
+    """Return what organisations have in common that store and fetch a layer's input, in one format, alike."""
+    o = organisation
+    return o.brick, o.data_bits, o.packing, o.pointer_group
+
+
 def fetch_input(prepared: PreparedLayer, organisation: Organisation, format_name: str) -> Fetches:
     """Count the fetches of a layer's input, stored in a format."""
+    key = ("fetched", format_name, *storage_key(organisation))
+    return prepared.once(key, lambda: _fetch_input(prepared, organisation, format_name))
+
+
+def _fetch_input(prepared: PreparedLayer, organisation: Organisation, format_name: str) -> Fetches:
     o, fmt = organisation, get_format(format_name)
-    bricks = _bricks_fetched(prepared, o)
+    bricks = prepared.once(("bricks fetched", o.brick, o.packing), lambda: _bricks_fetched(prepared, o))
     raw: Counts | int = 0 if fmt.marks else bricks
     if fmt.mixed:
         raw = _weighed(raw_bricks(prepared, fmt, o), _brick_uses(prepared, o))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.cost.events import ROW, Counts
+from cnvlutin2.cost.tally import tally
 from cnvlutin2.cost.traffic import Account
 from cnvlutin2.cost.weights import sb_capacity_bits
 from cnvlutin2.organisation import Organisation
@@ -70,7 +71,7 @@ def place(accounts: Sequence[Account], cycles: Counts, organisation: Organisatio
     organisation : Organisation
     """
     first = _first_reads(accounts)
-    counts = np.stack([account.counts for account in accounts])
+    counts = tally(accounts, organisation)
     _move_activations(counts, accounts, first, organisation)
     weight_bits = _weight_loads(accounts, cycles.shape[1], organisation)
     for name in ("dram_weight_bits_read", "sb_bits_written"):
@@ -109,9 +110,9 @@ def _move_activations(counts: Counts, accounts: Sequence[Account], first: NDArra
     left = np.maximum(0, room - rows[:-1])  # by what the writer reads
     spilled = np.zeros_like(bits)
     spilled[1:] = np.where(fresh[1:], np.minimum(bits[1:], np.maximum(0, rows[1:] - left) * row_bits[1:]), 0)
-    arrives = streamed * (_by_layer([account.passes for account in accounts]) - 1) + np.where(fresh, spilled, streamed)
+    arrives = streamed * (_by_layer([account.measures.passes for account in accounts]) - 1) + np.where(fresh, spilled, streamed)
     arrives[0] += bits[0]  # the network's input
-    last = accounts[-1].windows * accounts[-1].filters * organisation.data_bits  # the network's results
+    last = accounts[-1].measures.windows * accounts[-1].measures.filters * organisation.data_bits  # the network's results
     leaves = np.concatenate([spilled[1:], np.full_like(bits[:1], last)])
     encoded = _by_layer([account.stored.values if account.stored.encoded else 0 for account in accounts])
     counts[:-1, ROW["encoder_values"]] += np.where(fresh, encoded, 0)[1:]
@@ -133,7 +134,7 @@ def _weight_loads(accounts: Sequence[Account], images: int, organisation: Organi
         return np.zeros((len(accounts), images), np.int64)
     turn, batch = np.arange(images) % organisation.batch, organisation.batch
     once = _by_layer([account.weights.bits - account.weights.excess_bits for account in accounts])
-    again = _by_layer([account.weights.excess_bits * account.windows for account in accounts])
+    again = _by_layer([account.weights.excess_bits * account.measures.windows for account in accounts])
     return once * (turn + 1) // batch - once * turn // batch + again  # shares are whole and add up
 
 
@@ -149,8 +150,8 @@ def _encoder_stalls(accounts: Sequence[Account], first: NDArray[np.bool_], cycle
         account = accounts[index]
         if reader is not None and reader.stored.encoded:
             flat = reader.stored.positions == 1  # the map was flattened into channels, or pooled to one position
-            positions = reader.stored.values // account.filters if flat else reader.stored.positions
-            values[index] = min(account.windows, positions) * account.busiest_tile_filters
+            positions = reader.stored.values // account.measures.filters if flat else reader.stored.positions
+            values[index] = min(account.measures.windows, positions) * account.busiest_tile_filters
         reader = account if first[index] else reader
     stalls: Counts = np.maximum(0, _by_layer(values) - organisation.encoder_buffer_entries - cycles)
     return stalls

@@ -1,18 +1,17 @@
-"""What a layer moves and computes on chip: exact counts of events from its values (docs/cost.md, "Events")."""
+"""What a layer moves and computes on chip, measured on its values; `tally` makes events of it (docs/cost.md, "Events")."""
 
 from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.cost.events import Counts, Events, Tally, as_counts, as_events
-from cnvlutin2.cost.fetches import Fetches, brick_bits, fetch_input, raw_bricks, stream_bits, values_in_windows
+from cnvlutin2.cost.events import Counts
+from cnvlutin2.cost.fetches import brick_bits, fetch_input, raw_bricks, storage_key, stream_bits, values_in_windows
 from cnvlutin2.cost.weights import WeightStorage, store_weights, tile_counts
 from cnvlutin2.encodings import get_format
 from cnvlutin2.encodings.base import pointer_widths
@@ -58,38 +57,70 @@ class Stored:
         return get_format(self.format).marks
 
 
-@dataclass(frozen=True)
+class Measures(NamedTuple):
+    """What a layer's events follow from, over all windows and groups; an int is the same for all images, else int64 ``[N]``.
+
+    Parameters
+    ----------
+    windows, filters, groups, passes : int
+        Passes of a group; the others of all of them.
+    places : int
+        Weights of a filter.
+    tile_loads : int
+        Tiles in use, added up over the passes of a group.
+    rows, bits, pointers, pointer_bits, raw_bricks
+        As of `Fetches`.
+    products
+        Multiplications.
+    taken, sent
+        Values that leave the brick buffer, and those that go to the lanes: with the zeros of the padding if nothing is skipped.
+    without_offsets
+        Values taken that have no offset in NM, and need one.
+    pairs
+        Pairs of a value and a tile with an effectual weight for it, where weights are skipped.
+    """
+
+    windows: int
+    filters: int
+    groups: int
+    passes: int
+    places: int
+    tile_loads: int
+    rows: Counts | int
+    bits: Counts | int
+    pointers: Counts | int
+    pointer_bits: Counts | int
+    raw_bricks: Counts | int
+    products: Counts | int
+    taken: Counts | int
+    sent: Counts | int
+    without_offsets: Counts | int
+    pairs: Counts | int
+
+
+@dataclass(frozen=True, eq=False)
 class Account:
     """A layer under one organisation in one mode, without its neighbours.
 
     Parameters
     ----------
-    counts : int64 ``[events, N]``
-        What the layer alone determines; what it writes and what moves off chip are still 0.
+    mode : {"skip", "dense"}
+    measures : Measures
     stored : Stored
     weights : WeightStorage
-    windows, filters, passes : int
-        Of an image; of all groups; of a group.
     busiest_tile_filters : int
         Filters of the busiest tile, over all passes and groups.
     """
 
-    counts: Counts
+    mode: RunMode
+    measures: Measures
     stored: Stored
     weights: WeightStorage
-    windows: int
-    filters: int
-    passes: int
     busiest_tile_filters: int
-
-    @cached_property
-    def events(self) -> Events:
-        """The counts by name."""
-        return as_events(self.counts)
 
 
 def account(prepared: PreparedLayer, organisation: Organisation, mode: RunMode, slots: Counts | None = None) -> Account:
-    """Count the events of a layer.
+    """Measure what the events of a layer follow from.
 
     Parameters
     ----------
@@ -103,27 +134,51 @@ def account(prepared: PreparedLayer, organisation: Organisation, mode: RunMode, 
     -------
     Account
     """
+    o = organisation
+    if mode == "dense":  # the baseline's account is that of many organisations in their first layer
+        size = (*storage_key(o), o.tiles, o.filters_per_tile, o.weight_format, o.sb_bytes_per_tile)
+        return prepared.once(("dense account", *size), lambda: _account(prepared, o, mode, None))
+    assert slots is not None  # noqa: S101 - a caller's mistake, not an input's
+    return _account(prepared, o, mode, slots[:, PRODUCTS].sum(axis=1))
+
+
+def _account(prepared: PreparedLayer, organisation: Organisation, mode: RunMode, products: Counts | None) -> Account:
     layer, o = prepared.layer, organisation
     full, rest = divmod(layer.group_filters, o.filters)
     busiest = full * o.filters_per_tile + min(rest, o.filters_per_tile)
-    if mode == "dense":
-        tally = _dense_events(prepared, o)
-    else:
-        assert slots is not None  # noqa: S101 - a caller's mistake, not an input's
-        tally = _skip_events(prepared, o, slots[:, PRODUCTS].sum(axis=1))
-    return Account(
-        as_counts(tally, layer.images),
-        store_input(prepared, o, o.format if mode == "skip" else "dense"),
-        store_weights(prepared, o),
-        prepared.steps(o).windows,
-        layer.filters,
-        full + (rest > 0),
-        busiest * layer.groups,
-    )
+    windows, places = prepared.steps(o).windows, layer.weights[0].size
+    tile_loads = -(-layer.group_filters // o.filters_per_tile)
+    format_name = "dense" if products is None else o.format
+    size = windows, layer.filters, layer.groups, full + (rest > 0), places, tile_loads
+    fetched = fetch_input(prepared, o, format_name)
+    measures = Measures(*size, *fetched, *_multiplied(prepared, o, windows * places, products))
+    stored, weights = store_input(prepared, o, format_name), store_weights(prepared, o)
+    return Account(mode, measures, stored, weights, busiest * layer.groups)
+
+
+def _multiplied(
+    prepared: PreparedLayer, organisation: Organisation, in_windows: int, products: Counts | None
+) -> tuple[Counts | int, Counts | int, Counts | int, Counts | int, Counts | int]:
+    """Return the last five of `Measures`; `in_windows` values meet each filter where nothing is skipped."""
+    layer, o = prepared.layer, organisation
+    every = in_windows * layer.groups
+    if products is None:  # dense: every value of every window, padding too, goes to all lanes and meets every filter
+        return in_windows * layer.filters, 0, every, 0, 0
+    pairs = 0 if o.skip_weights == "none" else _tile_pairs(prepared, o)
+    if not o.skip_activations:
+        return products, values_in_windows(prepared, o), every, 0, pairs
+    # Without weights being skipped every value meets every filter of its group.
+    taken = products // layer.group_filters if o.skip_weights == "none" else prepared.windows_seen_by(o)
+    return products, taken, taken, _without_offsets(prepared, o, taken), pairs
 
 
 def store_input(prepared: PreparedLayer, organisation: Organisation, format_name: str) -> Stored:
     """Say what a layer's input takes in NM."""
+    key = ("stored", format_name, *storage_key(organisation))
+    return prepared.once(key, lambda: _store_input(prepared, organisation, format_name))
+
+
+def _store_input(prepared: PreparedLayer, organisation: Organisation, format_name: str) -> Stored:
     layer, o, fmt = prepared.layer, organisation, get_format(format_name)
     packing = prepared.packing(o)
     shape = layer.activations.shape
@@ -158,102 +213,19 @@ def _checksum(values: NDArray[np.int16]) -> int:
     return zlib.crc32(values[folds * 4 * _FOLD :].data, zlib.crc32(folded.data))
 
 
-def _fetched(found: Fetches, times: int) -> Tally:
-    """Return the events of NM when the input is fetched `times` times."""
-    return {
-        "nm_rows_read": found.rows * times,
-        "nm_bits_read": (found.bits + found.pointers * found.pointer_bits) * times,
-        "pointer_lookups": found.pointers * times,
-    }
-
-
-def _dense_events(prepared: PreparedLayer, organisation: Organisation) -> Tally:
-    """Every value of every window, padding too, goes to all lanes and meets every filter."""
-    layer, o, windows = prepared.layer, organisation, prepared.steps(organisation).windows
-    tally = _fetched(fetch_input(prepared, o, "dense"), -(-layer.group_filters // o.filters))
-    values = windows * layer.weights[0].size * layer.groups * _tile_loads(prepared, o)
-    return tally | _inputs(values, o.data_bits) | _products(windows * layer.weights.size, windows * layer.filters, o.data_bits)
-
-
-def _skip_events(prepared: PreparedLayer, organisation: Organisation, products: Counts) -> Tally:
-    """Bricks go to the brick buffer, their effectual values with offsets to the tiles."""
-    layer, o, windows = prepared.layer, organisation, prepared.steps(organisation).windows
-    tiles = _tile_loads(prepared, o)
-    apart = o.skip_weights != "none" and o.tile_sync == "layer"
-    times = tiles if apart else -(-layer.group_filters // o.filters)
-    found = fetch_input(prepared, o, o.format)
-    entry_bits = o.data_bits + o.offset_bits
-    stored, sent = _dispatched(prepared, o, products)
-    tally = _fetched(found, times) | _inputs(sent * tiles, entry_bits)
-    tally |= _products(products, windows * layer.filters, o.data_bits)
-    tally["brick_buffer_bits_written"] = found.bits * times
-    tally["brick_buffer_bits_read"] = stored * times * entry_bits
-    offsets: Counts | int = 0
-    if o.skip_activations:
-        if o.detect == "dispatch":
-            tally["detector_values"] = found.raw_bricks * o.brick * times
-        offsets = _without_offsets(prepared, o, stored) * times
-    if o.skip_weights != "none":
-        pairs = _tile_pairs(prepared, o)
-        shared = o.skip_weights == "shared"
-        tally["nbin_bits_read"] = pairs * entry_bits
-        offsets = offsets + (pairs if shared else products)
-        tally["activations_selected"] = 0 if shared else products
-        vectors = tiles * layer.groups if shared else layer.filters
-        tally["sb_vector_bits_read"] = windows * layer.weights[0].size * vectors
-    tally["offsets_generated"] = offsets
-    return tally
-
-
-def _tile_loads(prepared: PreparedLayer, organisation: Organisation) -> int:
-    """Return the tiles in use, added up over the passes of a group."""
-    return -(-prepared.layer.group_filters // organisation.filters_per_tile)
-
-
-def _inputs(values: Counts | int, bits: int) -> Tally:
-    """Return the events of values that arrive at tiles, of so many bits each."""
-    return dict.fromkeys(("broadcast_bits", "nbin_bits_written", "nbin_bits_read"), values * bits)
-
-
-def _products(products: Counts | int, outputs: int, data_bits: int) -> Tally:
-    return {
-        "sb_weight_bits_read": products * data_bits,
-        "multiplications": products,
-        "additions": products,
-        "nbout_bits_written": outputs * data_bits,
-        "nbout_bits_read": outputs * data_bits,
-    }
-
-
-def _dispatched(prepared: PreparedLayer, organisation: Organisation, products: Counts) -> tuple[Counts | int, Counts | int]:
-    """Return, over all windows and groups, the values that leave the brick buffer and those that go to the lanes.
-
-    They differ only where nothing is skipped: then the zeros of the padding go to the lanes too.
-    """
-    layer = prepared.layer
-    if not organisation.skip_activations:
-        every = prepared.steps(organisation).windows * layer.weights[0].size * layer.groups
-        return values_in_windows(prepared, organisation), every
-    if organisation.skip_weights == "none":  # every value meets every filter of its group
-        values = products // layer.group_filters
-        return values, values
-    counts = prepared.windows_seen_by(organisation)
-    return counts, counts
-
-
 def _seen_positions(prepared: PreparedLayer, organisation: Organisation) -> NDArray[np.int32]:
     """Count, for each place in the kernel, the windows in which the activation goes to the lanes, ``[N, C, Kh, Kw]``."""
     seen = prepared.seen(organisation)
     return prepared.position_counts if seen is prepared.bits else prepared.positions_of(seen)
 
 
-def _without_offsets(prepared: PreparedLayer, organisation: Organisation, dispatched: Counts | int) -> Counts | int:
-    """Return how many of the dispatched values have no offset in NM, and need one."""
+def _without_offsets(prepared: PreparedLayer, organisation: Organisation, taken: Counts) -> Counts | int:
+    """Return how many of the values taken out of the brick buffer have no offset in NM, and need one."""
     o, fmt = organisation, get_format(organisation.format)
     from_vectors = not fmt.lists_offsets
     from_raw = o.detect == "dispatch"  # else raw bricks are walked value by value
     if not fmt.mixed or from_vectors == from_raw:
-        return dispatched if from_vectors else 0
+        return taken if from_vectors else 0
     raw = prepared.spread(raw_bricks(prepared, fmt, o), o)
     without = prepared.bits & (raw if from_raw else 1 - raw)
     counts: Counts = prepared.positions_of(without).sum(axis=(1, 2, 3), dtype=np.int64)
