@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cnvlutin2.kernels.jit import helper
 from cnvlutin2.kernels.lookups import high_nibbles, low_nibbles
+from cnvlutin2.kernels.narrow import both
 from cnvlutin2.kernels.vectors import SIZE, load, splat, store
 
 Bytes = NDArray[np.uint8]
@@ -32,8 +33,8 @@ def segments(geometry: tuple[int, ...], height: int, width: int, start: int, cou
     Returns
     -------
     int32 ``[steps, 2 + most segments, 2]``
-        First how many segments there are; then of each the first window and the position that it reads, which is -1 in the
-        padding; then where the last one ends.
+        First how many segments there are, and how far behind its own position a window reads, were the stride 1; then of each
+        segment the first window and the position that it reads, which is -1 in the padding; then where the last one ends.
     """
     kh, kw, sy, sx, top, left, dy, dx, oh, ow = geometry
     cuts = np.empty((kh * kw, 2 + 3 * (2 + count // ow), 2), np.int32)
@@ -66,42 +67,51 @@ def segments(geometry: tuple[int, ...], height: int, width: int, start: int, cou
                 if oy == oh:
                     oy, image = 0, image + height
         cut[found + 1, 0] = count
-        cut[0, 0] = found
+        cut[0, 0], cut[0, 1] = found, (ky * dy - top) * width + begin
     return cuts
 
 
 @helper
-def gather(masks: Bytes, room: int, cut: NDArray[np.int32], stride: int, out: Bytes) -> None:
+def is_flat(geometry: tuple[int, ...], height: int, width: int, masks: Bytes) -> bool:
+    """Whether consecutive windows read consecutive positions, in the next row and the next image too, and padding is 0."""
+    sy, sx, oh, ow = geometry[2], geometry[3], geometry[8], geometry[9]
+    return sy == 1 and sx == 1 and oh == height and ow == width and masks[0, 0, 0, masks.shape[3] - 1] == 0
+
+
+@helper
+def gather(masks: Bytes, begin: int, places: int, cuts: NDArray[np.int32], step: int, stride: int, out: Bytes) -> None:
     """Copy what a block of windows reads of a run in a step.
 
     Parameters
     ----------
-    masks : uint8 ``[bytes, positions + 1]``
-        The last position is the padding.
-    room : int
-        How many bytes there are from the first one on, those of other runs included.
-    cut : int32
-        Of `segments`.
+    masks : uint8, 1-dimensional
+        Of all runs.
+    begin : int
+        Where the run's begin, ``[bytes, positions + 1]``; the last position is the padding.
+    places : int
+        ``positions + 1``.
+    cuts, step
+        As from `segments`, and which step. Views of single arrays are not passed about: to count their owners takes longer
+        than to copy a segment.
     stride : int
         How far apart consecutive windows' positions are.
     out : uint8 ``[bytes, windows + SIZE]``
         Whole vectors are written, so what comes after the last window counts for nothing.
     """
-    planes, places = masks.shape
-    for b in range(planes):
-        row, target = masks[b], out[b]
-        padding, vectors = splat(row[places - 1]), stride == 1 and (b + 1) * places + SIZE <= room
-        x = np.int64(cut[1, 0])
-        for i in range(1, cut[0, 0] + 1):
-            place, last = np.int64(cut[i, 1]), np.int64(cut[i + 1, 0])
+    for b in range(out.shape[0]):
+        first = begin + b * places
+        padding, vectors = splat(masks[first + places - 1]), stride == 1 and first + places + SIZE <= masks.size
+        x = np.int64(cuts[step, 1, 0])
+        for i in range(1, cuts[step, 0, 0] + 1):
+            place, last = np.int64(cuts[step, i, 1]), np.int64(cuts[step, i + 1, 0])
             if place >= 0 and not vectors:
                 while x < last:
-                    target[x] = row[place]
+                    out[b, x] = masks[first + place]
                     x, place = x + 1, place + stride
             else:
-                read = place - x
+                read = first + place - x
                 while x < last:
-                    store(target, x, load(row, read + x) if place >= 0 else padding)
+                    store(out, b * out.shape[1] + x, load(masks, read + x) if place >= 0 else padding)
                     x += SIZE
             x = last
 
@@ -120,10 +130,49 @@ def split(masks: Bytes, run: int, nibbles: Bytes) -> None:
     vectors, runs, planes = nibbles.shape[:3]
     for b in range(masks.shape[0]):
         for x in range(0, vectors * SIZE, SIZE):
-            both, place = load(masks, b * masks.shape[1] + x), x * runs * planes + (run * planes + 2 * b) * SIZE
-            store(nibbles, place, low_nibbles(both))
+            values, place = load(masks, b * masks.shape[1] + x), x * runs * planes + (run * planes + 2 * b) * SIZE
+            store(nibbles, place, low_nibbles(values))
             if 2 * b + 1 < planes:
-                store(nibbles, place + SIZE, high_nibbles(both))
+                store(nibbles, place + SIZE, high_nibbles(values))
+
+
+@helper
+def find_inside(cuts: NDArray[np.int32], inside: Bytes) -> None:
+    """Find which windows read inside of the map at each step (255, else 0), ``[steps, windows + SIZE]``; see `segments`."""
+    for step in range(cuts.shape[0]):
+        for i in range(1, cuts[step, 0, 0] + 1):
+            values = splat(np.uint8(255 if cuts[step, i, 1] >= 0 else 0))
+            for x in range(cuts[step, i, 0], cuts[step, i + 1, 0], SIZE):
+                store(inside, step * inside.shape[1] + x, values)  # the next segment overwrites what is behind this one
+
+
+@helper
+def read_flat(masks: Bytes, at: int, places: int, planes: int, inside: Bytes, step: int, nibbles: Bytes, run: int) -> None:
+    """Do what `gather` and `split` do where consecutive windows read consecutive positions, in the next row of the map too.
+
+    Parameters
+    ----------
+    masks : uint8, 1-dimensional
+    at : int
+        Where what the first window reads lies in it, or would lie if rows went on beside the map.
+    places : int
+        ``positions + 1``.
+    planes : int
+        Bytes of the run's mask.
+    inside : uint8 ``[steps, windows + SIZE]``
+        As from `find_inside`.
+    step : int
+    nibbles : uint8 ``[windows / SIZE, runs, nibbles, SIZE]``
+    run : int
+    """
+    vectors, runs, count = nibbles.shape[:3]
+    for b in range(planes):
+        for x in range(0, vectors * SIZE, SIZE):
+            values = both(load(masks, at + b * places + x), load(inside, step * (vectors + 1) * SIZE + x))
+            place = (x * runs + run * SIZE) * count + 2 * b * SIZE
+            store(nibbles, place, low_nibbles(values))
+            if 2 * b + 1 < count:
+                store(nibbles, place + SIZE, high_nibbles(values))
 
 
 @helper

@@ -11,9 +11,12 @@ from cnvlutin2.kernels.narrow import larger, plus
 from cnvlutin2.kernels.numba_path.blocks import (
     BLOCK,
     add_by_image,
+    find_inside,
     flush,
     gather,
+    is_flat,
     raise_slowest,
+    read_flat,
     segments,
     slowest_tiles,
     split,
@@ -132,7 +135,7 @@ def free_filter_cycles(
     passes, images = windows.shape[1:]
     total = images * per_image
     blocks = -(-total // BLOCK)
-    groups, runs, planes, places = masks.shape
+    _, runs, planes, places = masks.shape
     size = -(-total // (blocks * SIZE)) * SIZE  # whole vectors, all blocks about equally full
     most_tiles, slots, all_runs, nibbles = weights.shape[2:]
     stride = all_runs * nibbles
@@ -141,6 +144,8 @@ def free_filter_cycles(
     for lane in range(lane_order.size - 1):
         most_runs = max(most_runs, lane_order[lane + 1] - lane_order[lane])
     read = np.zeros((planes, size + SIZE), np.uint8)
+    flat, all_masks, all_rows = is_flat(geometry, height, width, masks), masks.reshape(-1), rows.reshape(-1)
+    inside = np.empty((geometry[0] * geometry[1], size + SIZE if flat else 0), np.uint8)
     read_rows = np.ones((1, size + SIZE), np.uint8)
     a = np.empty((size // SIZE, most_runs, nibbles, SIZE), np.uint8)
     r = np.ones((1 + most_runs if rows.size else 1, size), np.uint8)
@@ -158,6 +163,8 @@ def free_filter_cycles(
         item += p1 - p0
         count = min(size, total - start)
         cuts = segments(geometry, height, width, start, count)
+        if flat:
+            find_inside(cuts, inside)
         slowest = np.zeros((passes, most_tiles, size), np.int64)
         spent = np.zeros(size, np.int64)  # cycles of all filters
         held = np.zeros(size, np.int64)  # the same if each took as long as the slowest of its tile and lane
@@ -165,11 +172,15 @@ def free_filter_cycles(
             begin, length = lane_order[lane], lane_order[lane + 1] - lane_order[lane]
             for k in range(length):
                 step, run = step_of[begin + k], run_of[begin + k]
-                rest = groups * runs - g * runs - run
-                gather(masks[g, run], rest * planes * places, cuts[step], stride_across, read)
-                split(read, k, a)
+                before = (g * runs + run) * planes * places
+                at = before + start + cuts[step, 0, 1]
+                if flat and at >= 0 and at + (planes - 1) * places + size <= all_masks.size:
+                    read_flat(all_masks, at, places, planes, inside, step, a, k)
+                else:
+                    gather(all_masks, before, places, cuts, step, stride_across, read)
+                    split(read, k, a)
                 if rows.size:
-                    gather(rows[g, run : run + 1], rest * places, cuts[step], stride_across, read_rows)
+                    gather(all_rows, (g * runs + run) * places, places, cuts, step, stride_across, read_rows)
                     for x in range(size):
                         r[k + 1, x] = read_rows[0, x]
             overhead = np.int64(run_overhead) * length

@@ -11,9 +11,12 @@ from cnvlutin2.kernels.narrow import larger, plus
 from cnvlutin2.kernels.numba_path.blocks import (
     BLOCK,
     add_by_image,
+    find_inside,
     flush,
     gather,
+    is_flat,
     raise_slowest,
+    read_flat,
     segments,
     slowest_tiles,
     split,
@@ -89,6 +92,18 @@ def _add_runs(
         store(lane, x, larger(cycles, load(lane, x)))
 
 
+@helper
+def _add_all(most_all: Bytes, first: int, end: int, lane: Bytes) -> None:
+    """Do the same for all tiles, whose most cycles of each run are at hand and then forgotten."""
+    size, nothing = lane.size, splat(np.uint8(0))
+    for x in range(0, size, SIZE):
+        cycles = nothing
+        for k in range(first, end):
+            cycles = plus(cycles, load(most_all, k * size + x))
+            store(most_all, k * size + x, nothing)
+        store(lane, x, larger(cycles, load(lane, x)))
+
+
 @kernel
 def weighted_cycles(
     masks: Bytes,
@@ -151,7 +166,7 @@ def weighted_cycles(
     passes, images = windows.shape[1:]
     total = images * per_image
     blocks = -(-total // BLOCK)
-    groups, runs, planes, places = masks.shape
+    _, runs, planes, places = masks.shape
     size = -(-total // (blocks * SIZE)) * SIZE  # whole vectors, all blocks about equally full
     most_tiles, all_runs, _, nibbles = weights.shape[2:]
     burst = 255 // worst  # runs whose cycles a byte holds
@@ -159,12 +174,14 @@ def weighted_cycles(
     for lane in range(lane_order.size - 1):
         most_runs = max(most_runs, lane_order[lane + 1] - lane_order[lane])
     read = np.zeros((planes, size + SIZE), np.uint8)
+    flat, all_masks, all_rows = is_flat(geometry, height, width, masks), masks.reshape(-1), rows.reshape(-1)
+    inside = np.empty((geometry[0] * geometry[1], size + SIZE if flat else 0), np.uint8)
     read_rows = np.ones((1, size + SIZE), np.uint8)
     a = np.empty((size // SIZE, most_runs, nibbles, SIZE), np.uint8)
     r = np.ones((most_runs if rows.size else 1, size), np.uint8)
     most_all = np.zeros((most_runs, size), np.uint8)  # of each run over all tiles
-    lane_most = np.zeros((passes, most_tiles, size), np.uint8)  # over lanes of as many runs
-    lane_cost = np.zeros(size, np.uint32)  # of a longer lane, or one with all tiles waiting
+    lane_most = np.zeros((passes, most_tiles + 1, size), np.uint8)  # over lanes of as many runs
+    lane_cost = np.zeros(size, np.uint32)  # of a longer lane
     some_work = np.zeros(size, np.uint16)
     some_cost = np.zeros(size, np.uint16)
     used, times = none, none  # how many bursts these words hold, and the filters of the tiles that they are of
@@ -175,36 +192,45 @@ def weighted_cycles(
         item += p1 - p0
         count = min(size, total - start)
         cuts = segments(geometry, height, width, start, count)
-        slowest = np.zeros((passes, most_tiles, size), np.int64)
-        slowest_all = np.zeros((passes, size), np.int64)
+        if flat:
+            find_inside(cuts, inside)
+        slowest = np.zeros((passes, most_tiles + 1, size), np.int64)
         window_work = np.zeros(size, np.int64)
         window_cost = np.zeros(size, np.int64)
         for lane in range(lane_order.size - 1):
             begin, length = lane_order[lane], lane_order[lane + 1] - lane_order[lane]
             for k in range(length):
                 step, run = step_of[begin + k], run_of[begin + k]
-                rest = groups * runs - g * runs - run
-                gather(masks[g, run], rest * planes * places, cuts[step], stride_across, read)
-                split(read, k, a)
+                before = (g * runs + run) * planes * places
+                at = before + start + cuts[step, 0, 1]
+                if flat and at >= 0 and at + (planes - 1) * places + size <= all_masks.size:
+                    read_flat(all_masks, at, places, planes, inside, step, a, k)
+                else:
+                    gather(all_masks, before, places, cuts, step, stride_across, read)
+                    split(read, k, a)
                 if rows.size:
-                    gather(rows[g, run : run + 1], rest * places, cuts[step], stride_across, read_rows)
+                    gather(all_rows, (g * runs + run) * places, places, cuts, step, stride_across, read_rows)
                     for x in range(size):
                         r[k, x] = read_rows[0, x]
             overhead = np.int64(run_overhead) * length
             ends = lane + 2 == lane_order.size or lane_order[lane + 2] - lane_order[lane + 1] != length
             for p in range(p0, p1):
-                for t in range(most_tiles):
-                    filters = int(np.int64(tile_filters[p, t]))
+                for t in range(most_tiles + 1):  # the last stands for all of them together
+                    filters = int(np.int64(tile_filters[p, t])) if t < most_tiles else times
                     if filters == 0:
-                        break
+                        continue
                     place, most = ((g * passes + p) * most_tiles + t) * all_runs + begin, lane_most[p, t]
                     for k in range(0, length, burst):
-                        if used == BURSTS or times != filters:
-                            flush(some_work, times, window_work)
-                            flush(some_cost, times, window_cost)
-                            used, times = none, filters
-                        used += 1
-                        _add_runs(a, r, weights, leaders, place, k, min(k + burst, length), some_work, some_cost, most, most_all)
+                        end = min(k + burst, length)
+                        if t == most_tiles:
+                            _add_all(most_all, k, end, most)
+                        else:
+                            if used == BURSTS or times != filters:
+                                flush(some_work, times, window_work)
+                                flush(some_cost, times, window_cost)
+                                used, times = none, filters
+                            used += 1
+                            _add_runs(a, r, weights, leaders, place, k, end, some_work, some_cost, most, most_all)
                         if length > burst:
                             for x in range(size):
                                 lane_cost[x] += most[x]
@@ -213,15 +239,10 @@ def weighted_cycles(
                         raise_slowest(lane_cost, overhead, slowest[p, t])
                     elif ends:
                         raise_slowest(most, overhead, slowest[p, t])
-                for k in range(length):
-                    for x in range(size):
-                        lane_cost[x] += most_all[k, x]
-                        most_all[k, x] = 0
-                raise_slowest(lane_cost, overhead, slowest_all[p])
         flush(some_work, times, window_work)
         flush(some_cost, times, window_cost)
         add_by_image(window_work, start, count, per_image, once, work)
         add_by_image(window_cost, start, count, per_image, once, costs)
         for p in range(p0, p1):
-            add_by_image(slowest_all[p], start, count, per_image, once, bricks[g, p])
-            slowest_tiles(slowest[p], start, count, per_image, windows[g, p], tile_totals[g, p])
+            add_by_image(slowest[p, most_tiles], start, count, per_image, once, bricks[g, p])
+            slowest_tiles(slowest[p, :most_tiles], start, count, per_image, windows[g, p], tile_totals[g, p])
