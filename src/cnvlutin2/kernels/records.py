@@ -57,6 +57,7 @@ LANES = _record(
     "inside",  # address, uint8 [places across the kernel, window_room]: 255 where what a window reads is not beside the map
     "piece_count",  # what runs and storage bricks have in common
     "pieces",  # addresses, int32 [pieces + 1]: the first value of each, and the end
+    "piece_of",  # int32 [values]
     "brick_of",  # int32 [pieces]
     "run_pieces",  # int32 [runs + 1]: the first piece of each run, and the end
     "brick_pieces",  # int32 [bricks + 1]
@@ -72,6 +73,7 @@ LANES = _record(
     "unit_slowest",  # of a map where every run takes one cycle: the slowest lane's cycles and all lanes' cycles
     "unit_every",
     "idle",  # whether that is so in all ways, and no brick is stored raw
+    "has_bricks",  # whether it matters in some way what is in them
     "ways",  # in which bricks are stored
     "counts",  # values of a brick, and 1
     "mixed",  # address, int64 [ways]: whether some bricks are stored raw
@@ -79,8 +81,7 @@ LANES = _record(
     "sizes",  # address, int64 [ways, counts]: bits of its record
     "row_bits",  # address, int64 [ways]: bits of an NM row, or 0 if every brick has rows of its own
     "row_units",  # address, int64 [ways]: see `numba_path.many_lanes`
-    "steps_at",  # where in the scratch space lie the bits of steps,
-    "counts_at",  # effectual values of pieces,
+    "counts_at",  # where in the scratch space lie the effectual values of pieces,
     "bricks_at",  # and of bricks,
     "flags_at",  # flags of raw bricks,
     "rows_at",  # rows of bricks,

@@ -102,6 +102,7 @@ class Part:
         row_bits = [s.organisation.row_bits if s.has_rows else 0 for s in schedules]
         load_bytes = max(np.dtype(s.load_type).itemsize for s in schedules)
         pieces, bricks = first.pieces, -(-steps.values // o.brick)
+        has_bricks = np.any(raw) or any(row_bits)
         alone = runs.longest > 1 and load_bytes == 1 and steps.is_own_windows
         above, below = (rows * steps.width for rows in (steps.pads[0], steps.rows_below))
         room = _whole(steps.height * steps.width) + _whole(above) + _whole(below) + VECTOR
@@ -121,6 +122,7 @@ class Part:
             "inside": self._address(steps.inside, np.uint8),
             "piece_count": pieces.starts.size,
             "pieces": self._address(np.append(pieces.starts, steps.values), np.int32),
+            "piece_of": self._address(np.repeat(np.arange(pieces.starts.size), pieces.sizes), np.int32),
             "brick_of": self._address(pieces.brick_of, np.int32),
             "run_pieces": self._address(np.searchsorted(pieces.run_of, np.arange(runs.runs + 1)), np.int32),
             "brick_pieces": self._address(np.searchsorted(pieces.brick_of, np.arange(bricks + 1)), np.int32),
@@ -136,6 +138,7 @@ class Part:
             "unit_slowest": first.unit_window_cycles * steps.windows,
             "unit_every": (1 + o.run_overhead) * first.window_runs * steps.windows,
             "idle": all(s.unit_runs for s in schedules) and not np.any(raw),
+            "has_bricks": has_bricks,
             "ways": len(schedules),
             "counts": counts.size,
             "mixed": self._address(np.any(raw, axis=1), np.int64),
@@ -146,17 +149,21 @@ class Part:
             "result": result,
         }
         column_room = steps.window_places.size + _whole(steps.pads[1] + steps.kernel[1] * steps.dilations[1]) + VECTOR
-        lanes = 0 if alone or record["idle"] else first.lane_parts.size - 1
+        lanes = first.lane_parts.size - 1
+        walked = 0 if alone or record["idle"] else lanes if runs.longest > 1 else bricks
+        in_place = len(schedules) == 1 and pieces.starts.size == lanes  # counts are looked at once, and the first pieces first
         spaces = {
-            "steps_at": steps.values * steps.height * steps.width + VECTOR if steps.row_packed else 0,
             "counts_at": pieces.starts.size * room if runs.longest > 1 else 0,
-            **dict.fromkeys(("bricks_at", "flags_at", "rows_at"), bricks * room),
-            "loads_at": lanes * room if runs.longest > 1 else 0,
-            "columns_at": (bricks if runs.longest == 1 else lanes) * column_room * load_bytes,
+            **dict.fromkeys(("bricks_at", "flags_at", "rows_at"), bricks * room if has_bricks else 0),
+            "loads_at": walked * room if runs.longest > 1 and not in_place else 0,
+            "columns_at": walked * column_room * load_bytes,
         }
         *begins, end = accumulate(spaces.values(), initial=_whole(above))  # first planes, too, are read from above
         self.scratch = max(self.scratch, end)
-        return record | dict(zip(spaces, begins, strict=True)) | {"column_room": column_room}
+        places = dict(zip(spaces, begins, strict=True))
+        if in_place:
+            places["loads_at"] = places["counts_at"]
+        return record | places | {"column_room": column_room}
 
     def _add_pairs(self, i: int, schedule: Schedule, weights: PreparedWeights) -> None:
         """Take in an organisation that skips weights, if it is one that the kernels know and there are not too many pairs."""

@@ -223,7 +223,7 @@ class PreparedLayer:
         counts = self._effectual_counts(pieces.starts, pieces.stops)
         raw = -get_format(o.format).raw_bricks(self._counts_of_bricks(o.brick), o.brick, o.data_bits).view(np.uint8)
         out = np.empty((len(counts), schedule.runs.runs, counts.shape[2]), np.uint8)
-        self.kernels.with_raw_bricks(counts, raw, pieces.run_of, pieces.brick_of, pieces.stops - pieces.starts, out)
+        self.kernels.with_raw_bricks(counts, raw, pieces.run_of, pieces.brick_of, pieces.sizes, out)
         return out
 
     def _counts_of_bricks(self, brick: int) -> Bytes:

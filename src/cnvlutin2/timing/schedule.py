@@ -269,3 +269,8 @@ class Pieces(NamedTuple):
     stops: NDArray[np.int32]
     run_of: NDArray[np.int32]
     brick_of: NDArray[np.int32]
+
+    @property
+    def sizes(self) -> NDArray[np.int32]:
+        """Values of each."""
+        return self.stops - self.starts

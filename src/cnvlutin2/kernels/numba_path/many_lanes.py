@@ -34,12 +34,13 @@ Ints = NDArray[np.int64]
 
 
 @helper
-def _find_steps(layer: Any, plan: Any, m: int, bits: Bytes, out: Bytes) -> None:
-    """Find the bits of a map of a row-packed layer by step: a place holds the row that a window reads, channel inside."""
+def _count_row_packed(layer: Any, plan: Any, m: int, bits: Bytes, counts: Bytes) -> None:
+    """Count the effectual values of every piece of a row-packed map, where a place holds the row that a window reads."""
     kw, stride, left, width = layer.geometry[1], layer.geometry[3], layer.geometry[5], layer.width
+    piece_of = array_at(plan.piece_of, (plan.values,), np.int32)
     # What a window reads at one place of the kernel is every so-manieth value of a row: these are brought together first.
     every = np.empty((stride, width // stride + 1), np.uint8)
-    out[:] = 0
+    counts[:] = 0
     for c in range(layer.channels):
         for y in range(plan.height):
             begin = layer.bits + (m * layer.channels + c) * layer.places + y * width
@@ -57,9 +58,9 @@ def _find_steps(layer: Any, plan: Any, m: int, bits: Bytes, out: Bytes) -> None:
                 high = min(plan.width, (width - 1 - shift) // stride + 1)
                 if low < high:
                     source = every[shift % stride, low + shift // stride :]
-                    row = out[(kx * layer.channels + c) * plan.height * plan.width + y * plan.width + low :]
+                    row = counts[piece_of[kx * layer.channels + c] * plan.room + y * plan.width + low :]
                     for x in range(high - low):
-                        row[x] = source[x]
+                        row[x] = plus(row[x], source[x])
 
 
 @helper
@@ -101,21 +102,22 @@ def find_counts(layer: Any, plan: Any, m: int, bits: Bytes, scratch: Bytes) -> N
     bits : uint8
         Of all layers.
     scratch : uint8
-        Set: uint8 ``[bricks, room]`` from `bricks_at` on, ``[pieces, room]`` from `counts_at` on unless pieces have one value.
+        Set: uint8 ``[bricks, room]`` from `bricks_at` on, if any way asks for them; ``[pieces, room]`` from `counts_at` on,
+        unless pieces have one value.
     """
     places = plan.height * plan.width
+    begin, size = layer.bits + m * plan.values * places, plan.piece_count * plan.room
     pieces = array_at(plan.pieces, (plan.piece_count + 1,), np.int32)
     brick_pieces = array_at(plan.brick_pieces, (plan.bricks + 1,), np.int32)
-    source, begin = bits, layer.bits + m * plan.values * places
+    if plan.longest == 1:  # pieces are values
+        _add_planes(bits, begin, places, brick_pieces, places, plan.room, scratch, plan.bricks_at)
+        return
     if plan.row_packed:
-        source, begin = scratch, plan.steps_at
-        _find_steps(layer, plan, m, bits, scratch[begin : begin + plan.values * places])
-    if plan.longest > 1:
-        _add_planes(source, begin, places, pieces, places, plan.room, scratch, plan.counts_at)
-        source, begin, size = scratch, plan.counts_at, plan.room
-    else:  # pieces are values
-        size = places
-    _add_planes(source, begin, size, brick_pieces, places, plan.room, scratch, plan.bricks_at)
+        _count_row_packed(layer, plan, m, bits, scratch[plan.counts_at : plan.counts_at + size])
+    else:
+        _add_planes(bits, begin, places, pieces, places, plan.room, scratch, plan.counts_at)
+    if plan.has_bricks:
+        _add_planes(scratch, plan.counts_at, plan.room, brick_pieces, places, plan.room, scratch, plan.bricks_at)
 
 
 @helper
