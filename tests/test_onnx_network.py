@@ -69,13 +69,22 @@ def test_tensors_are_quantised_by_their_largest_magnitude_over_all_inputs(tmp_pa
     )
 
 
-def test_capturing_does_not_change_the_outputs(tmp_path: Path) -> None:
+def test_capturing_does_not_change_the_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_execution, "LARGE_BYTES", 1)
     values = np.random.default_rng(0).random((3, 1, 8, 8)).astype(np.float32) * 16
     for path in map(bundled_path, bundled_names()):
         network = OnnxNetwork(path)
         captured = onnx_execution.Execution(read_model(path), network._nodes)
-        found = np.concatenate([captured.run(values[i : i + 1], ["image"])[0] for i in range(3)])
-        np.testing.assert_array_equal(found, plainly_run(path, values))
+        found = [captured.run(values[i : i + 1], ["image"]) for i in range(3)]
+        np.testing.assert_array_equal(np.concatenate([scores for scores, _ in found]), plainly_run(path, values))
+        for i, (scores, tensors) in enumerate(found):
+            room = onnx_execution.room_like(tensors)
+            assert room is not None
+            again, written = captured.run(values[i : i + 1], ["image"], room)
+            np.testing.assert_array_equal(again, scores)
+            for name, tensor in tensors.items():
+                np.testing.assert_array_equal(written[name], tensor)
+                assert np.shares_memory(written[name], room[name]) == (name != captured._input)
 
 
 @pytest.mark.parametrize("name", bundled_names())
@@ -234,11 +243,15 @@ def test_unknown_layers_in_thresholds_are_refused(tmp_path: Path) -> None:
 NUMERICS = [Numeric(), Numeric(quantised=True)]
 
 
+@pytest.mark.parametrize("large_bytes", [1, onnx_execution.LARGE_BYTES])
 @pytest.mark.parametrize("numeric", NUMERICS)
-def test_batches_together_are_the_whole(numeric: Numeric, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_together_are_the_whole(
+    numeric: Numeric, large_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     network, given = OnnxNetwork(saved(tmp_path, small_cnn())), inputs(integers(7, 3, 8, 8, seed=1))
     whole = run(network, given, numeric)
     accuracy = network.accuracy
+    monkeypatch.setattr(onnx_execution, "LARGE_BYTES", large_bytes)
     for module in (onnx_execution, onnx_network):
         monkeypatch.setattr(module, "HOLD_BYTES", 8 * whole["conv0"].activations[0].nbytes)
     parts: dict[str, list[Layer]] = defaultdict(list)
@@ -251,6 +264,25 @@ def test_batches_together_are_the_whole(numeric: Numeric, tmp_path: Path, monkey
         assert {(part.activation_frac, part.weight_frac) for part in parts[name]} == {(layer.activation_frac, layer.weight_frac)}
         assert all(part.weights is parts[name][0].weights for part in parts[name])
     assert network.accuracy == accuracy
+
+
+@pytest.mark.parametrize("large_bytes", [1, onnx_execution.LARGE_BYTES])
+def test_shapes_that_depend_on_the_image_are_refused(large_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row for every place whose value is not 0."""
+    monkeypatch.setattr(onnx_execution, "LARGE_BYTES", large_bytes)
+    nodes = [
+        node("NonZero", "x", "places"),
+        node("Cast", "places", "real", to=onnx.TensorProto.FLOAT),
+        node("Transpose", "real", "rows"),
+        node("MatMul", "rows w", "y", "product"),
+    ]
+    path = saved(tmp_path, model(nodes, {"x": [1, 1, 4, 4]}, ["y"], {"w": integers(4, 3)}))
+    values = np.zeros((3, 1, 4, 4), np.float32)
+    values[:, 0, 0, :2] = 1
+    assert run(OnnxNetwork(path), inputs(values))["product"].windows == 2
+    values[2, 0, 1] = 1
+    with pytest.raises(NetworkError, match=r"image2|is \[4, 1, 6\] for one image and \[4, 1, 2\] for another"):
+        run(OnnxNetwork(path), inputs(values))
 
 
 @pytest.mark.parametrize("numeric", NUMERICS)

@@ -86,7 +86,10 @@ def quantise(values: NDArray[np.floating], frac: int, bits: int, out: NDArray[np
     array of int16, the same shape
         C-contiguous if it is a new one.
     """
-    out = np.empty(values.shape, np.int16) if out is None else out
+    if out is None:
+        out = np.empty(values.shape, np.int16)
+    elif out.shape != values.shape:
+        raise ValueError(f"there is room for {out.shape} values, and they are {values.shape}")
     low, high = limits(bits)
     contiguous = values.flags.c_contiguous and out.flags.c_contiguous
     if values.dtype == np.float32 and contiguous and abs(frac) < _PLAIN_EXPONENT and backend().__name__.endswith("numba_path"):

@@ -20,9 +20,11 @@ from cnvlutin2.network.onnx_execution import (
     Captured,
     Execution,
     Gathering,
+    Tensors,
     arranged,
     batches,
     fitting,
+    room_like,
     update,
 )
 from cnvlutin2.network.onnx_graph import find_layers
@@ -154,9 +156,10 @@ class OnnxNetwork(Network):
     def _calibrate(self, run: Run, execution: Execution) -> list[Captured]:
         """Run in floating point: find ranges and answers; return what the first runs captured, if that may be of use."""
         held: list[Captured] = []
-        room = 0 if run.may_prune() else HOLD_BYTES
+        left = 0 if run.may_prune() else HOLD_BYTES
+        room: Tensors | None = None
         for batch in batches(run.inputs, run.size):
-            output, tensors = execution.run(batch.values, batch.names)
+            output, tensors = execution.run(batch.values, batch.names, room)
             if batch.start == 0:
                 self._nodes, left_out = fitting(self._nodes, tensors, run.size)
                 self.left_out += tuple(left_out)
@@ -165,25 +168,31 @@ class OnnxNetwork(Network):
             captured = arranged(self._nodes, tensors, batch)
             update(run.ranges, self._nodes, tensors, captured, batch)
             run.float_answers.append(answers(output, run.size)[: batch.count])
-            room -= sum(values.nbytes for values in captured.values())
-            if room >= 0:
+            left -= sum(values.nbytes for values in captured.values())
+            if left >= 0:
                 held.append(captured)
+                room = None
+            room = room or room_like(tensors)
         return held
 
     def _execute_again(self, run: Run, execution: Execution, first: int) -> Iterator[Captured]:
+        room: Tensors | None = None
         for batch in batches(run.inputs, run.size, first):
-            _, tensors = execution.run(batch.values, batch.names)
+            _, tensors = execution.run(batch.values, batch.names, room)
             yield arranged(self._nodes, tensors, batch)
+            room = room or room_like(tensors)
 
     def _execute_quantised(self, run: Run, layers: Sequence[QuantisedLayer]) -> Iterator[Captured]:
         model = self._take_model()
         added = rewrite(model, layers, run.ranges.dtypes, run.numeric.data_bits)
         execution = Execution(model, self._nodes, added, threads=self._threads)
         del model
+        room: Tensors | None = None
         for batch in batches(run.inputs, run.size):
-            output, tensors = execution.run(batch.values, batch.names)
+            output, tensors = execution.run(batch.values, batch.names, room)
             run.answers.append(answers(output, run.size)[: batch.count])
             yield arranged(self._nodes, tensors, batch)
+            room = room or room_like(tensors)
 
 
 def _input_spec(model: OnnxModel) -> InputSpec:
