@@ -21,6 +21,7 @@ from cnvlutin2.encodings import (
     brick_histograms,
     encode,
     encode_weights,
+    fetching,
     footprint,
     footprints,
     format_names,
@@ -208,6 +209,30 @@ def test_runs_end_with_their_array(threshold: int) -> None:
     for kernels in ("numpy", "numba"):
         found = references.reference_bits(maps, threshold, 3, 16, cast(Any, kernels))
         assert {name: bits.tolist() for name, bits in found.items()} == {n: [bits[n] for bits in expected] for n in found}
+
+
+@given(
+    st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 5), st.integers(1, 4)),
+    st.sampled_from(((2, 2), (5, 11), (16, 16), (64, 8))),
+    st.integers(0, 1000),
+    st.sampled_from((1, 50)),
+)
+def test_fetches_of_a_stream(shape: tuple[int, ...], sizes: tuple[int, int], seed: int, together: int) -> None:
+    """Both kernels, against rows found record by record; the smallest bricks' padded records are longer than a row."""
+    rng, (brick, data_bits), form = np.random.default_rng(seed), sizes, get_format("packed_viai")
+    counts = rng.integers(0, brick + 1, shape).astype(np.uint8)
+    uses = rng.integers(0, 9, counts[0].size)
+    row_bits, expected = brick * data_bits + brick, []
+    for image in counts:
+        bits = form.brick_bits(image.ravel(), brick, data_bits).tolist()
+        starts = [sum(bits[:k]) for k in range(len(bits))]
+        rows = [(start + size - 1) // row_bits - start // row_bits + 1 for start, size in zip(starts, bits, strict=True)]
+        expected.append([int(np.dot(rows, uses)), int(np.dot(bits, uses))])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fetching, "_BRICKS_TOGETHER", together)
+        for kernels in ("numpy", "numba"):
+            found = fetching.fetched(form, counts, uses, brick, data_bits, cast(Any, kernels))
+            assert np.stack(found, axis=1).tolist() == expected
 
 
 def test_footprints_add_up() -> None:

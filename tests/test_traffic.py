@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from traffic_reference import Traffic
 
 from cnvlutin2 import ArrayNetwork, Layer, Organisation, preset, simulate
-from cnvlutin2.cost import EVENTS, account, fetches
+from cnvlutin2.cost import EVENTS, account
 from cnvlutin2.cost.events import Events, as_events
 from cnvlutin2.cost.tally import tally
 from cnvlutin2.encodings import footprints
@@ -49,13 +49,11 @@ class TestAgainstLoops:
             expected = Traffic(layer, organisation, image, mode).events
             assert {name: int(counts[image]) for name, counts in found.items()} == {name: expected[name] for name in EVENTS}
 
-    @given(layers(max_images=5), st.integers(1, 4), st.sampled_from((1, 50)))
-    def test_images_are_measured_together_as_one_by_one(self, layer: Layer, group: int, together: int) -> None:
+    @given(layers(max_images=5), st.integers(1, 4))
+    def test_images_are_measured_together_as_one_by_one(self, layer: Layer, group: int) -> None:
         packed = with_overrides(preset("cnv2-dispatch"), {"format": "packed_viai", "pointer_group": group})
         by_image = [events_of(layer.image(image), packed, "skip") for image in range(layer.images)]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(fetches, "_BRICKS_TOGETHER", together)
-            found = events_of(layer, packed, "skip")
+        found = events_of(layer, packed, "skip")
         assert {name: counts.tolist() for name, counts in found.items()} == {
             name: [int(events[name][0]) for events in by_image] for name in found
         }

@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.cost.events import Counts
-from cnvlutin2.encodings import get_format
+from cnvlutin2.encodings import fetched, get_format
 from cnvlutin2.encodings.base import Counts as BrickCounts
-from cnvlutin2.encodings.base import Format, pointer_widths
+from cnvlutin2.encodings.base import Format, brick_sizes, pointer_widths
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing import PreparedLayer
-
-_BRICKS_TOGETHER = 1 << 18  # measured at a time, unless one image has more: bounds the memory beside the counts
 
 
 class Fetches(NamedTuple):
@@ -87,7 +85,7 @@ def stream_bits(prepared: PreparedLayer, fmt: Format, organisation: Organisation
     """Return the bits of a layer's input in a format, without pointers, ``[N]``."""
     o = organisation
     histograms = prepared.brick_histograms(o.brick, prepared.packing(o))
-    bits: Counts = histograms @ fmt.brick_bits(np.arange(o.brick + 1), o.brick, o.data_bits)
+    bits: Counts = histograms @ brick_sizes(fmt, o.brick, o.data_bits)
     return bits
 
 
@@ -154,17 +152,11 @@ def _indirect_sizes(
     fmt: Format, counts: BrickCounts, uses: NDArray[np.int64], organisation: Organisation
 ) -> tuple[Counts, Counts]:
     """Return rows touched and bits read over all windows, of each image; `counts` as of `PreparedLayer.brick_counts`."""
-    o, images = organisation, len(counts)
+    o = organisation
     by_brick = np.broadcast_to(uses, counts.shape[1:]).reshape(-1)
     # To reach the k-th brick of a pointer's group, the vectors of the k before it tell where it begins.
-    stepped_over = o.brick * int((np.arange(by_brick.size) % o.pointer_group) @ by_brick)
-    rows, bits = np.empty(images, np.int64), np.empty(images, np.int64)
-    together = max(1, _BRICKS_TOGETHER // by_brick.size)
-    for first in range(0, images, together):
-        some = counts[first : first + together]
-        touched = np.stack([fmt.rows_touched(image, o.brick, o.data_bits) for image in some])
-        rows[first : first + together] = touched.reshape(len(some), -1) @ by_brick
-        bits[first : first + together] = fmt.brick_bits(some, o.brick, o.data_bits).reshape(len(some), -1) @ by_brick
+    stepped_over = o.brick * int((np.arange(by_brick.size) % o.pointer_group) @ by_brick) if o.pointer_group > 1 else 0
+    rows, bits = fetched(fmt, counts, by_brick, o.brick, o.data_bits)
     return rows, bits + stepped_over
 
 

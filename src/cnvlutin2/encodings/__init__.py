@@ -4,6 +4,7 @@ from cnvlutin2.encodings.base import Counts, Format
 from cnvlutin2.encodings.breakeven import break_even
 from cnvlutin2.encodings.container import load
 from cnvlutin2.encodings.encoded import Encoded, encode
+from cnvlutin2.encodings.fetching import fetched
 from cnvlutin2.encodings.footprint import Footprint, footprint, footprints, image_footprints
 from cnvlutin2.encodings.registry import format_names, get_format
 from cnvlutin2.encodings.storage import Packing, Storage, brick_counts, brick_histograms, to_bricks
@@ -23,6 +24,7 @@ __all__ = [
     "brick_histograms",
     "encode",
     "encode_weights",
+    "fetched",
     "footprint",
     "footprints",
     "format_names",

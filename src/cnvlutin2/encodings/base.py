@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -76,7 +77,7 @@ class Format(ABC):
 
     def extreme_bits(self, brick: int, data_bits: int) -> tuple[int, int]:
         """Return the bits of the smallest and of the largest record."""
-        bits = self.brick_bits(np.arange(brick + 1), brick, data_bits)
+        bits = brick_sizes(self, brick, data_bits)
         return int(bits.min()), int(bits.max())
 
     def most_bits(self, brick: int, data_bits: int) -> int:
@@ -93,8 +94,7 @@ class Format(ABC):
             return np.ones(counts.shape, np.uint8)
         in_order = counts if counts.ndim == 3 else counts.reshape(1, -1, counts.shape[-1])
         rows = np.empty_like(in_order, np.uint8)
-        sizes = self.brick_bits(np.arange(brick + 1), brick, data_bits)
-        backend().stream_rows(in_order, sizes, brick * data_bits + brick, rows)
+        backend().stream_rows(in_order, brick_sizes(self, brick, data_bits), brick * data_bits + brick, rows)
         return rows.reshape(counts.shape)
 
     @property
@@ -124,6 +124,14 @@ class Format(ABC):
         """Return the bits of the stream and its pointers."""
         pointers = self.pointer_count(counts.size, pointer_group)
         return self.stream_bits(counts, brick, data_bits) + pointers * self.pointer_bits(counts, brick, data_bits)
+
+
+@lru_cache(maxsize=64)
+def brick_sizes(form: Format, brick: int, data_bits: int) -> NDArray[np.int64]:
+    """Return the stored bits of a brick by its effectual values, ``[brick + 1]``; not to be written to."""
+    bits = form.brick_bits(np.arange(brick + 1), brick, data_bits)
+    bits.setflags(write=False)
+    return bits
 
 
 def pointer_width(stream_bits: int) -> int:

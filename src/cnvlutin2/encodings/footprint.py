@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.encodings.base import Counts, pointer_widths
+from cnvlutin2.encodings.base import Counts, brick_sizes, pointer_widths
 from cnvlutin2.encodings.choice import Kernels
 from cnvlutin2.encodings.references import reference_bits
 from cnvlutin2.encodings.registry import all_formats
@@ -129,10 +129,10 @@ def image_footprints(
     -------
     dict of str to int64 ``[N]``
     """
-    counts, bits = np.arange(brick + 1), {}
     bricks = int(histograms[0].sum())
+    sizes = np.stack([brick_sizes(form, brick, data_bits) for form in all_formats().values()])
+    bits = dict(zip(all_formats(), sizes @ histograms.T, strict=True))
     for name, form in all_formats().items():
-        bits[name] = histograms @ form.brick_bits(counts, brick, data_bits)
         if form.indirect:
             bits[name] += form.pointer_count(bricks, pointer_group) * pointer_widths(bits[name])
     return {**bits, **reference_bits(layer.activations, layer.threshold, layer.groups, data_bits)}
