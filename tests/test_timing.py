@@ -19,7 +19,7 @@ from cnvlutin2.network.base import Numeric
 from cnvlutin2.network.traces import TraceNetwork
 from cnvlutin2.organisation import Organisation, preset, preset_names, with_overrides
 from cnvlutin2.testing import layers, organisations
-from cnvlutin2.timing import SLOT_KINDS, LayerTiming, PreparedLayer, Timing, time_layer, time_layers
+from cnvlutin2.timing import SLOT_KINDS, LayerTiming, PreparedLayer, Timing, program, time_layer, time_layers
 
 SYNCS = [(f, t) for f in ("brick", "window") for t in ("brick", "window", "layer")]
 
@@ -180,14 +180,30 @@ class TestLaws:
             assert_same(timings, time_layer(PreparedLayer(layer, 1, backend("numpy")), chosen))
             known = prepared.weights
 
-    def test_many_threads_on_a_large_layer(self) -> None:
+    @pytest.mark.parametrize("size", [12, 110])  # done together with others, and on its own
+    def test_many_threads(self, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(program, "_THREAD_GRAIN", 1000)
         rng = np.random.default_rng(5)
-        activations = np.maximum(rng.integers(-99, 99, (2, 96, 40, 40)), 0).astype(np.int16)
-        weights = np.where(rng.random((40, 96, 3, 3)) < 0.3, 7, 0).astype(np.int16)
+        activations = np.maximum(rng.integers(-99, 99, (2, 96, size, size)), 0).astype(np.int16)
+        weights = np.where(rng.random((20, 96, 3, 3)) < 0.3, 7, 0).astype(np.int16)
         layer = Layer("conv", activations, weights, pads=(1, 1, 1, 1))
+        assert PreparedLayer(layer).is_small == (size < 100)
         organisations = [preset(name) for name in preset_names()]
         one, many = (time_layer(layer, organisations, jobs) for jobs in (1, 7))
         assert_same(one, many)
+
+    @given(st.lists(layers(max_images=1), min_size=1, max_size=3), st.integers(2, 7), st.data())
+    def test_images_are_done_in_turn_where_many_do_not_fit(self, some: list[Layer], images: int, data: st.DataObject) -> None:
+        chosen = [preset(name) for name in preset_names()]
+        factor = np.array(data.draw(st.lists(st.integers(-2, 2), min_size=images, max_size=images)), np.int16)
+        many = [replace(layer, activations=layer.activations // 3 * factor[:, None, None, None]) for layer in some]
+        together = time_layers([PreparedLayer(layer, 1) for layer in many], chosen)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(program, "_TOGETHER", 2 * max(layer.activations[0].size for layer in some))
+            patch.setattr(program, "_THREAD_GRAIN", 1)
+            in_turn = time_layers([PreparedLayer(layer, 3) for layer in many], chosen)
+            for one, other in zip(together, in_turn, strict=True):
+                assert_same(one, other)
 
     def test_presets_share_their_work_without_mixing(self) -> None:
         # Asked for together or one by one, in any order, an organisation gives the same cycles.

@@ -33,8 +33,8 @@ LAYER = _record(
     "filters",  # addresses, int32 [places in the kernel, channels up to a multiple of 8]: filters whose weight is effectual
     "busy_filters",  # those whose tile has an effectual weight, or 0 if nobody asks for them
     "bits",  # where its bits begin among those of all layers
-    "sums",  # the row of its first image among the sums that are found of layers
-    "measured",  # the row of its first result's first image
+    "sums",  # which of the layers it is whose sums are found
+    "measured",  # which of all results is its first
     "results",  # how many results it has
     "first_lanes",  # which of `LANES` are about it
     "last_lanes",

@@ -24,7 +24,7 @@ Counts = NDArray[np.int64]
 T = TypeVar("T")
 
 _THREAD_GRAIN = 1 << 21  # values below which a thread costs more than it brings
-_SMALL = 1 << 20  # activations below which threads bring less than they cost
+_SMALL = 1 << 20  # activations of an image below which threads bring less than they cost
 NO_ROWS: Bytes = np.zeros((0, 0, 0), np.uint8)
 
 
@@ -96,7 +96,7 @@ class PreparedLayer:
     @property
     def is_small(self) -> bool:
         """Whether kernels that do many layers in one call are worth more than threads."""
-        return self.layer.activations.size < _SMALL and bool(self.kernels.MANY_LAYERS)
+        return self.layer.activations[0].size < _SMALL and bool(self.kernels.MANY_LAYERS)
 
     @cached_property
     def position_counts(self) -> NDArray[np.int32]:

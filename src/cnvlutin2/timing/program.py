@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cnvlutin2.timing.prepared import PreparedLayer
 
 _THREAD_GRAIN = 1 << 18  # activations of all layers below which threads bring less than they cost
+_TOGETHER = 1 << 18  # activations of a layer's images that are done at a time
 _BEHIND = 64  # bytes that a vector reaches over the last map
 _MOST = 1 << 15  # no 16-bit magnitude is larger
 
@@ -49,7 +50,8 @@ class Program:
         self._lanes = _table(LANES, [plan for part in parts for plan in part.lanes])
         self._pairs = _table(PAIRS, [{**plan, "layer": i} for i, part in enumerate(parts) for plan in part.pairs])
         self._results = _ends([part.results for part in parts])
-        layers["results"] = np.diff(self._results)
+        layers["results"], layers["measured"] = np.diff(self._results), self._results[:-1]
+        layers["sums"] = np.arange(len(layers))
         lane_ends, pair_ends = (
             _ends([len(each) for each in some]) for some in zip(*((p.lanes, p.pairs) for p in parts), strict=True)
         )
@@ -77,44 +79,50 @@ class Program:
             Of each layer, its part, and cycles and slots by result.
         """
         images, kernels = layers[0].layer.images, layers[0].kernels
-        fixed = self._tables.get(images)
-        numbers = (self._table_for(images) if fixed is None else fixed).copy()
         values = [np.ascontiguousarray(p.layer.activations) for p in layers]
-        numbers[:, _ADDRESS] = [kernels.address_of(array) for array in values]
-        numbers[:, _THRESHOLD] = [min(p.layer.threshold, _MOST + 1) for p in layers]
-        table, lanes, pairs = numbers.view(LAYER)[:, 0], self._lanes, self._pairs
-        sums = np.empty((len(layers), images, 3), np.int64)
-        measured = np.empty((self._results[-1], images, len(QUANTITIES)), np.int64)
-        found = sums.reshape(-1, 3), measured.reshape(-1, measured.shape[2])
+        sums = np.empty((images, len(layers), 3), np.int64)
+        measured = np.empty((images, self._results[-1], len(QUANTITIES)), np.int64)
+        together = min(images, max(1, _TOGETHER // self._bits))  # images whose bits are in memory at a time
+        tables = [self._table(min(together, images - first)).copy() for first in range(0, images, together)]
+        addresses = np.array([kernels.address_of(array) for array in values])
+        image_bytes = [array[0].nbytes for array in values] if len(tables) > 1 else 0
+        thresholds = [min(p.layer.threshold, _MOST + 1) for p in layers]
+        for i, table in enumerate(tables):
+            table[:, _ADDRESS] = addresses + np.multiply(image_bytes, i * together)
+            table[:, _THRESHOLD] = thresholds
+        lanes, pairs, batches = self._lanes, self._pairs, len(self._batches)
         walks = kernels.walk_waiting_pairs, kernels.walk_free_pairs
 
         def task(first: int, last: int) -> None:
-            bits, scratch = np.empty(self._bits * images + _BEHIND, np.uint8), np.empty(self._scratch, np.uint8)
-            if pairs.size == 0:
-                kernels.count_layers(table, lanes, first, last, bits, scratch, *found)
-                return
-            for batch in self._batches[first:last]:
-                kernels.count_layers(table, lanes, *batch.layers, bits, scratch, *found)
-                for kind in batch.kinds:
-                    walks[kind](table, pairs, *batch.pairs, bits, found[1])
+            bits, scratch = np.empty(self._bits * together + _BEHIND, np.uint8), np.empty(self._scratch, np.uint8)
+            for i in range(first // batches, -(-last // batches)):
+                table, some = tables[i].view(LAYER)[:, 0], slice(i * together, (i + 1) * together)
+                begin, end = max(0, first - i * batches), min(batches, last - i * batches)
+                if pairs.size == 0:
+                    kernels.count_layers(table, lanes, begin, end, bits, scratch, sums[some], measured[some])
+                    continue
+                for batch in self._batches[begin:end]:
+                    kernels.count_layers(table, lanes, *batch.layers, bits, scratch, sums[some], measured[some])
+                    for kind in batch.kinds:
+                        walks[kind](table, pairs, *batch.pairs, bits, measured[some])
 
-        batches, total = len(self._batches), sum(array.size for array in values)
-        split(task, batches, layers[0].jobs, 1 + batches * _THREAD_GRAIN // total)
-        results = measured if self._account is None else self._account.joined(measured)
+        units, total = batches * len(tables), sum(array.size for array in values)
+        split(task, units, layers[0].jobs, 1 + units * _THREAD_GRAIN // total)
+        by_result = measured.swapaxes(0, 1)
+        results = by_result if self._account is None else self._account.joined(by_result)
         first = 0
-        for prepared, part, its_sums in zip(layers, self._parts, sums, strict=True):
-            prepared.sums = its_sums
+        for i, (prepared, part) in enumerate(zip(layers, self._parts, strict=True)):
+            prepared.sums = sums[:, i]
             yield part, results[first : first + part.results]
             first += part.results
 
-    def _table_for(self, images: int) -> NDArray[np.int64]:
+    def _table(self, images: int) -> NDArray[np.int64]:
         """Return the layers' table for so many images, as numbers: copying records takes its time."""
-        layers = self._layers.copy()
-        layers["images"] = images
-        layers["sums"] = np.arange(len(layers)) * images
-        layers["measured"] = self._results[:-1] * images
-        layers["bits"] *= images
-        self._tables[images] = layers.view(np.int64).reshape(len(layers), -1)
+        if images not in self._tables:
+            layers = self._layers.copy()
+            layers["images"] = images
+            layers["bits"] *= images
+            self._tables[images] = layers.view(np.int64).reshape(len(layers), -1)
         return self._tables[images]
 
 

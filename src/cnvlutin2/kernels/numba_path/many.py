@@ -38,9 +38,9 @@ def count_layers(layers: Any, lanes: Any, first: int, last: int, bits: Bytes, sc
         Effectual activations of the layers, 1 or 0, and at least 64 bytes more.
     scratch : uint8
         As many bytes as the layer asks for that needs the most.
-    sums : int64 ``[layers and images, 3]``
+    sums : int64 ``[images, layers, 3]``
         Effectual activations over all windows, their products with effectual weights, effectual activations stored.
-    measured : int64 ``[results and images, 6]``
+    measured : int64 ``[images, results, 6]``
         `cnvlutin2.timing.part.QUANTITIES`; of results that are not about lanes, what does not depend on cycles.
     """
     for i in range(first, last):
@@ -57,7 +57,7 @@ def count_layers(layers: Any, lanes: Any, first: int, last: int, bits: Bytes, sc
                 if not plan.idle:
                     find_counts(layer, plan, m, bits, scratch)
                 for way in range(plan.ways):
-                    result = measured[layer.measured + (plan.result + way) * layer.images + n]
+                    result = measured[n, layer.measured + plan.result + way]
                     if mixed[way]:
                         result[2] = flag_raw_bricks(plan, way, scratch) + (result[2] if g else 0)
                     if row_bits[way]:

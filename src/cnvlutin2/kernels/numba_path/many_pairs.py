@@ -111,7 +111,7 @@ def walk_waiting_pairs(layers: Any, pairs: Any, first: int, last: int, bits: Byt
         )
         by_pass = bricks if plan.tile_sync == BRICK else windows
         for n in range(images):
-            result = measured[layer.measured + plan.result * images + n]
+            result = measured[n, layer.measured + plan.result]
             _add_passes(plan, tile_filters, by_pass, tile_totals, n, result)
             result[1], result[3], result[5] = costs[n], result[5], work[n]
 
@@ -159,6 +159,6 @@ def walk_free_pairs(layers: Any, pairs: Any, first: int, last: int, bits: Bytes,
             costs,
         )
         for n in range(images):
-            result = measured[layer.measured + plan.result * images + n]
+            result = measured[n, layer.measured + plan.result]
             _add_passes(plan, tile_filters, windows, tile_totals, n, result)
             result[1], result[3], result[5] = costs[n], waits[n], 0

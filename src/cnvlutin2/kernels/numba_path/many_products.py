@@ -75,8 +75,8 @@ def count_products(layer: Any, bits: Bytes, scratch: Bytes, sums: Ints, measured
                         if layer.busy_filters:
                             of_busy = plus(of_busy, weighed_words(count, busy_filters, k * room + c))
             stored, macs, busy = total(of_all), total(of_macs), total(of_busy)
-        found = sums[layer.sums + n]
+        found = sums[n, layer.sums]
         found[0], found[1], found[2] = seen, macs, stored
         for r in range(layer.results):
-            result = measured[layer.measured + r * layer.images + n]
+            result = measured[n, layer.measured + r]
             result[0], result[1], result[2], result[3], result[4], result[5] = 0, 0, seen, seen, macs, busy
