@@ -15,6 +15,7 @@ from cnvlutin2.kernels import backend
 from cnvlutin2.network.layer import Layer
 from cnvlutin2.organisation import Organisation, preset
 from cnvlutin2.timing import PreparedLayer, time_layer
+from cnvlutin2.timing.weights import PreparedWeights
 from cnvlutin2.timing.workers import default_jobs
 
 
@@ -45,6 +46,8 @@ def compile_kernels(organisations: Sequence[Organisation], jobs: int | None = No
         prepared, o = PreparedLayer(_layer(), 1), preset("cnv")
         time_layer(prepared, [o])
         image_footprints(prepared.layer, prepared.brick_histograms(o.brick, "brick"), o.brick, o.data_bits, o.pointer_group)
+        prepared.weights.leads(preset("cnv2-weights"))
+        prepared.dot(prepared.position_counts, prepared.weights.filter_counts)
 
 
 def _layer() -> Layer:
@@ -55,9 +58,13 @@ def _layer() -> Layer:
 def _compile_the_rest() -> None:
     """Compile what meets weights, but nothing that the other process compiles."""
     kernels = ModuleType("kernels")
-    kernels.__dict__.update(backend().__dict__, count_layers=lambda _layers, _lanes, _first, _last, bits, *_: bits.fill(0))
-    prepared = PreparedLayer(_layer(), 1, kernels)
-    time_layer(prepared, [preset("cnv2-weights")])
+    others = ("count_layers", "lead_filters", "weight_counts", "weight_masks")
+    kernels.__dict__.update(backend().__dict__, **dict.fromkeys(others, _nothing))
+    time_layer(PreparedLayer(_layer(), 1, kernels, PreparedWeights(_layer(), 1, kernels)), [preset("cnv2-weights")])
+
+
+def _nothing(*_: object) -> None:
+    """Leave what a kernel would have found at what it was."""
 
 
 if __name__ == "__main__":
