@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -257,5 +256,5 @@ def _with_costs(
     costs = {
         (run.name, arch): cost for arch, (found, _) in settled.items() for run, cost in zip(by_arch[arch], found, strict=True)
     }
-    with_costs = [replace(layer, cost=costs[layer.name, layer.arch]) for layer in layers]
+    with_costs = [layer.with_cost(costs[layer.name, layer.arch]) for layer in layers]
     return with_costs, {arch: network for arch, (_, network) in settled.items()}

@@ -9,7 +9,6 @@ from typing import Protocol
 
 import numpy as np
 
-from cnvlutin2.cost.area import area_mm2
 from cnvlutin2.cost.energy import Prices, by_component
 from cnvlutin2.cost.events import Counts
 from cnvlutin2.cost.memory import place
@@ -115,11 +114,12 @@ class CostBook:
     ) -> tuple[list[LayerCost], MachineCost]:
         """Put layers together and price what they do; `cycles` are ``[layers, N]``."""
         placed = place(accounts, cycles, organisation)
-        energies = Prices.of(organisation, self.table).energy_pj(placed.counts, placed.total_cycles)
+        prices = Prices.of(organisation, self.table)
+        energies = prices.energy_pj(placed.counts, placed.total_cycles)
         waits = placed.encoder_stall_cycles, placed.dram_cycles, placed.total_cycles
         layers = [LayerCost(*of_layer) for of_layer in zip(placed.counts, *waits, energies, strict=True)]
         whole = by_component(energies.sum(axis=0))
-        return layers, MachineCost(placed.total_cycles.sum(axis=0), whole, area_mm2(organisation, self.table))
+        return layers, MachineCost(placed.total_cycles.sum(axis=0), whole, prices.area_mm2)
 
 
 def _mode(run: Run) -> RunMode:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.cost.area import area_mm2, static_mw
-from cnvlutin2.cost.events import COMPONENTS, EVENTS, ROW, STATIC, Counts
+from cnvlutin2.cost.events import COMPONENTS, EVENTS, STATIC, Counts
 from cnvlutin2.cost.tables import CostTable
 from cnvlutin2.organisation import Organisation
 
@@ -19,6 +19,7 @@ Energies = dict[str, NDArray[np.float64]]
 ENERGIES = (*COMPONENTS, STATIC)
 """The components in the order in which energies stand in arrays."""
 
+_COMPONENT_OF = [COMPONENTS.index(event.component) for event in EVENTS.values()]
 _MEMORY_OF = {"nm": "nm", "sb": "sb", "nbin": "buffers", "nbout": "buffers", "brick_buffer": "buffers"}
 _OPERATIONS = {
     "pointer_lookups": "pointer",
@@ -40,12 +41,15 @@ class Prices:
     ----------
     pj : mapping of str to float
         Of each event; NM rows cost nothing of their own (their bits do).
+    area_mm2 : mapping of str to float
+        By part.
     static_mw : float
         Leakage of all parts.
     clock_ghz : float
     """
 
     pj: Mapping[str, float]
+    area_mm2: Mapping[str, float]
     static_mw: float
     clock_ghz: float
 
@@ -53,14 +57,14 @@ class Prices:
     def of(cls, organisation: Organisation, table: CostTable) -> Prices:
         """Look up the prices."""
         pj = {name: _price_pj(name, organisation, table) for name in EVENTS}
-        return cls(pj, static_mw(area_mm2(organisation, table), table), organisation.clock_ghz)
+        areas = area_mm2(organisation, table)
+        return cls(pj, areas, static_mw(areas, table), organisation.clock_ghz)
 
     @cached_property
     def _by_component(self) -> NDArray[np.float64]:
         """What each component pays for an event, ``[components, events]``."""
         prices = np.zeros((len(COMPONENTS), len(EVENTS)))
-        for name, event in EVENTS.items():
-            prices[COMPONENTS.index(event.component), ROW[name]] = self.pj[name]
+        prices[_COMPONENT_OF, range(len(EVENTS))] = [self.pj[name] for name in EVENTS]
         return prices
 
     def energy_pj(self, counts: Counts, total_cycles: Counts) -> NDArray[np.float64]:

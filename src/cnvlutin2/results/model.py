@@ -101,6 +101,10 @@ class LayerResult:
     footprint_bits: Mapping[str, Counts]
     cost: LayerCost | None = None
 
+    def with_cost(self, cost: LayerCost) -> LayerResult:
+        """Return the same with what it costs."""
+        return LayerResult(**{**vars(self), "cost": cost})
+
     @property
     def name(self) -> str:
         """The layer's name."""
