@@ -63,10 +63,8 @@ class Timings:
     """
 
     def __init__(self, plan: Plan, layers: Sequence[PreparedLayer]) -> None:
-        self._works = plan.works
-        self._parts: dict[int, tuple[Part, Counts]] = {}  # of layers that are timed together, and their results
-        for chosen, program in plan.together:
-            self._parts |= zip(chosen, program([layers[i] for i in chosen]), strict=True)
+        self._plan = plan
+        self._results = [program([layers[i] for i in chosen]) for chosen, program in plan.together]
         # A layer, a mode, and which one of `Works.skips` or `Works.denses`.
         self._made: dict[tuple[int, str, int], Timing] = {}
         for i, alone in plan.alone.items():
@@ -77,7 +75,7 @@ class Timings:
                 layers[i].forget()
 
     def __len__(self) -> int:
-        return len(self._works)
+        return len(self._plan.works)
 
     def __iter__(self) -> Iterator[list[LayerTiming]]:
         return (self[i] for i in range(len(self)))
@@ -85,7 +83,7 @@ class Timings:
     def __getitem__(self, i: int) -> list[LayerTiming]:
         return [
             LayerTiming(schedule.mode, schedule.dense_cycles, self._timing(i, "skip", skip), self._timing(i, "dense", dense))
-            for schedule, skip, dense in self._works[i].each
+            for schedule, skip, dense in self._plan.works[i].each
         ]
 
     def _timing(self, i: int, mode: Mode, which: int | None) -> Timing | None:
@@ -93,8 +91,8 @@ class Timings:
             return None
         found = self._made.get((i, mode, which))
         if found is None:
-            part, results = self._parts[i]
-            counts = results[part.places[which] if mode == "skip" else part.first_dense + which]
+            part, program, first = self._plan.parts[i]
+            counts = self._results[program][first + (part.places[which] if mode == "skip" else part.first_dense + which)]
             found = self._made[i, mode, which] = Timing(counts[:, 0], counts[:, 1:])
         return found
 
@@ -113,6 +111,8 @@ class Plan:
         Of each layer.
     together : list of (list of int, Program)
         Which layers a program times.
+    parts : dict of int to (Part, int, int)
+        Of each layer that a program times: its part, which program, and the first result of that which is about it.
     alone : dict of int to list of ("skip" or "dense", int, Schedule)
         What is timed one at a time, by layer: which one of `Works.skips` or `Works.denses`.
     """
@@ -121,15 +121,18 @@ class Plan:
         self.weights = [p.weights for p in layers]  # kept alive: plans are found by their identity
         self.works = [weights.schedules.works(organisations) for weights in self.weights]
         self.together: list[tuple[list[int], Program]] = []
-        parts: dict[int, Part] = {}
+        self.parts: dict[int, tuple[Part, int, int]] = {}
         for chosen in _together(layers):
-            parts |= {i: self.weights[i].part(self.works[i]) for i in chosen}
-            self.together.append((chosen, Program([parts[i] for i in chosen])))
+            parts = [self.weights[i].part(self.works[i]) for i in chosen]
+            program = Program(parts)
+            for i, part, first in zip(chosen, parts, program.first_result, strict=True):
+                self.parts[i] = part, len(self.together), first
+            self.together.append((chosen, program))
         self.alone: dict[int, list[tuple[Mode, int, Schedule]]] = {}
         for i, works in enumerate(self.works):
-            skips = parts[i].others if i in parts else range(len(works.skips))
+            skips = self.parts[i][0].others if i in self.parts else range(len(works.skips))
             alone: list[tuple[Mode, int, Schedule]] = [("skip", k, works.skips[k]) for k in skips]
-            if i not in parts:
+            if i not in self.parts:
                 alone += [("dense", k, schedule) for k, schedule in enumerate(works.denses)]
             if alone:
                 self.alone[i] = alone
@@ -141,7 +144,7 @@ def _plan(layers: Sequence[PreparedLayer], organisations: Sequence[Organisation]
     key = (
         *map(id, organisations),
         *[p.weights for p in layers],
-        *[p.layer.activations.shape[0] for p in layers],
+        *[len(p.layer.activations) for p in layers],
         layers[0].kernels,
     )
     found = known.get(key)

@@ -57,7 +57,6 @@ class PreparedLayer:
         self.jobs = default_jobs() if jobs is None else jobs
         self.kernels = backend() if kernels is None else kernels
         self.weights = PreparedWeights(layer, jobs, kernels) if weights is None else weights
-        self._schedule = self.weights.schedules.of
         self._known: dict[tuple[object, ...], object] = {}
 
     def once(self, key: tuple[object, ...], work: Callable[[], T]) -> T:
@@ -74,7 +73,7 @@ class PreparedLayer:
 
     def schedule(self, organisation: Organisation) -> Schedule:
         """Return how the layer's windows fall on an organisation."""
-        return self._schedule(organisation)
+        return self.weights.schedules.of(organisation)
 
     def steps(self, organisation: Organisation) -> StepMap:
         """Return where the layer's steps lie."""

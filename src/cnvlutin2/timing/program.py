@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -42,6 +42,11 @@ class Program:
     ----------
     parts : sequence of Part
         One a layer.
+
+    Attributes
+    ----------
+    first_result : list of int
+        Of each layer, the first of its results (`Part.results`) among all.
     """
 
     def __init__(self, parts: Sequence[Part]) -> None:
@@ -49,14 +54,16 @@ class Program:
         layers = _table(LAYER, [part.layer for part in parts])
         self._lanes = _table(LANES, [plan for part in parts for plan in part.lanes])
         self._pairs = _table(PAIRS, [{**plan, "layer": i} for i, part in enumerate(parts) for plan in part.pairs])
-        self._results = _ends([part.results for part in parts])
-        layers["results"], layers["measured"] = np.diff(self._results), self._results[:-1]
+        results = [part.results for part in parts]
+        *self.first_result, self._results = _ends(results).tolist()
+        layers["results"], layers["measured"] = results, self.first_result
         layers["sums"] = np.arange(len(layers))
         lane_ends, pair_ends = (
             _ends([len(each) for each in some]) for some in zip(*((p.lanes, p.pairs) for p in parts), strict=True)
         )
         layers["first_lanes"], layers["last_lanes"] = lane_ends[:-1], lane_ends[1:]
         bits = layers["groups"] * layers["channels"] * layers["places"]  # bytes, of an image
+        self._activations, self._image_bytes = int(bits.sum()), bits * np.dtype(np.int16).itemsize
         self._bits, self._scratch = int(bits.max()), max(part.scratch for part in parts)
         self._batches: list[_Batch] = []
         # Pairs are walked by a call of their own, which finds the bits of as many layers as there is room for.
@@ -70,25 +77,24 @@ class Program:
         self._account = Account.stacked(accounts) if accounts else None
         self._tables: dict[int, NDArray[np.int64]] = {}
 
-    def __call__(self, layers: Sequence[PreparedLayer]) -> Iterator[tuple[Part, Counts]]:
+    def __call__(self, layers: Sequence[PreparedLayer]) -> Counts:
         """Time the layers of which it was made, all with the same number of images, and tell them what is found on the way.
 
-        Yields
-        ------
-        Part, int64 ``[results, N, 1 + len(SLOT_KINDS)]``
-            Of each layer, its part, and cycles and slots by result.
+        Returns
+        -------
+        int64 ``[results, N, 1 + len(SLOT_KINDS)]``
+            Cycles and slots; `first_result` says which results are about a layer.
         """
         images, kernels = layers[0].layer.images, layers[0].kernels
         values = [np.ascontiguousarray(p.layer.activations) for p in layers]
         sums = np.empty((images, len(layers), 3), np.int64)
-        measured = np.empty((images, self._results[-1], len(QUANTITIES)), np.int64)
+        measured = np.empty((images, self._results, len(QUANTITIES)), np.int64)
         together = min(images, max(1, _TOGETHER // self._bits))  # images whose bits are in memory at a time
         tables = [self._table(min(together, images - first)).copy() for first in range(0, images, together)]
         addresses = np.array([kernels.address_of(array) for array in values])
-        image_bytes = [array[0].nbytes for array in values] if len(tables) > 1 else 0
-        thresholds = [min(p.layer.threshold, _MOST + 1) for p in layers]
+        thresholds = np.minimum([p.layer.threshold for p in layers], _MOST + 1)
         for i, table in enumerate(tables):
-            table[:, _ADDRESS] = addresses + np.multiply(image_bytes, i * together)
+            table[:, _ADDRESS] = addresses + self._image_bytes * (i * together)
             table[:, _THRESHOLD] = thresholds
         lanes, pairs, batches = self._lanes, self._pairs, len(self._batches)
         walks = kernels.walk_waiting_pairs, kernels.walk_free_pairs
@@ -106,15 +112,12 @@ class Program:
                     for kind in batch.kinds:
                         walks[kind](table, pairs, *batch.pairs, bits, measured[some])
 
-        units, total = batches * len(tables), sum(array.size for array in values)
-        split(task, units, layers[0].jobs, 1 + units * _THREAD_GRAIN // total)
+        units = batches * len(tables)
+        split(task, units, layers[0].jobs, 1 + units * _THREAD_GRAIN // (self._activations * images))
+        for prepared, found in zip(layers, sums.swapaxes(0, 1), strict=True):
+            prepared.sums = found
         by_result = measured.swapaxes(0, 1)
-        results = by_result if self._account is None else self._account.joined(by_result)
-        first = 0
-        for i, (prepared, part) in enumerate(zip(layers, self._parts, strict=True)):
-            prepared.sums = sums[:, i]
-            yield part, results[first : first + part.results]
-            first += part.results
+        return by_result if self._account is None else self._account.joined(by_result)
 
     def _table(self, images: int) -> NDArray[np.int64]:
         """Return the layers' table for so many images, as numbers: copying records takes its time."""
