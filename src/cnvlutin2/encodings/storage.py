@@ -15,6 +15,7 @@ from cnvlutin2.errors import ConfigError
 Packing = Literal["brick", "row"]
 Scalar = TypeVar("Scalar", bound=np.generic)
 MIN_BRICK, MAX_BRICK = 2, 64
+_ONE_IN_EACH_BYTE = np.uint64(0x0101_0101_0101_0101)
 _BRICKS_TOGETHER = 1 << 18  # counted at a time, unless one image has more: bounds the memory beside the counts
 
 
@@ -184,15 +185,28 @@ def brick_counts(effectual: NDArray[np.bool_], brick: int = 16, groups: int = 1,
     """
     store = storage_of(effectual, brick, groups, packing)
     lead = effectual.shape[:-3]
-    if packing == "row":
-        bricks = to_bricks(effectual, brick, groups, packing).view(np.uint8)
-        counts = np.add.reduce(bricks, axis=-1, dtype=np.uint8)
-        return np.asarray(counts, np.uint8).reshape(*lead, *store.bricks_shape)
-    # Adding whole maps channel by channel keeps the inner loop contiguous; only the counts are transposed.
     maps = effectual.reshape(*lead, groups, store.group_channels, store.height, store.width).view(np.uint8)
+    if packing == "row":
+        return _row_brick_counts(maps, store)
+    # Adding whole maps channel by channel keeps the inner loop contiguous; only the counts are transposed.
     counts = np.add.reduceat(maps, np.arange(0, store.group_channels, brick), axis=-3, dtype=np.uint8)
     stored: NDArray[np.uint8] = np.ascontiguousarray(np.moveaxis(counts, -3, -1))
     return stored
+
+
+def _row_brick_counts(maps: NDArray[np.uint8], store: Storage) -> NDArray[np.uint8]:
+    """Count the effectual values of the bricks of rows; `maps` are ``[..., groups, Cg, H, W]`` of 0 and 1."""
+    lead, channels = maps.shape[:-4], store.group_channels
+    rows = np.zeros((*lead, *store.bricks_shape[:-1], store.bricks_shape[-1] * store.brick), np.uint8)
+    for c in range(channels):  # of which there are few, or rows would not be packed
+        rows[..., c : store.width * channels : channels] = maps[..., c, :, :]
+    bricks = rows.reshape(*lead, *store.bricks_shape, store.brick)
+    if store.brick % 8:
+        return np.asarray(np.add.reduce(bricks, axis=-1, dtype=np.uint8))
+    # Eight values at a time: bytes stay below 256 when words are added up, and a multiplication adds their bytes.
+    words = bricks.view(np.uint64)
+    sums = sum((words[..., k] for k in range(1, words.shape[-1])), start=words[..., 0])
+    return ((sums * _ONE_IN_EACH_BYTE) >> np.uint64(56)).astype(np.uint8)
 
 
 def brick_histograms(counts: NDArray[np.integer[Any]], brick: int) -> NDArray[np.int64]:
