@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, cast
 
 import numpy as np
@@ -128,7 +129,7 @@ class Layer:
         """Filters of a group, `Cog`."""
         return self.filters // self.groups
 
-    @property
+    @cached_property
     def output_size(self) -> tuple[int, int]:
         """Height and width of the output map: windows down and across."""
         top, left, bottom, right = self.pads
