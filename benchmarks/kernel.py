@@ -1,9 +1,9 @@
 """How many pairs of an activation run and a filter the kernels count a second, on one core, beside what the processor can do.
 
-The bound is measured: the same operations (looking up nibbles, adding, comparing) on vectors of the processor's full width, over
-data that stays in the first-level cache, with nothing gathered, waited for or added up around them. Masks are a byte or two wide:
-what a lane owns of 128 and of 256 channels. Weights are 30% dense. `walked` is the part of the pairs that the kernel looks at; of
-the others it knows that their filter is never its tile's busiest.
+The bound is measured: the same operations (looking up or counting digits, adding, comparing) on vectors of the processor's full
+width, over data that stays in the first-level cache, with nothing gathered, waited for or added up around them. Masks are a byte
+or two wide: what a lane owns of 128 and of 256 channels. Weights are 30% dense. `walked` is the part of the pairs that the kernel
+looks at; of the others it knows that their filter is never its tile's busiest.
 """
 
 # mypy: disable-error-code="untyped-decorator"
@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.lookups import most_products
+from cnvlutin2.kernels.lookups import DIGIT_BITS, most_products
 from cnvlutin2.kernels.narrow import larger
 from cnvlutin2.kernels.vectors import SIZE, load, store
 from cnvlutin2.network import Layer
@@ -24,17 +24,17 @@ from cnvlutin2.organisation import preset, with_overrides
 from cnvlutin2.timing import PreparedLayer, time_layer
 from cnvlutin2.timing.weights import PreparedWeights
 
-WINDOWS, FILTERS = 512, 16  # of the bound's block: 512 bytes a nibble
+WINDOWS, FILTERS = 512, 16  # of the bound's block: 512 bytes a digit
 ROUNDS = 20_000
 NONE: Mapping[str, object] = {}
 
 
 @njit(nogil=True)
 def _pairs(weights: NDArray[np.uint8], a: NDArray[np.uint8], most: NDArray[np.uint8], rounds: int) -> None:
-    nibbles = a.shape[1]
+    digits = a.shape[1]
     for _ in range(rounds):
         for x in range(0, most.size, SIZE):
-            found = most_products(weights, 0, weights.shape[0], a, x * nibbles, nibbles)
+            found = most_products(weights, 0, weights.shape[0], a, x * digits, digits)
             store(most, x, larger(found, load(most, x)))
 
 
@@ -51,8 +51,9 @@ def main() -> None:
 
 def _bound(planes: int) -> float:
     rng = np.random.default_rng(0)
-    a = rng.integers(0, 16, (WINDOWS // SIZE, 2 * planes, SIZE), np.uint8)
-    weights = rng.integers(0, 16, (FILTERS, 2 * planes), np.uint8) * np.uint8(16)
+    digits = 8 // DIGIT_BITS * planes
+    a = rng.integers(0, 1 << DIGIT_BITS, (WINDOWS // SIZE, digits, SIZE), np.uint8)
+    weights = rng.integers(0, 1 << DIGIT_BITS, (FILTERS, digits), np.uint8) * np.uint8(1 << (8 - DIGIT_BITS))
     most = np.zeros(WINDOWS, np.uint8)
     _pairs(weights, a, most, 1)
     return ROUNDS * WINDOWS * FILTERS / _best(lambda: _pairs(weights, a, most, ROUNDS))

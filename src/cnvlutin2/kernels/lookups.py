@@ -1,8 +1,9 @@
-"""How many products a run's activations have with a filter's weights, four values at a time, by looking it up.
+"""How many products a run's activations have with a filter's weights, a *digit* of both masks at a time.
 
 A byte of AVX2 has no population count of its own. But of four values the products of a filter are one of 16 numbers, by the
-activations' four bits, which one instruction looks up for every byte of a register: the filter's weights choose the table. Where
-the processor has no such instruction, or one that counts, the tables are masks, and the bits in both are counted.
+activations' four bits, which one instruction looks up for every byte of a register: the filter's weights choose the table. There,
+digits are of four bits. Where the processor counts the bits of bytes, or has no such instruction, digits are bytes, and the bits
+in both are counted.
 """
 
 # Numba leaves intrinsics untyped.
@@ -15,8 +16,19 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.registry import cpu_target
 
 from cnvlutin2.kernels.vectors import BYTES, SIZE, compiled, everywhere, place_in
+
+
+def features() -> list[str]:
+    """Return what the processor that Numba compiles for can do, as LLVM calls it."""
+    _, _, found = cpu_target.target_context.codegen().magic_tuple()
+    return str(found).split(",")
+
+
+DIGIT_BITS = 4 if "+avx2" in features() and "+avx512bitalg" not in features() else 8
+"""Values whose products are found at a time."""
 
 _BYTE, _INDEX = ir.IntType(8), ir.IntType(32)
 _VECTOR = ir.VectorType(_BYTE, SIZE)
@@ -24,28 +36,28 @@ _TABLE, _REGISTER = ir.VectorType(_BYTE, 16), ir.VectorType(_BYTE, 32)
 
 
 @compiled
-def products(_context: Any, weights: Any, at: Any, nibbles: Any, place: Any) -> Any:
-    """Return the products of a filter with four activations of some windows.
+def products(_context: Any, weights: Any, at: Any, digits: Any, place: Any) -> Any:
+    """Return the products of a filter with a digit's activations of some windows.
 
     Parameters
     ----------
     weights : uint8 array
-        Bits of four weights each, times 16.
+        Digits of weights' masks; those of four bits times 16.
     at : int
         Which of them, were the array flat.
-    nibbles : uint8 array
-        Bits of four activations.
+    digits : uint8 array
+        Digits of activations' masks.
     place : int
         Those of the first window.
     """
-    return BYTES(weights, types.intp, nibbles, types.intp), lambda *build: _sum(*build, count=1)
+    return BYTES(weights, types.intp, digits, types.intp), lambda *build: _sum(*build, count=1)
 
 
 @compiled
-def most_products(_context: Any, weights: Any, at: Any, filters: Any, nibbles: Any, place: Any, count: Any) -> Any:
-    """Return the most products that one of some filters has in a run of up to 16 values.
+def most_products(_context: Any, weights: Any, at: Any, filters: Any, digits: Any, place: Any, count: Any) -> Any:
+    """Return the most products that one of some filters has in a run of up to four digits.
 
-    As `products`, but of `count` nibbles, which come one after another, the weights' filter by filter.
+    As `products`, but of `count` digits, which come one after another, the weights' filter by filter.
     """
 
     def build(ctx: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
@@ -60,14 +72,14 @@ def most_products(_context: Any, weights: Any, at: Any, filters: Any, nibbles: A
         _by_count(builder, args[5], look)
         return builder.load(most)
 
-    return BYTES(weights, types.intp, types.intp, nibbles, types.intp, types.intp), build
+    return BYTES(weights, types.intp, types.intp, digits, types.intp, types.intp), build
 
 
 @compiled
 def free_cycles(
-    _context: Any, weights: Any, at: Any, stride: Any, filters: Any, nibbles: Any, place: Any, runs: Any, count: Any, least: Any
+    _context: Any, weights: Any, at: Any, stride: Any, filters: Any, digits: Any, place: Any, runs: Any, count: Any, least: Any
 ) -> Any:
-    """Return what the cycles of some filters in some runs of up to 16 values add up to, and those of the slowest.
+    """Return what the cycles of some filters in some runs of up to four digits add up to, and those of the slowest.
 
     As `most_products`; `stride` lies between the filters' weights, and a run takes no less than `least`, which is 1.
     """
@@ -101,39 +113,26 @@ def free_cycles(
         return ctx.make_tuple(builder, pair, [builder.load(total), builder.load(slowest)])
 
     whole = types.intp
-    return pair(weights, whole, whole, whole, nibbles, whole, whole, whole, BYTES), build
+    return pair(weights, whole, whole, whole, digits, whole, whole, whole, BYTES), build
 
 
 @compiled
-def low_nibbles(_context: Any, values: Any) -> Any:
-    """Return the four lowest bits of each byte."""
+def digit(_context: Any, values: Any, which: Any) -> Any:
+    """Return the lower or the higher digit of each byte, which may have only one."""
 
     def build(_ctx: Any, builder: ir.IRBuilder, _sig: Any, args: Any) -> Any:
-        return builder.and_(args[0], ir.Constant(args[0].type, [15] * SIZE))
+        if DIGIT_BITS == 8:
+            return args[0]
+        low = builder.and_(args[0], ir.Constant(args[0].type, [15] * SIZE))
+        high = builder.lshr(args[0], ir.Constant(args[0].type, [4] * SIZE))
+        return builder.select(builder.icmp_signed("==", args[1], args[1].type(0)), low, high)
 
-    return BYTES(values), build
-
-
-@compiled
-def high_nibbles(_context: Any, values: Any) -> Any:
-    """Return the four highest bits of each byte."""
-
-    def build(_ctx: Any, builder: ir.IRBuilder, _sig: Any, args: Any) -> Any:
-        return builder.lshr(args[0], ir.Constant(args[0].type, [4] * SIZE))
-
-    return BYTES(values), build
-
-
-def has_byte_shuffle(ctx: Any) -> bool:
-    """Return whether what Numba compiles for looks up the bytes of a register, and does not count their bits as fast."""
-    _, _, features = ctx.codegen().magic_tuple()
-    known = features.split(",")
-    return "+avx2" in known and "+avx512bitalg" not in known
+    return BYTES(values, types.intp), build
 
 
 def _sum(ctx: Any, builder: ir.IRBuilder, sig: Any, args: Any, *, count: int, least: int = 0) -> Any:
-    """Add up what is looked up for some nibbles of a run."""
-    find = _shuffle if has_byte_shuffle(ctx) else _count
+    """Add up what is looked up for some digits of a run."""
+    find = _shuffle if DIGIT_BITS == 4 else _count
     total = None
     for i in range(count):
         at, place = (builder.add(args[n], args[n].type(i * step)) for n, step in ((1, 1), (3, SIZE)))
@@ -145,7 +144,7 @@ def _sum(ctx: Any, builder: ir.IRBuilder, sig: Any, args: Any, *, count: int, le
 
 
 def _by_count(builder: ir.IRBuilder, number: Any, look: Callable[[int], None]) -> None:
-    """Build the same for one to four nibbles."""
+    """Build the same for one to four digits."""
     for count in range(1, 5):
         with builder.if_then(builder.icmp_signed("==", number, number.type(count))):
             look(count)
@@ -164,11 +163,11 @@ def _larger(builder: ir.IRBuilder, a: Any, b: Any) -> Any:
 
 def _arrays(sig: Any, *places: int) -> Any:
     """Return the signature of `_sum` for the arrays among some parameters."""
-    weights, nibbles = (sig.args[i] for i in places)
-    return BYTES(weights, types.intp, nibbles, types.intp)
+    weights, digits = (sig.args[i] for i in places)
+    return BYTES(weights, types.intp, digits, types.intp)
 
 
-def _shuffle(builder: ir.IRBuilder, weights: Any, nibbles: Any, least: int) -> Any:
+def _shuffle(builder: ir.IRBuilder, weights: Any, digits: Any, least: int) -> Any:
     """Look up all bytes of each register in the table of four weights."""
     numbers = [max(least, (w & a).bit_count()) for w in range(16) for a in range(16)]
     tables = cgutils.global_constant(builder, f"cnvlutin2.tables{least}", ir.Constant(ir.ArrayType(_BYTE, 256), numbers))
@@ -178,14 +177,14 @@ def _shuffle(builder: ir.IRBuilder, weights: Any, nibbles: Any, least: int) -> A
     name, kind = "llvm.x86.avx2.pshuf.b", ir.FunctionType(_REGISTER, [_REGISTER, _REGISTER])
     function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
     nothing = ir.Constant(_VECTOR, ir.Undefined)
-    halves = [builder.shuffle_vector(nibbles, nothing, _places(range(first, first + 32))) for first in (0, 32)]
+    halves = [builder.shuffle_vector(digits, nothing, _places(range(first, first + 32))) for first in (0, 32)]
     found = [builder.call(function, (table, half)) for half in halves]
     return builder.shuffle_vector(*found, _places(range(SIZE)))
 
 
-def _count(builder: ir.IRBuilder, weights: Any, nibbles: Any, least: int) -> Any:
-    """Count the bits of each byte that are among four weights'."""
-    both = builder.and_(nibbles, everywhere(builder, builder.lshr(weights, _BYTE(4))))
+def _count(builder: ir.IRBuilder, weights: Any, digits: Any, least: int) -> Any:
+    """Count the bits of each byte that are among the weights'."""
+    both = builder.and_(digits, everywhere(builder, weights))
     name, kind = f"llvm.ctpop.v{SIZE}i8", ir.FunctionType(_VECTOR, [_VECTOR])
     found = builder.call(builder.module.globals.get(name) or ir.Function(builder.module, kind, name), [both])
     return _larger(builder, found, _VECTOR([least] * SIZE)) if least else found

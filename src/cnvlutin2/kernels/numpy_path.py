@@ -16,6 +16,7 @@ Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
 BLOCK = 512
+DIGIT_BITS = 8
 MANY_LAYERS = False
 
 
@@ -230,11 +231,9 @@ def _words(masks: Bytes) -> NDArray[np.uint64]:
 
 
 def _products(masks: Bytes, weights: Bytes, place: NDArray[np.intp], g: int, run: int) -> NDArray[np.int64]:
-    """Return the products of a run in every window with all of some filters' weights (the last axis is the nibbles')."""
+    """Return the products of a run in every window with all of some filters' weights (the last axis is the masks')."""
     a = _words(masks[g, run][:, place].T)
-    halves = np.zeros((*weights.shape[:-1], 2 * masks.shape[2]), np.uint8)
-    halves[..., : weights.shape[-1]] = weights >> 4
-    words = _words(halves[..., ::2] | halves[..., 1::2] << 4)
+    words = _words(weights)
     counts: NDArray[np.int64] = np.bitwise_count(a[(slice(None), *(None,) * words.ndim)] & words).astype(np.int64)
     return counts
 

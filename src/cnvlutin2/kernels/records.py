@@ -109,7 +109,7 @@ PAIRS = _record(
     "passes",
     "tiles",
     "filters",  # of a tile
-    "nibbles",  # of a run's mask
+    "digits",  # of a run's mask
     "walk",  # runs of all lanes
     "lanes",  # in use
     "weights",  # address, uint8: `PreparedWeights.leads` or `walks`

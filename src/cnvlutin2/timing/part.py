@@ -186,7 +186,7 @@ class Part:
             found = (weights.walks(o),) if schedule.free_filters else weights.leads(o)
             passes, tiles = schedule.tile_filters.shape
             order = [self._address(array, np.int32) for array in runs.lane_order(steps.steps)]
-            slots, nibbles = found[0].shape[3 if schedule.free_filters else 4], found[0].shape[5]
+            slots, digits = found[0].shape[3 if schedule.free_filters else 4], found[0].shape[5]
             self.pairs.append(
                 {
                     "kind": FREE if schedule.free_filters else WAITING,
@@ -204,7 +204,7 @@ class Part:
                     "passes": passes,
                     "tiles": tiles,
                     "filters": slots,
-                    "nibbles": nibbles,
+                    "digits": digits,
                     "walk": schedule.window_runs,
                     "lanes": runs.lanes_in_use(steps.steps),
                     "weights": self._address(found[0], np.uint8),

@@ -115,8 +115,8 @@ def _add_passes(by_sync: Mapping[str, Counts], tile_totals: Counts, schedule: Sc
 
 
 def _waiting_filters(prepared: PreparedLayer, schedule: Schedule) -> list[Counts]:
-    nibbles, leaders = prepared.weights.leads(schedule.organisation)
-    weights = (nibbles, leaders.reshape(-1))
+    digits, leaders = prepared.weights.leads(schedule.organisation)
+    weights = (digits, leaders.reshape(-1))
     passes, images = _by_pass(prepared, schedule)
     shapes = [passes, passes, (*passes, schedule.tile_filters.shape[1]), images, images]
     return _count_pairs(prepared, schedule, prepared.kernels.weighted_cycles, weights, shapes)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cnvlutin2.timing.layer import Plan
 
 Masks = NDArray[np.uint8]
-Nibbles = NDArray[np.uint8]
+Digits = NDArray[np.uint8]
 
 _THREAD_GRAIN = 1 << 18  # weights below which a thread costs more than it brings
 _MOST = 1 << 15  # no 16-bit magnitude is larger
@@ -49,8 +49,8 @@ class PreparedWeights:
         self._threshold = min(layer.weight_threshold, _MOST + 1)
         self._shared_counts: dict[int, NDArray[np.int32]] = {}
         self._masks: dict[tuple[object, ...], Masks] = {}
-        self._walks: dict[tuple[object, ...], Nibbles] = {}
-        self._leads: dict[tuple[object, ...], tuple[Nibbles, NDArray[np.uint16]]] = {}
+        self._walks: dict[tuple[object, ...], Digits] = {}
+        self._leads: dict[tuple[object, ...], tuple[Digits, NDArray[np.uint16]]] = {}
         self._parts: dict[Works, Part] = {}
         self.plans: dict[object, Plan] = {}
         """How networks that begin with this layer are timed; see `cnvlutin2.timing.layer`."""
@@ -87,26 +87,26 @@ class PreparedWeights:
             self._masks[key] = self._pack(organisation)
         return self._masks[key]
 
-    def walks(self, organisation: Organisation) -> Nibbles:
+    def walks(self, organisation: Organisation) -> Digits:
         """Return the masks as every lane walks them where its filters do so on their own.
 
         Returns
         -------
-        uint8 ``[groups, passes, tiles, filters, runs of all lanes, nibbles]``
-            The bits of four weights, times 16; runs as in `RunTable.lane_order`.
+        uint8 ``[groups, passes, tiles, filters, runs of all lanes, digits]``
+            Digits of the masks, of the kernels' `DIGIT_BITS`, those of four bits times 16; runs as in `RunTable.lane_order`.
         """
         key = self._key(organisation)
         if key not in self._walks:
-            self._walks[key] = self._nibbles(self._packed(organisation), organisation, (0, 1, 3, 4, 2))
+            self._walks[key] = self._digits(self._packed(organisation), organisation, (0, 1, 3, 4, 2))
         return self._walks[key]
 
-    def leads(self, organisation: Organisation) -> tuple[Nibbles, NDArray[np.uint16]]:
+    def leads(self, organisation: Organisation) -> tuple[Digits, NDArray[np.uint16]]:
         """Return the masks as every lane walks them, with the filters in front that may be their tile's busiest.
 
         Returns
         -------
-        nibbles : uint8 ``[groups, passes, tiles, runs of all lanes, filters, nibbles]``
-            The bits of four weights, times 16; runs as in `RunTable.lane_order`.
+        digits : uint8 ``[groups, passes, tiles, runs of all lanes, filters, digits]``
+            Digits of the masks, of the kernels' `DIGIT_BITS`, those of four bits times 16; runs as in `RunTable.lane_order`.
         leaders : uint16 ``[groups, passes, tiles, runs of all lanes]``
             How many filters these are.
         """
@@ -118,7 +118,7 @@ class PreparedWeights:
             if self._windows > masks.shape[4] > 1:
                 masks = self._lead(masks, leaders)
             by_lane = leaders[:, :, self._lane_runs(organisation)].swapaxes(2, 3)
-            self._leads[key] = self._nibbles(masks, organisation, (0, 1, 3, 2, 4)), np.ascontiguousarray(by_lane)
+            self._leads[key] = self._digits(masks, organisation, (0, 1, 3, 2, 4)), np.ascontiguousarray(by_lane)
         return self._leads[key]
 
     @property
@@ -142,20 +142,22 @@ class PreparedWeights:
         _, step, run = schedule.runs.lane_order(schedule.steps.steps)
         return step * np.int32(schedule.runs.runs) + run
 
-    def _nibbles(self, masks: Masks, organisation: Organisation, axes: tuple[int, ...]) -> Nibbles:
-        """Split masks into nibbles, runs in the order of the lanes and the axes before the last in the one given."""
+    def _digits(self, masks: Masks, organisation: Organisation, axes: tuple[int, ...]) -> Digits:
+        """Cut masks into digits, runs in the order of the lanes and the axes before the last in the one given."""
         planes = masks.shape[5]
         kind = f"u{planes}" if planes in (1, 2, 4, 8) else f"V{planes}"  # a run's bytes are moved as one
         whole = masks.view(kind)[..., 0][:, :, self._lane_runs(organisation)]
         ordered = np.ascontiguousarray(whole.transpose(axes))
         flat = ordered.view(np.uint8).reshape(-1)
-        count = -(-self.schedules.of(organisation).runs.longest // 4)
-        if count == 1:
+        longest = self.schedules.of(organisation).runs.longest
+        if self._kernels.DIGIT_BITS == 8:
+            return flat.reshape(*ordered.shape, planes)
+        if longest <= 4:
             return np.left_shift(flat, 4, out=flat).reshape(*ordered.shape, 1)
         out = np.empty((flat.size, 2), np.uint8)
         np.left_shift(flat, 4, out=out[:, 0])
         np.bitwise_and(flat, 0xF0, out=out[:, 1])
-        return np.ascontiguousarray(out.reshape(*ordered.shape, 2 * planes)[..., :count])
+        return np.ascontiguousarray(out.reshape(*ordered.shape, 2 * planes)[..., : -(-longest // 4)])
 
     def _pack(self, organisation: Organisation) -> Masks:
         schedule = self.schedules.of(organisation)

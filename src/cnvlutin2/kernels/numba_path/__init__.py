@@ -4,6 +4,7 @@ Arrays are C-contiguous. A *map* is one group of one image; the positions of a m
 `x`). All kernels release the interpreter's lock, so that threads can share a layer.
 """
 
+from cnvlutin2.kernels.lookups import DIGIT_BITS
 from cnvlutin2.kernels.numba_path.blocks import BLOCK
 from cnvlutin2.kernels.numba_path.execute import execute
 from cnvlutin2.kernels.numba_path.free import free_filter_cycles
@@ -33,6 +34,7 @@ MANY_LAYERS = True
 
 __all__ = [
     "BLOCK",
+    "DIGIT_BITS",
     "MANY_LAYERS",
     "address_of",
     "count_layers",

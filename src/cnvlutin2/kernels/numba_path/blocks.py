@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.kernels.jit import helper
-from cnvlutin2.kernels.lookups import high_nibbles, low_nibbles
+from cnvlutin2.kernels.lookups import DIGIT_BITS, digit
 from cnvlutin2.kernels.narrow import both
 from cnvlutin2.kernels.vectors import SIZE, load, splat, store
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
+IN_BYTE = 8 // DIGIT_BITS
 BLOCK = 512  # windows held at a time, at most: their sums stay in the second-level cache
 
 
@@ -117,23 +118,22 @@ def gather(masks: Bytes, begin: int, places: int, cuts: NDArray[np.int32], step:
 
 
 @helper
-def split(masks: Bytes, run: int, nibbles: Bytes) -> None:
-    """Split what a block of windows reads of a run into nibbles.
+def split(masks: Bytes, run: int, digits: Bytes) -> None:
+    """Split what a block of windows reads of a run into digits.
 
     Parameters
     ----------
     masks : uint8 ``[bytes, windows + SIZE]``
     run : int
-    nibbles : uint8 ``[windows / SIZE, runs, nibbles, SIZE]``
+    digits : uint8 ``[windows / SIZE, runs, digits, SIZE]``
         All of a vector of windows together.
     """
-    vectors, runs, planes = nibbles.shape[:3]
+    vectors, runs, count = digits.shape[:3]
     for b in range(masks.shape[0]):
         for x in range(0, vectors * SIZE, SIZE):
-            values, place = load(masks, b * masks.shape[1] + x), x * runs * planes + (run * planes + 2 * b) * SIZE
-            store(nibbles, place, low_nibbles(values))
-            if 2 * b + 1 < planes:
-                store(nibbles, place + SIZE, high_nibbles(values))
+            values = load(masks, b * masks.shape[1] + x)
+            for d in range(b * IN_BYTE, min((b + 1) * IN_BYTE, count)):
+                store(digits, (x * runs + run * SIZE) * count + d * SIZE, digit(values, d - b * IN_BYTE))
 
 
 @helper
@@ -147,7 +147,7 @@ def find_inside(cuts: NDArray[np.int32], inside: Bytes) -> None:
 
 
 @helper
-def read_flat(masks: Bytes, at: int, places: int, planes: int, inside: Bytes, step: int, nibbles: Bytes, run: int) -> None:
+def read_flat(masks: Bytes, at: int, places: int, planes: int, inside: Bytes, step: int, digits: Bytes, run: int) -> None:
     """Do what `gather` and `split` do where consecutive windows read consecutive positions, in the next row of the map too.
 
     Parameters
@@ -162,17 +162,15 @@ def read_flat(masks: Bytes, at: int, places: int, planes: int, inside: Bytes, st
     inside : uint8 ``[steps, windows + SIZE]``
         As from `find_inside`.
     step : int
-    nibbles : uint8 ``[windows / SIZE, runs, nibbles, SIZE]``
+    digits : uint8 ``[windows / SIZE, runs, digits, SIZE]``
     run : int
     """
-    vectors, runs, count = nibbles.shape[:3]
+    vectors, runs, count = digits.shape[:3]
     for b in range(planes):
         for x in range(0, vectors * SIZE, SIZE):
             values = both(load(masks, at + b * places + x), load(inside, step * (vectors + 1) * SIZE + x))
-            place = (x * runs + run * SIZE) * count + 2 * b * SIZE
-            store(nibbles, place, low_nibbles(values))
-            if 2 * b + 1 < count:
-                store(nibbles, place + SIZE, high_nibbles(values))
+            for d in range(b * IN_BYTE, min((b + 1) * IN_BYTE, count)):
+                store(digits, (x * runs + run * SIZE) * count + d * SIZE, digit(values, d - b * IN_BYTE))
 
 
 @helper

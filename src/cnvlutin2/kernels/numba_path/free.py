@@ -49,11 +49,11 @@ def _add_filters(
 
     Parameters
     ----------
-    a : uint8 ``[windows / SIZE, runs, nibbles, SIZE]``
+    a : uint8 ``[windows / SIZE, runs, digits, SIZE]``
     r : uint8 ``[1 + runs, windows]``
         First 1, then the rows of each run, unless they all are 1.
     weights : uint8
-        Bits of four weights, times 16; first the run's, then the filter's.
+        Digits of weights' masks; first the run's, then the filter's.
     place, stride : int
         Where the first filter's weights of the lane begin, and how many there are of each filter.
     filters : int
@@ -68,7 +68,7 @@ def _add_filters(
     most : uint8 ``[windows]``
         Raised to the slowest filter's cycles.
     """
-    runs, nibbles = a.shape[1:3]
+    runs, digits = a.shape[1:3]
     size = most.size
     plain = r.shape[0] == 1
     for x in range(0, size, SIZE):
@@ -76,19 +76,19 @@ def _add_filters(
         words = load_words(total, x)
         # Loaded, lest the compiler knows it to be 1 and takes a comparison and a choice for the maximum.
         least = load(r, x)
-        here = x * runs * nibbles
+        here = x * runs * digits
         for begin in range(0, filters, group):
             some, w = min(group, filters - begin), place + begin * stride
-            if plain and nibbles <= 4:
-                w, at = w + first * nibbles, here + first * nibbles * SIZE
-                spent, longest = free_cycles(weights, w, stride, some, a, at, end - first, nibbles, least)
+            if plain and digits <= 4:
+                w, at = w + first * digits, here + first * digits * SIZE
+                spent, longest = free_cycles(weights, w, stride, some, a, at, end - first, digits, least)
             else:
                 spent, longest = splat(np.uint8(0)), splat(np.uint8(0))
                 for f in range(some):
                     cycles = splat(np.uint8(0))
                     for k in range(first, end):
                         work = splat(np.uint8(0))
-                        for i in range(k * nibbles, (k + 1) * nibbles):
+                        for i in range(k * digits, (k + 1) * digits):
                             work = plus(work, products(weights, w + f * stride + i, a, here + i * SIZE))
                         cycles = plus(cycles, larger(least if plain else load(r, (k + 1) * size + x), work))
                     spent, longest = plus(spent, cycles), larger(longest, cycles)
@@ -123,8 +123,8 @@ def free_filter_cycles(
 
     Parameters are those of `weighted_cycles`, but for
 
-    weights : uint8 ``[groups, passes, tiles, filters, runs of all lanes, nibbles]``
-        Bits of four weights, times 16; runs in the order of `step_of` and `run_of`.
+    weights : uint8 ``[groups, passes, tiles, filters, runs of all lanes, digits]``
+        Digits of weights' masks; runs in the order of `step_of` and `run_of`.
     waits : int64 ``[images]``
         Added to: cycles that filters wait for the slowest filter of their tile and lane.
     costs : int64 ``[images]``
@@ -137,8 +137,8 @@ def free_filter_cycles(
     blocks = -(-total // BLOCK)
     _, runs, planes, places = masks.shape
     size = -(-total // (blocks * SIZE)) * SIZE  # whole vectors, all blocks about equally full
-    most_tiles, slots, all_runs, nibbles = weights.shape[2:]
-    stride = all_runs * nibbles
+    most_tiles, slots, all_runs, digits = weights.shape[2:]
+    stride = all_runs * digits
     burst = 255 // worst  # runs whose cycles a byte holds
     most_runs = 0
     for lane in range(lane_order.size - 1):
@@ -147,7 +147,7 @@ def free_filter_cycles(
     flat, all_masks, all_rows = is_flat(geometry, height, width, masks), masks.reshape(-1), rows.reshape(-1)
     inside = np.empty((geometry[0] * geometry[1], size + SIZE if flat else 0), np.uint8)
     read_rows = np.ones((1, size + SIZE), np.uint8)
-    a = np.empty((size // SIZE, most_runs, nibbles, SIZE), np.uint8)
+    a = np.empty((size // SIZE, most_runs, digits, SIZE), np.uint8)
     r = np.ones((1 + most_runs if rows.size else 1, size), np.uint8)
     lane_most = np.zeros((passes, most_tiles, size), np.uint8)  # over lanes of as many runs
     long_most = np.zeros(size, np.uint32)
@@ -190,7 +190,7 @@ def free_filter_cycles(
                     filters = int(np.int64(tile_filters[p, t]))
                     if filters == 0:
                         break
-                    place = (((g * passes + p) * most_tiles + t) * slots * all_runs + begin) * nibbles
+                    place = (((g * passes + p) * most_tiles + t) * slots * all_runs + begin) * digits
                     most = lane_most[p, t]
                     bound = filters * length * worst
                     if length <= burst and bound <= WORD:

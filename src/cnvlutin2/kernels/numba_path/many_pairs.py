@@ -75,7 +75,7 @@ def walk_waiting_pairs(layers: Any, pairs: Any, first: int, last: int, bits: Byt
             continue
         layer = layers[plan.layer]
         images, groups, passes, tiles = layer.images, layer.groups, plan.passes, plan.tiles
-        shape = (groups, passes, tiles, plan.walk, plan.filters, plan.nibbles)
+        shape = (groups, passes, tiles, plan.walk, plan.filters, plan.digits)
         weights = array_at(plan.weights, shape, np.uint8)
         leaders = array_at(plan.leaders, (groups * passes * tiles * plan.walk,), np.uint16)
         tile_filters = array_at(plan.tile_filters, (passes, tiles), np.int32)
@@ -127,7 +127,7 @@ def walk_free_pairs(layers: Any, pairs: Any, first: int, last: int, bits: Bytes,
             continue
         layer = layers[plan.layer]
         images, groups, passes, tiles = layer.images, layer.groups, plan.passes, plan.tiles
-        shape = (groups, passes, tiles, plan.filters, plan.walk, plan.nibbles)
+        shape = (groups, passes, tiles, plan.filters, plan.walk, plan.digits)
         weights = array_at(plan.weights, shape, np.uint8)
         tile_filters = array_at(plan.tile_filters, (passes, tiles), np.int32)
         lane_order = array_at(plan.lane_order, (plan.lanes + 1,), np.int32)

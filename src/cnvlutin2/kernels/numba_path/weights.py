@@ -47,11 +47,11 @@ def _add_runs(
 
     Parameters
     ----------
-    a : uint8 ``[windows / SIZE, runs, nibbles, SIZE]``
+    a : uint8 ``[windows / SIZE, runs, digits, SIZE]``
     r : uint8 ``[runs, windows]``
         Rows of each run, or of all, which is 1.
-    weights : uint8 ``[groups, passes, tiles, runs of all lanes, filters, nibbles]``
-        Bits of four weights, times 16.
+    weights : uint8 ``[groups, passes, tiles, runs of all lanes, filters, digits]``
+        Digits of weights' masks.
     leaders : uint16 ``[groups * passes * tiles * runs of all lanes]``
         How many filters to look at.
     place : int
@@ -65,23 +65,23 @@ def _add_runs(
     most_all : uint8 ``[runs, windows]``
         Raised to the cycles of each run.
     """
-    runs, nibbles = a.shape[1:3]
+    runs, digits = a.shape[1:3]
     size = lane.size
     slots = weights.shape[4]
     each = np.int64(r.shape[0] > 1) * size
     for x in range(0, size, SIZE):
         works, cycles = splat(np.uint8(0)), splat(np.uint8(0))
         for k in range(first, end):
-            w, filters = (place + k) * slots * nibbles, np.int64(leaders[place + k])
-            at = (x * runs + k * SIZE) * nibbles
-            if nibbles <= 4:
-                most = most_products(weights, w, filters, a, at, nibbles)
+            w, filters = (place + k) * slots * digits, np.int64(leaders[place + k])
+            at = (x * runs + k * SIZE) * digits
+            if digits <= 4:
+                most = most_products(weights, w, filters, a, at, digits)
             else:
                 most = splat(np.uint8(0))
                 for f in range(filters):
                     count = splat(np.uint8(0))
-                    for i in range(nibbles):
-                        count = plus(count, products(weights, w + f * nibbles + i, a, at + i * SIZE))
+                    for i in range(digits):
+                        count = plus(count, products(weights, w + f * digits + i, a, at + i * SIZE))
                     most = larger(most, count)
             works = plus(works, most)
             most = larger(most, load(r, k * each + x))
@@ -137,8 +137,8 @@ def weighted_cycles(
         Effectual activations of each run; the last position is the padding.
     rows : uint8 ``[groups, runs, images * height * width + 1]`` or ``[0, 0, 0]``
         NM rows that fetching the run touches; 1 everywhere if empty.
-    weights : uint8 ``[groups, passes, tiles, runs of all lanes, filters, nibbles]``
-        Bits of four weights, times 16; runs in the order of `step_of` and `run_of`.
+    weights : uint8 ``[groups, passes, tiles, runs of all lanes, filters, digits]``
+        Digits of weights' masks; runs in the order of `step_of` and `run_of`.
     leaders : uint16 ``[groups * passes * tiles * runs of all lanes]``
         How many filters of the tile come into question as its busiest; they are the first ones.
     tile_filters : int32 ``[passes, tiles]``
@@ -168,7 +168,7 @@ def weighted_cycles(
     blocks = -(-total // BLOCK)
     _, runs, planes, places = masks.shape
     size = -(-total // (blocks * SIZE)) * SIZE  # whole vectors, all blocks about equally full
-    most_tiles, all_runs, _, nibbles = weights.shape[2:]
+    most_tiles, all_runs, _, digits = weights.shape[2:]
     burst = 255 // worst  # runs whose cycles a byte holds
     most_runs = 0
     for lane in range(lane_order.size - 1):
@@ -177,7 +177,7 @@ def weighted_cycles(
     flat, all_masks, all_rows = is_flat(geometry, height, width, masks), masks.reshape(-1), rows.reshape(-1)
     inside = np.empty((geometry[0] * geometry[1], size + SIZE if flat else 0), np.uint8)
     read_rows = np.ones((1, size + SIZE), np.uint8)
-    a = np.empty((size // SIZE, most_runs, nibbles, SIZE), np.uint8)
+    a = np.empty((size // SIZE, most_runs, digits, SIZE), np.uint8)
     r = np.ones((most_runs if rows.size else 1, size), np.uint8)
     most_all = np.zeros((most_runs, size), np.uint8)  # of each run over all tiles
     lane_most = np.zeros((passes, most_tiles + 1, size), np.uint8)  # over lanes of as many runs
