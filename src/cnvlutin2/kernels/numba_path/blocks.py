@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cnvlutin2.kernels.jit import helper
 from cnvlutin2.kernels.lookups import DIGIT_BITS, digit
-from cnvlutin2.kernels.narrow import both
+from cnvlutin2.kernels.narrow import both, larger
 from cnvlutin2.kernels.vectors import SIZE, load, splat, store
 
 Bytes = NDArray[np.uint8]
@@ -196,9 +196,9 @@ def add_by_image(values: NDArray[Any], start: int, count: int, per_image: int, t
     while x < count:
         image = (start + x) // per_image
         stop = min(count, (image + 1) * per_image - start)
-        total = np.int64(0)
-        for i in range(x, stop):
-            total += np.int64(values[i])
+        part, total = values[x:stop], np.int64(0)
+        for i in range(part.size):  # from 0 on, which is vectorised
+            total += np.int64(part[i])
         out[image] += total * times
         x = stop
 
@@ -206,16 +206,12 @@ def add_by_image(values: NDArray[Any], start: int, count: int, per_image: int, t
 @helper
 def slowest_tiles(tile_most: Ints, start: int, count: int, per_image: int, windows: Ints, tile_totals: Ints) -> None:
     """Add up, by image, each tile's cycles (``[images, tiles]``) and those of every window's slowest tile (``[images]``)."""
-    slowest = np.zeros(count, np.int64)
-    x = 0
-    while x < count:
-        image = (start + x) // per_image
-        stop = min(count, (image + 1) * per_image - start)
-        for t in range(tile_most.shape[0]):
-            cycles, total = tile_most[t], np.int64(0)
-            for i in range(x, stop):
-                total += cycles[i]
-                slowest[i] = max(slowest[i], cycles[i])
-            tile_totals[image, t] += total
-        x = stop
-    add_by_image(slowest, start, count, per_image, int(np.int64(1)), windows)
+    once = int(np.int64(1))
+    for t in range(tile_most.shape[0]):
+        add_by_image(tile_most[t], start, count, per_image, once, tile_totals[:, t])
+    slowest = tile_most[0]
+    for t in range(1, tile_most.shape[0]):
+        cycles = tile_most[t]
+        for x in range(count):
+            slowest[x] = larger(slowest[x], cycles[x])
+    add_by_image(slowest, start, count, per_image, once, windows)
