@@ -286,6 +286,29 @@ def test_shapes_that_depend_on_the_image_are_refused(large_bytes: int, tmp_path:
 
 
 @pytest.mark.parametrize("numeric", NUMERICS)
+@pytest.mark.parametrize("images", [1, 2, 3])
+@pytest.mark.parametrize("large_bytes", [1, onnx_execution.LARGE_BYTES])
+def test_runs_that_capture_little_are_looked_at_together(
+    numeric: Numeric, images: int, large_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, given = OnnxNetwork(saved(tmp_path, small_cnn())), inputs(integers(41, 3, 8, 8, seed=1))
+    monkeypatch.setattr(onnx_execution, "TOGETHER_BYTES", 1)
+    alone = run(network, given, numeric)
+    one_image = sum({id(layer.activations): 4 * layer.activations[0].size for layer in alone.values()}.values())
+    monkeypatch.setattr(onnx_execution, "TOGETHER_BYTES", images * one_image)
+    monkeypatch.setattr(onnx_execution, "LARGE_BYTES", large_bytes)
+    for hold in (1 << 20, 32 * one_image):  # in the second case some are run again
+        for module in (onnx_execution, onnx_network):
+            monkeypatch.setattr(module, "HOLD_BYTES", hold)
+        parts: dict[str, list[Layer]] = defaultdict(list)
+        for layer in network.layers(given, numeric):
+            parts[layer.name].append(layer)
+        for name, layer in alone.items():
+            np.testing.assert_array_equal(np.concatenate([part.activations for part in parts[name]]), layer.activations)
+            assert {part.activation_frac for part in parts[name]} == {layer.activation_frac}
+
+
+@pytest.mark.parametrize("numeric", NUMERICS)
 def test_images_do_not_depend_on_one_another_nor_on_threads(numeric: Numeric) -> None:
     given = bundled_inputs(9)
     order = np.random.default_rng(0).permutation(9)

@@ -6,7 +6,7 @@ but the image, and memory is bounded whatever the number of images.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,8 @@ HOLD_BYTES = 256 << 20
 LARGE_BYTES = 4 << 20
 """From this size on arrays lie in large pages, where the system has them: what a run captures is worth one array."""
 
+TOGETHER_BYTES = 1 << 20
+"""Runs that capture less than this are looked at together."""
 _ALIGNMENT = 64
 
 Feed = tuple[str, str]
@@ -121,9 +123,9 @@ def room_like(tensors: Tensors) -> Tensors | None:
 
     Fresh memory is mapped page by page, which for the usual small ones takes a quarter of the time of some networks' runs.
     """
-    ends = np.cumsum([0, *(-(-values.nbytes // _ALIGNMENT) * _ALIGNMENT for values in tensors.values())]).tolist()
-    if ends[-1] < LARGE_BYTES:
+    if sum(values.nbytes for values in tensors.values()) < LARGE_BYTES:
         return None
+    ends = np.cumsum([0, *(-(-values.nbytes // _ALIGNMENT) * _ALIGNMENT for values in tensors.values())]).tolist()
     room = np.empty(ends[-1], np.uint8)
     pieces = zip(tensors.items(), ends, strict=False)
     return {name: room[at : at + like.nbytes].view(like.dtype).reshape(like.shape) for (name, like), at in pieces}
@@ -179,26 +181,66 @@ def arranged(nodes: Sequence[LayerNode], tensors: Mapping[str, NDArray[Any]], ba
     return {feed: arrange(node, tensors[feed[0]], len(batch.values))[: batch.count] for feed, node in feeds.items()}
 
 
-def update(
-    ranges: Ranges, nodes: Sequence[LayerNode], tensors: Mapping[str, NDArray[Any]], captured: Captured, batch: Batch
-) -> None:
-    """Widen the ranges by a run.
+def size_bytes(captured: Captured) -> int:
+    """Return the bytes of what was captured."""
+    return sum(values.nbytes for values in captured.values())
+
+
+def joined(runs: Sequence[Captured]) -> Captured:
+    """Return what some runs captured as if it were one run's."""
+    if len(runs) == 1:
+        return runs[0]
+    for captured in runs:
+        for feed, values in captured.items():
+            check_shape(feed, values, runs[0][feed])
+    return {feed: np.concatenate([captured[feed] for captured in runs]) for feed in runs[0]}
+
+
+def check_shape(feed: Feed, values: NDArray[Any], like: NDArray[Any]) -> None:
+    """Refuse a tensor whose shape depends on the image.
+
+    Raises
+    ------
+    NetworkError
+    """
+    if values.shape[1:] != like.shape[1:]:
+        what = f"is {list(values.shape[1:])} for one image and {list(like.shape[1:])} for another"
+        raise NetworkError(f"tensor {feed[0]!r}: {what}; give images that the model sees alike")
+
+
+def together(runs: Iterable[Captured]) -> Iterator[Captured]:
+    """Join runs that capture little: looking at each tensor takes longer than what there is to do."""
+    some: list[Captured] = []
+    for captured in runs:
+        some.append(captured)
+        if is_enough(some):
+            yield joined(some)
+            some = []
+    if some:
+        yield joined(some)
+
+
+def is_enough(runs: Sequence[Captured]) -> bool:
+    """Whether runs, of which none captures more than the others, need not be joined with more."""
+    return len(runs) * size_bytes(runs[0]) >= min(TOGETHER_BYTES, HOLD_BYTES // 16)
+
+
+def update(ranges: Ranges, nodes: Sequence[LayerNode], captured: Captured, names: Sequence[str]) -> None:
+    """Widen the ranges by what was captured of the images with these names.
 
     Raises
     ------
     NetworkError
         If a layer's input is infinite or not a number; names the layer and the input.
     """
-    readers = {feed_of(node): node.name for node in reversed(nodes)}
     for feed, values in captured.items():
-        tensor = feed[0]
         largest = largest_magnitude(values)
         if not np.isfinite(largest):
-            what = f"its input is infinite or not a number for {batch.names[0]}"
-            raise NetworkError(f"layer {readers[feed]!r}: {what}; check the model and the scale of what it is given")
-        ranges.max_abs[tensor] = max(ranges.max_abs.get(tensor, 0.0), largest)
-        ranges.dtypes[tensor] = tensors[tensor].dtype
-        ranges.ranks[tensor] = tensors[tensor].ndim
+            reader = next(node.name for node in nodes if feed_of(node) == feed)
+            name = names[int(np.isfinite(values).reshape(len(values), -1).all(axis=1).argmin())]
+            what = f"its input is infinite or not a number for {name}"
+            raise NetworkError(f"layer {reader!r}: {what}; check the model and the scale of what it is given")
+        ranges.max_abs[feed[0]] = max(ranges.max_abs.get(feed[0], 0.0), largest)
 
 
 class Gathering:
@@ -233,9 +275,7 @@ class Gathering:
             self._integers = {feed: np.empty((room, *values.shape[1:]), np.int16) for feed, values in captured.items()}
         for feed, values in captured.items():
             out = self._integers[feed][self.images : self.images + count]
-            if values.shape != out.shape:
-                what = f"is {list(values.shape[1:])} for one image and {list(out.shape[1:])} for another"
-                raise NetworkError(f"tensor {feed[0]!r}: {what}; give images that the model sees alike")
+            check_shape(feed, values, out)
             if values.dtype == np.int16:
                 out[:] = values
             else:

@@ -24,7 +24,11 @@ from cnvlutin2.network.onnx_execution import (
     arranged,
     batches,
     fitting,
+    is_enough,
+    joined,
     room_like,
+    size_bytes,
+    together,
     update,
 )
 from cnvlutin2.network.onnx_graph import find_layers
@@ -139,9 +143,10 @@ class OnnxNetwork(Network):
             del execution
             captured = self._execute_quantised(run, layers)
         else:
-            captured = chain(emptied(held), self._execute_again(run, execution, len(held) * run.size))
+            images = sum(len(next(iter(values.values()))) for values in held)
+            captured = chain(emptied(held), self._execute_again(run, execution, images))
         gathering, fracs = Gathering(len(run.inputs.values), run.numeric.data_bits), run.fracs()
-        for values in captured:
+        for values in together(captured):
             gathering.add(values, fracs)
             if gathering.full:
                 yield from assemble(layers, run.ranges, *gathering.take())
@@ -157,30 +162,44 @@ class OnnxNetwork(Network):
         """Run in floating point: find ranges and answers; return what the first runs captured, if that may be of use."""
         held: list[Captured] = []
         left = 0 if run.may_prune() else HOLD_BYTES
+        some: list[Captured] = []
+        first, total = 0, len(run.inputs.values)  # the first image of these runs
         room: Tensors | None = None
         for batch in batches(run.inputs, run.size):
             output, tensors = execution.run(batch.values, batch.names, room)
             if batch.start == 0:
-                self._nodes, left_out = fitting(self._nodes, tensors, run.size)
-                self.left_out += tuple(left_out)
-                if not self._nodes:
-                    raise NetworkError(f"{self.path}: has no layer to simulate ({left_out[0].name}: {left_out[0].reason})")
-            captured = arranged(self._nodes, tensors, batch)
-            update(run.ranges, self._nodes, tensors, captured, batch)
+                self._look_at(run, tensors)
             run.float_answers.append(answers(output, run.size)[: batch.count])
-            left -= sum(values.nbytes for values in captured.values())
+            some.append(arranged(self._nodes, tensors, batch))
+            end = batch.start + batch.count
+            if not is_enough(some) and end < total:
+                continue
+            captured = joined(some)
+            update(run.ranges, self._nodes, captured, run.inputs.names[first:end])
+            left -= size_bytes(captured)
             if left >= 0:
                 held.append(captured)
                 room = None
-            room = room or room_like(tensors)
+            some, first, room = [], end, _next_room(room, tensors, some[-1])
         return held
+
+    def _look_at(self, run: Run, tensors: Tensors) -> None:
+        """Leave out layers that the tensors of the first run show to be none; note the others' types and ranks."""
+        self._nodes, left_out = fitting(self._nodes, tensors, run.size)
+        self.left_out += tuple(left_out)
+        if not self._nodes:
+            raise NetworkError(f"{self.path}: has no layer to simulate ({left_out[0].name}: {left_out[0].reason})")
+        for node in self._nodes:
+            run.ranges.dtypes[node.activation] = tensors[node.activation].dtype
+            run.ranges.ranks[node.activation] = tensors[node.activation].ndim
 
     def _execute_again(self, run: Run, execution: Execution, first: int) -> Iterator[Captured]:
         room: Tensors | None = None
         for batch in batches(run.inputs, run.size, first):
             _, tensors = execution.run(batch.values, batch.names, room)
-            yield arranged(self._nodes, tensors, batch)
-            room = room or room_like(tensors)
+            captured = arranged(self._nodes, tensors, batch)
+            yield captured
+            room = _next_room(room, tensors, captured)
 
     def _execute_quantised(self, run: Run, layers: Sequence[QuantisedLayer]) -> Iterator[Captured]:
         model = self._take_model()
@@ -191,8 +210,14 @@ class OnnxNetwork(Network):
         for batch in batches(run.inputs, run.size):
             output, tensors = execution.run(batch.values, batch.names, room)
             run.answers.append(answers(output, run.size)[: batch.count])
-            yield arranged(self._nodes, tensors, batch)
-            room = room or room_like(tensors)
+            captured = arranged(self._nodes, tensors, batch)
+            yield captured
+            room = _next_room(room, tensors, captured)
+
+
+def _next_room(room: Tensors | None, tensors: Tensors, captured: Captured) -> Tensors | None:
+    """Return room for the next run: that of the last, or new room, but none if runs are looked at together."""
+    return room or (room_like(tensors) if is_enough([captured]) else None)
 
 
 def _input_spec(model: OnnxModel) -> InputSpec:
