@@ -107,6 +107,10 @@ class Plan:
 
     Attributes
     ----------
+    weights : list of PreparedWeights
+    images : list of int
+    kernels : module
+        Of which layers it is about.
     works : list of Works
         Of each layer.
     together : list of (list of int, Program)
@@ -118,7 +122,8 @@ class Plan:
     """
 
     def __init__(self, layers: Sequence[PreparedLayer], organisations: Sequence[Organisation]) -> None:
-        self.weights = [p.weights for p in layers]  # kept alive: plans are found by their identity
+        self.weights, self.images = [p.weights for p in layers], [p.layer.images for p in layers]
+        self.kernels = layers[0].kernels
         self.works = [weights.schedules.works(organisations) for weights in self.weights]
         self.together: list[tuple[list[int], Program]] = []
         self.parts: dict[int, tuple[Part, int, int]] = {}
@@ -141,14 +146,10 @@ class Plan:
 def _plan(layers: Sequence[PreparedLayer], organisations: Sequence[Organisation]) -> Plan:
     """Return the plan for layers of these weights and numbers of images, which is made once."""
     known = layers[0].weights.plans
-    key = (
-        *map(id, organisations),
-        *[p.weights for p in layers],
-        *[len(p.layer.activations) for p in layers],
-        layers[0].kernels,
-    )
+    key = (len(layers), *map(id, organisations))
+    weights, images = [p.weights for p in layers], [len(p.layer.activations) for p in layers]
     found = known.get(key)
-    if found is None:
+    if found is None or found.weights != weights or found.images != images or found.kernels is not layers[0].kernels:
         if len(known) >= _KEPT:
             known.clear()
         found = known[key] = Plan(layers, organisations)

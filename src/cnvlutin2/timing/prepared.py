@@ -57,6 +57,8 @@ class PreparedLayer:
         self.jobs = default_jobs() if jobs is None else jobs
         self.kernels = backend() if kernels is None else kernels
         self.weights = PreparedWeights(layer, jobs, kernels) if weights is None else weights
+        self.counted: Counts | None = None
+        """What `sums` returns, once it is known; a `Program` that times the layer finds it on the way."""
         self._known: dict[tuple[object, ...], object] = {}
 
     def once(self, key: tuple[object, ...], work: Callable[[], T]) -> T:
@@ -102,13 +104,15 @@ class PreparedLayer:
         """Windows in which the activation is effectual, ``[N, C, Kh, Kw]``."""
         return self.positions_of(self.bits)
 
-    @cached_property
+    @property
     def sums(self) -> Counts:
-        """What is found whatever the organisation, ``[N, 3]``; a `Program` that times the layer finds it on the way."""
-        positions = self.position_counts.reshape(self.layer.images, -1)
-        seen, macs = positions.sum(axis=1, dtype=np.int64), self.dot(positions, self.weights.filter_counts)
-        stored = np.count_nonzero(self.bits.reshape(self.layer.images, -1), axis=1)
-        return np.stack([seen, macs, stored.astype(np.int64)], axis=1)
+        """What is found whatever the organisation, ``[N, 3]``: `windows_seen`, `effectual_macs` and `activation_counts`."""
+        if self.counted is None:
+            positions = self.position_counts.reshape(self.layer.images, -1)
+            seen, macs = positions.sum(axis=1, dtype=np.int64), self.dot(positions, self.weights.filter_counts)
+            stored = np.count_nonzero(self.bits.reshape(self.layer.images, -1), axis=1)
+            self.counted = np.stack([seen, macs, stored.astype(np.int64)], axis=1)
+        return self.counted
 
     @property
     def windows_seen(self) -> Counts:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _THREAD_GRAIN = 1 << 18  # activations of all layers below which threads bring less than they cost
 _TOGETHER = 1 << 18  # activations of a layer's images that are done at a time
 _BEHIND = 64  # bytes that a vector reaches over the last map
-_MOST = 1 << 15  # no 16-bit magnitude is larger
 
 _FIELDS: Mapping[str, Any] = LAYER.fields or {}
 _ADDRESS, _THRESHOLD = (_FIELDS[name][1] // 8 for name in ("activations", "threshold"))  # among a record's numbers
@@ -91,10 +90,9 @@ class Program:
         measured = np.empty((images, self._results, len(QUANTITIES)), np.int64)
         together = min(images, max(1, _TOGETHER // self._bits))  # images whose bits are in memory at a time
         tables = [self._table(min(together, images - first)).copy() for first in range(0, images, together)]
-        addresses = np.array([kernels.address_of(array) for array in values])
-        thresholds = np.minimum([p.layer.threshold for p in layers], _MOST + 1)
+        addresses, thresholds = [kernels.address_of(array) for array in values], [p.layer.threshold for p in layers]
         for i, table in enumerate(tables):
-            table[:, _ADDRESS] = addresses + self._image_bytes * (i * together)
+            table[:, _ADDRESS] = addresses if i == 0 else addresses + self._image_bytes * (i * together)
             table[:, _THRESHOLD] = thresholds
         lanes, pairs, batches = self._lanes, self._pairs, len(self._batches)
         walks = kernels.walk_waiting_pairs, kernels.walk_free_pairs
@@ -115,7 +113,7 @@ class Program:
         units = batches * len(tables)
         split(task, units, layers[0].jobs, 1 + units * _THREAD_GRAIN // (self._activations * images))
         for prepared, found in zip(layers, sums.swapaxes(0, 1), strict=True):
-            prepared.sums = found
+            prepared.counted = found
         by_result = measured.swapaxes(0, 1)
         return by_result if self._account is None else self._account.joined(by_result)
 

@@ -13,6 +13,8 @@ from cnvlutin2.kernels.narrow import plus
 from cnvlutin2.kernels.vectors import SIZE, effectual, store, total
 from cnvlutin2.kernels.words import EIGHT, matches, no_words, store_word, weighed_words, word_at
 
+MOST = 1 << 15  # no 16-bit magnitude is larger
+
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
@@ -21,7 +23,7 @@ Ints = NDArray[np.int64]
 def find_bits(layer: Any, bits: Bytes) -> None:
     """Set the bits of a layer's effectual activations."""
     size = layer.images * layer.groups * layer.channels * layer.places
-    values, least = array_at(layer.activations, (size,), np.int16), np.uint16(layer.threshold)
+    values, least = array_at(layer.activations, (size,), np.int16), np.uint16(min(layer.threshold, MOST + 1))
     x = int(np.int64(0))
     while x + SIZE <= size:
         store(bits, layer.bits + x, effectual(values, x, least))
