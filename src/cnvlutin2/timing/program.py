@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from cnvlutin2.kernels.records import LANES, LAYER, PAIRS
 from cnvlutin2.timing.accounts import Account
-from cnvlutin2.timing.part import QUANTITIES, Part, Record
+from cnvlutin2.timing.lane_plan import QUANTITIES, Record
+from cnvlutin2.timing.part import Part
 from cnvlutin2.timing.slots import Counts
 from cnvlutin2.timing.workers import split
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -40,11 +40,12 @@ class Schedule:
 
     @classmethod
     def of(cls, layer: Layer, organisation: Organisation) -> Schedule:
-        """Return the schedule of a layer."""
+        """Return the schedule of a layer; layers of the same shape share it, as what it works out is kept."""
         o = organisation
         steps = StepMap.of(layer, o.brick, o.packing)
         runs = run_table(steps.values, o.lanes, o.brick, o.lane_map)
-        return cls(o, o.mode_for(layer.name, first=layer.first), steps, runs, layer.groups, layer.group_filters)
+        mode = o.mode_for(layer.name, first=layer.first)
+        return _schedule(_Same(o), mode, steps, runs, layer.groups, layer.group_filters)
 
     @cached_property
     def packing(self) -> Packing:
@@ -274,3 +275,22 @@ class Pieces(NamedTuple):
     def sizes(self) -> NDArray[np.int32]:
         """Values of each."""
         return self.stops - self.starts
+
+
+class _Same:
+    """An organisation that equals itself only: it may hold what cannot be hashed."""
+
+    def __init__(self, organisation: Organisation) -> None:
+        self.organisation = organisation
+
+    def __hash__(self) -> int:
+        return id(self.organisation)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.organisation is other.organisation
+
+
+@lru_cache(maxsize=1024)
+def _schedule(same: _Same, mode: Mode, steps: StepMap, runs: RunTable, groups: int, group_filters: int) -> Schedule:
+    """Return the one schedule of an organisation and these shapes."""
+    return Schedule(same.organisation, mode, steps, runs, groups, group_filters)

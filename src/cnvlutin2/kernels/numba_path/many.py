@@ -41,7 +41,7 @@ def count_layers(layers: Any, lanes: Any, first: int, last: int, bits: Bytes, sc
     sums : int64 ``[images, layers, 3]``
         Effectual activations over all windows, their products with effectual weights, effectual activations stored.
     measured : int64 ``[images, results, 6]``
-        `cnvlutin2.timing.part.QUANTITIES`; of results that are not about lanes, what does not depend on cycles.
+        `cnvlutin2.timing.lane_plan.QUANTITIES`; of results that are not about lanes, what does not depend on cycles.
     """
     for i in range(first, last):
         layer = layers[i]
