@@ -2,9 +2,9 @@
 
 For every network, the time to count the cycles of an image (or of N, where its name ends with xN), over the time that
 onnxruntime takes to run it: medians of runs in turn, in one process, both with all threads. `activations` is all presets
-together that skip no weights; `weights` is ``cnv2-weights``, and what follows are its variants, one at a time. `quantise`
-(floats to integers, as a run does on the way) and `masks` (what is kept of the weights from image to image, as onnxruntime
-packs them when it loads a model) are apart.
+together that skip no weights; `weights` is ``cnv2-weights``, and what follows are its variants, one at a time; `all` is every
+preset together. `quantise` (floats to integers, as a run does on the way) and `masks` (what is kept of the weights from image to
+image, as onnxruntime packs them when it loads a model) are apart.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from cnvlutin2.timing import PreparedLayer, time_layers
 from cnvlutin2.timing.weights import PreparedWeights
 from cnvlutin2.timing.workers import default_jobs
 
-ACTIVATIONS = [preset(n) for n in preset_names() if preset(n).skip_weights == "none" and n != "dadiannao"]
+PRESETS = [preset(name) for name in preset_names()]
+ACTIVATIONS = [o for o in PRESETS if o.skip_weights == "none" and o.name != "dadiannao"]
 VARIANTS = {
     "weights": {},
     "filter_sync=window": {"filter_sync": "window"},
@@ -33,7 +34,7 @@ VARIANTS = {
 def main() -> None:
     print(__doc__)
     print(f"{default_jobs()} threads; ratios to onnxruntime's inference")
-    names = ["activations", *VARIANTS, "quantise", "masks"]
+    names = ["activations", *VARIANTS, "all", "quantise", "masks"]
     print(f"{'network':<20}{'inference':>12}", *(f"{name:>{max(8, len(name))}}" for name in names))
     for case in cases():
         ratio, inference = _measure(case)
@@ -63,7 +64,7 @@ def _measure(case: Case) -> tuple[dict[str, float], float]:
 
     work: dict[str, Callable[[], object]] = {"inference": case.infer, "activations": simulate(ACTIVATIONS)}
     work |= {name: simulate([organisation]) for name, organisation in VARIED.items()}
-    work |= {"quantise": quantise_all, "masks": make_masks}
+    work |= {"all": simulate(PRESETS), "quantise": quantise_all, "masks": make_masks}
     found = medians(work)
     return {name: seconds / found["inference"] for name, seconds in found.items()}, found["inference"]
 

@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -46,20 +47,42 @@ class Case:
 def cases() -> Iterator[Case]:
     """Yield the networks one at a time, those at hand with several images too; models that are not at hand are passed over."""
     yield _model("digits", open_network("digits"), load_inputs(open_network("digits"), limit=1))
-    for stem, recipe in SHARED.items():
-        path = MODELS / "models" / f"{stem}.onnx"
-        if not path.is_file():
-            print(f"{stem}: the model is not at hand, passed over")
-            continue
-        network = open_network(path)
-        photos = sorted((MODELS / "photos").iterdir())
+    for stem, path in shared_models():
+        network, photos = open_network(path), photographs()
         for chosen in (photos[:1], photos):
             name = stem if len(chosen) == 1 else f"{stem} x{len(chosen)}"
-            yield _model(name, network, load_inputs(network, chosen, preprocess=recipe), path)
+            yield _model(name, network, load_inputs(network, chosen, preprocess=SHARED[stem]), path)
             gc.collect()
     for name in TOPOLOGIES:
         yield _topology(name)
         gc.collect()
+
+
+def shared_models() -> Iterator[tuple[str, Path]]:
+    """Yield the name and the file of every trained model that is at hand; others are passed over."""
+    for stem in SHARED:
+        path = MODELS / "models" / f"{stem}.onnx"
+        if path.is_file():
+            yield stem, path
+        else:
+            print(f"{stem}: the model is not at hand, passed over")
+
+
+def photographs() -> list[Path]:
+    """Return the photographs beside the models."""
+    return sorted((MODELS / "photos").iterdir())
+
+
+def inference(path: Path, values: NDArray[Any]) -> Callable[[], object]:
+    """Return what runs onnxruntime on images ``[N, C, H, W]``, one by one: some models take no more."""
+    session, images = _session(str(path)), np.ascontiguousarray(values)
+    key = session.get_inputs()[0].name
+
+    def infer() -> None:
+        for i in range(len(images)):
+            session.run(None, {key: images[i : i + 1]})
+
+    return infer
 
 
 def _session(model: bytes | str) -> onnxruntime.InferenceSession:
@@ -69,13 +92,7 @@ def _session(model: bytes | str) -> onnxruntime.InferenceSession:
 def _model(name: str, network: Network, inputs: Inputs, path: Path | None = None) -> Case:
     from cnvlutin2.network.bundled import bundled_path
 
-    session = _session(str(path or bundled_path(name)))
-    key, images = session.get_inputs()[0].name, np.ascontiguousarray(inputs.values)
-
-    def infer() -> None:
-        for i in range(len(images)):  # one by one: some models take no more
-            session.run(None, {key: images[i : i + 1]})
-
+    infer = inference(Path(str(path or bundled_path(name))), inputs.values)
     layers = list(network.layers(inputs, Numeric()))
     return Case(name, infer, layers, [_dequantised(layer) for layer in layers])
 
