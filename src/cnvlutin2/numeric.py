@@ -92,11 +92,9 @@ def quantise(values: NDArray[np.floating], frac: int, bits: int, out: NDArray[np
         raise ValueError(f"there is room for {out.shape} values, and they are {values.shape}")
     low, high = limits(bits)
     contiguous = values.flags.c_contiguous and out.flags.c_contiguous
-    if values.dtype == np.float32 and contiguous and abs(frac) < _PLAIN_EXPONENT and backend().__name__.endswith("numba_path"):
-        from cnvlutin2.numeric_kernels import quantise_into
-
-        factor = np.float32(math.ldexp(1.0, frac))
-        quantise_into(values.reshape(-1), factor, np.float32(low), np.float32(high), out.reshape(-1))
+    if values.dtype == np.float32 and contiguous and abs(frac) < _PLAIN_EXPONENT:
+        factor, least, most = (np.float32(number) for number in (math.ldexp(1.0, frac), low, high))
+        backend().quantise_into(values.reshape(-1), factor, least, most, out.reshape(-1))
         return out
     # By a power of two: exact but for under- and overflow. Where the factor is a float32, multiplying is quicker than ldexp.
     scaled = values * values.dtype.type(math.ldexp(1.0, frac)) if abs(frac) < _PLAIN_EXPONENT else np.ldexp(values, frac)

@@ -20,6 +20,15 @@ DIGIT_BITS = 8
 MANY_LAYERS = False
 
 
+def quantise_into(
+    values: NDArray[np.float32], factor: np.float32, low: np.float32, high: np.float32, out: NDArray[np.int16]
+) -> None:
+    """Scale, round half to even and saturate."""
+    scaled = values * factor
+    np.rint(scaled, out=scaled)
+    out[...] = np.clip(scaled, low, high, out=scaled)
+
+
 def run_counts(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], first: int, last: int, out: Bytes) -> None:
     """Count the effectual values of every run at every position."""
     for r, maps in _runs_of_maps(first, last, starts.size):

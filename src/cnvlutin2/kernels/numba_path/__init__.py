@@ -19,6 +19,7 @@ from cnvlutin2.kernels.numba_path.masks import (
     weight_masks,
     with_raw_bricks,
 )
+from cnvlutin2.kernels.numba_path.quantise import quantise_into
 from cnvlutin2.kernels.numba_path.weights import weighted_cycles
 from cnvlutin2.kernels.numba_path.windows import (
     dot,
@@ -44,6 +45,7 @@ __all__ = [
     "interleaved_cycles",
     "lead_filters",
     "position_counts",
+    "quantise_into",
     "run_counts",
     "run_cycles",
     "run_masks",

@@ -1,4 +1,4 @@
-"""Quantising, compiled."""
+"""Floats to integers."""
 
 from __future__ import annotations
 
