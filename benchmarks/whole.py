@@ -1,4 +1,4 @@
-"""What a user waits for beside inference: the whole of ``cnvlutin2.simulate`` under all presets, with footprints, traffic and energy.
+"""What a user waits for beside inference: all of ``cnvlutin2.simulate`` under all presets, with footprints, traffic and energy.
 
 An image's share is the slope between a few images and many; it includes onnxruntime's own work, which hands over every layer's
 input. What a call does once (reading and checking the model, weights' masks, onnxruntime's sessions) is told apart.
