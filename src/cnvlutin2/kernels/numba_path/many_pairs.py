@@ -65,7 +65,7 @@ def walk_waiting_pairs(layers: Any, pairs: Any, first: int, last: int, bits: Byt
     first, last : int
         Which of `pairs` to do; the others are passed over.
     bits, measured
-        As `count_products` leaves them; of `measured` is set what `cnvlutin2.timing.part.PAIR_QUANTITIES` says.
+        As `count_layers` leaves them; of `measured` is set what `cnvlutin2.timing.part.PAIR_QUANTITIES` says.
     """
     none = int(np.int64(0))
     no_rows = np.empty((none, none, none), np.uint8)
