@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -204,6 +205,16 @@ class TestLaws:
             in_turn = time_layers([PreparedLayer(layer, 3) for layer in many], chosen)
             for one, other in zip(together, in_turn, strict=True):
                 assert_same(one, other)
+
+    def test_weights_that_outlive_a_batch_keep_no_activations(self) -> None:
+        layer = Layer("conv", np.ones((3, 24, 9, 7), np.int16), np.ones((20, 24, 3, 3), np.int16))
+        activations = weakref.ref(layer.activations)
+        prepared = PreparedLayer(layer, 1)
+        time_layers([prepared], [preset(name) for name in preset_names()])
+        weights = prepared.weights
+        del layer, prepared
+        assert activations() is None
+        assert weights.effectual == 20 * 24 * 9
 
     def test_presets_share_their_work_without_mixing(self) -> None:
         # Asked for together or one by one, in any order, an organisation gives the same cycles.

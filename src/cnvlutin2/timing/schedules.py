@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from cnvlutin2.network.layer import Layer
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing.schedule import Schedule
@@ -51,7 +53,9 @@ class Schedules:
     def __init__(self, layer: Layer) -> None:
         self.positions = StepMap.of(layer, 1, "brick")
         """The places in the kernel, whatever the packing."""
-        self._layer = replace(layer, activations=layer.activations[:1])
+        # Schedules outlive batches: of the activations only the shape is kept.
+        shape = 1, *layer.activations.shape[1:]
+        self._layer = replace(layer, activations=np.broadcast_to(np.zeros((), np.int16), shape))
         self._known: dict[int, Schedule] = {}
         self._works: dict[tuple[int, ...], Works] = {}
 
