@@ -1,4 +1,4 @@
-"""Running sums of bytes that are reduced by the size of a row: where records begin, 64 at a time."""
+"""Running sums of bytes that are reduced by the size of a row: where records begin, a vector at a time."""
 
 # Numba leaves decorated functions untyped.
 # mypy: disable-error-code="untyped-decorator"
@@ -14,6 +14,13 @@ from numpy.typing import NDArray
 pytestmark = pytest.mark.skipif(
     os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"), reason="needs Numba's compiler, which is switched off"
 )
+
+
+def test_plans_know_the_vectors_of_the_kernels() -> None:
+    from cnvlutin2.kernels import scans, vectors
+    from cnvlutin2.timing import lane_plan
+
+    assert (lane_plan.VECTOR, lane_plan.MOST_UNITS) == (vectors.SIZE, scans.MOST)
 
 
 @pytest.mark.parametrize("row", [1, 2, 17, 64, 127])

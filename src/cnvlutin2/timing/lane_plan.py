@@ -17,6 +17,7 @@ from cnvlutin2.timing.accounts import LANES, Account
 if TYPE_CHECKING:
     from cnvlutin2.timing.schedule import Schedule
 
+# `kernels.vectors.SIZE` and `kernels.scans.MOST`, which import Numba; plain kernels do without it.
 VECTOR = 64  # bytes that the kernels do at a time
 MOST_UNITS = 127  # of a row whose positions the kernels add up in bytes
 

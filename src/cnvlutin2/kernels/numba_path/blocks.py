@@ -205,7 +205,10 @@ def add_by_image(values: NDArray[Any], start: int, count: int, per_image: int, t
 
 @helper
 def slowest_tiles(tile_most: Ints, start: int, count: int, per_image: int, windows: Ints, tile_totals: Ints) -> None:
-    """Add up, by image, each tile's cycles (``[images, tiles]``) and those of every window's slowest tile (``[images]``)."""
+    """Add up, by image, each tile's cycles (``[images, tiles]``) and those of every window's slowest tile (``[images]``).
+
+    `tile_most` is overwritten.
+    """
     once = int(np.int64(1))
     for t in range(tile_most.shape[0]):
         add_by_image(tile_most[t], start, count, per_image, once, tile_totals[:, t])
