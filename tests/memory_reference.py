@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from traffic_reference import Traffic
 
 if TYPE_CHECKING:
-    from cnvlutin2.network.layer import Layer
+    from cnvlutin2.layer import Layer
     from cnvlutin2.organisation import Organisation
 
 GB_PER_S = {"lpddr4": Fraction("12.8"), "ddr4-3200": Fraction("25.6"), "hbm2": Fraction(256)}

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from cnvlutin2.network.layer import Layer
+    from cnvlutin2.layer import Layer
 
 CLASSES = (
     "unused_filters",

@@ -177,7 +177,7 @@ def test_entropy_bound_by_hand() -> None:
 
 @given(layers(), st.sampled_from((4, 16)), packings, st.integers(1, 5))
 def test_layers_are_stored_as_the_timing_model_stores_them(layer: Layer, brick: int, packing: str, group: int) -> None:
-    stored: Packing = "row" if layer.is_row_packed(brick, packing) else "brick"
+    stored: Packing = "row" if layer.geometry.is_row_packed(brick, packing) else "brick"
     for image in range(layer.images):
         bits = footprints(layer, image, brick, 16, packing, group)
         assert list(bits) == [*format_names(), *REFERENCE_NAMES]
@@ -188,7 +188,7 @@ def test_layers_are_stored_as_the_timing_model_stores_them(layer: Layer, brick: 
 
 @given(layers(max_images=5), st.sampled_from((4, 16)), packings, st.integers(1, 5), st.sampled_from((1, 100, 1 << 16)))
 def test_all_images_at_once_are_those_one_by_one(layer: Layer, brick: int, packing: str, group: int, together: int) -> None:
-    stored: Packing = "row" if layer.is_row_packed(brick, packing) else "brick"
+    stored: Packing = "row" if layer.geometry.is_row_packed(brick, packing) else "brick"
     expected = [footprints(layer, image, brick, 16, packing, group) for image in range(layer.images)]
     counts = brick_counts(layer.effectual_activations(), brick, layer.groups, stored)
     with pytest.MonkeyPatch.context() as patch:  # in parts of every size

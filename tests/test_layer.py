@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnvlutin2.errors import Cnvlutin2Error, ConfigError, FormatError, NetworkError, OutputError, ToolMissing, UnsupportedLayer
+from cnvlutin2.layer import Layer
 from cnvlutin2.network.base import ArrayNetwork, Inputs, Numeric, Threshold, Thresholds, rethreshold
-from cnvlutin2.network.layer import Layer
 from cnvlutin2.testing import integer_arrays, layers
 
 
@@ -48,11 +48,11 @@ class TestGeometry:
 
     def test_rows_are_packed_where_bricks_would_be_part_empty(self) -> None:
         shallow = layer(dilations=(2, 1))
-        assert shallow.is_row_packed(16, "row")
-        assert shallow.is_row_packed(3, "row")
-        assert not shallow.is_row_packed(2, "row")  # a brick a position
-        assert not shallow.is_row_packed(16, "brick")
-        assert not layer(dilations=(1, 2)).is_row_packed(16, "row")
+        assert shallow.geometry.is_row_packed(16, "row")
+        assert shallow.geometry.is_row_packed(3, "row")
+        assert not shallow.geometry.is_row_packed(2, "row")  # a brick a position
+        assert not shallow.geometry.is_row_packed(16, "brick")
+        assert not layer(dilations=(1, 2)).geometry.is_row_packed(16, "row")
 
     def test_one_image_is_a_view(self) -> None:
         whole = layer(first_image=7, threshold=5)

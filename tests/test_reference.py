@@ -11,7 +11,7 @@ import reference
 from hypothesis import assume, given, settings
 from numpy.typing import NDArray
 
-from cnvlutin2.network.layer import Layer
+from cnvlutin2.layer import Layer
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.testing import layers, organisations
 

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnvlutin2.errors import ConfigError, NetworkError
+from cnvlutin2.layer import Layer
 from cnvlutin2.network import synthetic
 from cnvlutin2.network.base import Inputs, Numeric, Threshold, Thresholds
-from cnvlutin2.network.layer import Layer
 from cnvlutin2.network.topologies import Topology, is_topology, load_shapes, topology_names
 
 MIB = 1 << 20

@@ -18,9 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cnvlutin2.errors import ConfigError, NetworkError, OutputError
+from cnvlutin2.layer import Layer
 from cnvlutin2.network import npz
 from cnvlutin2.network.base import Inputs, Numeric, Threshold, Thresholds
-from cnvlutin2.network.layer import Layer
 from cnvlutin2.network.traces import TraceNetwork, TraceWriter, save_trace, save_traces
 from cnvlutin2.testing import layers
 

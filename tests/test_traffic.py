@@ -160,7 +160,7 @@ class TestClosedForms:
         assert events["nbout_bits_read"] == events["nbout_bits_written"] == 16 * layer.windows * layer.filters
         assert events["nm_bits_read"] == 256 * events["nm_rows_read"]
         assert events["nm_rows_read"] % passes == 0
-        if layer.pads == (0, 0, 0, 0) and not layer.is_row_packed(16, "row"):
+        if layer.pads == (0, 0, 0, 0) and not layer.geometry.is_row_packed(16, "row"):
             positions = layer.windows * layer.kernel_size[0] * layer.kernel_size[1]
             assert events["nm_rows_read"] == positions * -(-layer.group_channels // 16) * layer.groups * passes
         for name in set(EVENTS) - {"multiplications", "additions", "nm_rows_read"}:

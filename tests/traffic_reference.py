@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cnvlutin2.network.layer import Layer
+    from cnvlutin2.layer import Layer
     from cnvlutin2.organisation import Organisation
 
 Value = tuple[int, int, int]

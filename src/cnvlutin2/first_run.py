@@ -12,7 +12,7 @@ import numpy as np
 
 from cnvlutin2.encodings import image_footprints
 from cnvlutin2.kernels import backend
-from cnvlutin2.network.layer import Layer
+from cnvlutin2.layer import Layer
 from cnvlutin2.organisation import Organisation, preset
 from cnvlutin2.timing import PreparedLayer, time_layer
 from cnvlutin2.timing.weights import PreparedWeights

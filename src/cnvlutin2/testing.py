@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from cnvlutin2.encodings import format_names, get_format
 from cnvlutin2.errors import ToolMissing
-from cnvlutin2.network.layer import Kind, Layer
+from cnvlutin2.layer import Kind, Layer
 from cnvlutin2.numeric import limits
 from cnvlutin2.organisation import LayerMode, Organisation
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.cost.events import Counts
-from cnvlutin2.network.layer import Layer
+from cnvlutin2.layer import Layer
 from cnvlutin2.numeric import effectual
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing import PreparedLayer

@@ -17,7 +17,7 @@ from cnvlutin2.encodings.storage import Packing, brick_counts
 from cnvlutin2.numeric import effectual
 
 if TYPE_CHECKING:
-    from cnvlutin2.network.layer import Layer
+    from cnvlutin2.layer import Layer
 
 POINTERS = "pointers"
 
@@ -87,7 +87,7 @@ def _parts(name: str, counts: Counts, brick: int, data_bits: int, pointer_group:
 
 def layer_footprint(layer: Layer, image: int, brick: int, data_bits: int, packing: Packing, pointer_group: int) -> Footprint:
     """Measure one image of a layer's input, packed by rows where the layer is shallow and `packing` is row."""
-    stored: Packing = "row" if layer.is_row_packed(brick, packing) else "brick"
+    stored: Packing = "row" if layer.geometry.is_row_packed(brick, packing) else "brick"
     maps = layer.activations[image]
     return footprint(maps, layer.threshold, brick, data_bits, stored, layer.groups, pointer_group)
 
@@ -102,7 +102,7 @@ def footprints(layer: Layer, image: int, brick: int, data_bits: int, packing: st
         Index in the layer's batch.
     brick, data_bits : int
     packing : {"brick", "row"}
-        Rows are packed only where the layer is shallow (`Layer.is_row_packed`).
+        Rows are packed only where the layer is shallow (`Geometry.is_row_packed`).
     pointer_group : int
 
     Returns

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from cnvlutin2.layer import Layer
 from cnvlutin2.network.base import (
     Accuracy,
     ArrayNetwork,
@@ -16,7 +17,6 @@ from cnvlutin2.network.base import (
     Thresholds,
 )
 from cnvlutin2.network.inputs import InputSpec, default_inputs, load_inputs
-from cnvlutin2.network.layer import Layer
 from cnvlutin2.network.open import open_network
 from cnvlutin2.network.torch_capture import from_torch
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.errors import ConfigError, NetworkError
-from cnvlutin2.network.layer import Layer
+from cnvlutin2.layer import Layer
 
 MAX_LSBS = 1 << 15
 """The largest magnitude of an int16, which is also the largest threshold that any value reaches."""

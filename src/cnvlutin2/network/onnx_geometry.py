@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.errors import UnsupportedLayer
-from cnvlutin2.network.layer import Kind
+from cnvlutin2.layer import Kind
 from cnvlutin2.network.onnx_graph import LayerNode
 
 

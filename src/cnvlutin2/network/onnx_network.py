@@ -11,9 +11,9 @@ import numpy as np
 from onnx import helper
 
 from cnvlutin2.errors import NetworkError
+from cnvlutin2.layer import Layer
 from cnvlutin2.network.base import Inputs, LeftOut, Network, Numeric
 from cnvlutin2.network.input_spec import InputSpec
-from cnvlutin2.network.layer import Layer
 from cnvlutin2.network.onnx_constants import Constants
 from cnvlutin2.network.onnx_execution import (
     HOLD_BYTES,

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.errors import NetworkError
+from cnvlutin2.layer import Layer
 from cnvlutin2.network.base import Accuracy, Inputs, Numeric, Thresholds
-from cnvlutin2.network.layer import Layer
 from cnvlutin2.network.onnx_constants import Constants
 from cnvlutin2.network.onnx_execution import Captured, Feed, Ranges, feed_of
 from cnvlutin2.network.onnx_geometry import kind_of, resolved_pads

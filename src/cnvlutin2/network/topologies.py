@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
 from cnvlutin2.errors import ConfigError, NetworkError
+from cnvlutin2.layer import Kind, Layer
 from cnvlutin2.network import synthetic
 from cnvlutin2.network.base import Inputs, LeftOut, Network, Numeric, rethreshold
-from cnvlutin2.network.layer import Kind, Layer
 
 ACTIVATION_DENSITY = 0.56
 """Density of a layer's input where nothing else is known.

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.errors import NetworkError, ToolMissing
+from cnvlutin2.layer import Layer
 from cnvlutin2.network.base import Accuracy, Inputs, Network, Numeric
-from cnvlutin2.network.layer import Layer
 from cnvlutin2.numeric import fraction_bits, quantise
 
 if TYPE_CHECKING:

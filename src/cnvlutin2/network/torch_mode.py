@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode  # type: ignore[impor
 from torch.utils._pytree import tree_leaves  # type: ignore[import-not-found,unused-ignore]
 
 from cnvlutin2.errors import UnsupportedLayer
+from cnvlutin2.layer import Kind
 from cnvlutin2.network.base import LeftOut
-from cnvlutin2.network.layer import Kind
 from cnvlutin2.numeric import effectual, quantise
 
 CONVOLUTION = "aten::convolution"

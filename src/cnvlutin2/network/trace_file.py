@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cnvlutin2.errors import NetworkError, OutputError
 from cnvlutin2.files import write_whole
-from cnvlutin2.network.layer import Layer
+from cnvlutin2.layer import Layer
 from cnvlutin2.network.npz import CheckedArchive
 
 _ARRAYS = ("activations", "weights")

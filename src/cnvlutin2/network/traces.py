@@ -14,8 +14,8 @@ from typing import Self
 import numpy as np
 
 from cnvlutin2.errors import NetworkError, OutputError
+from cnvlutin2.layer import Layer
 from cnvlutin2.network.base import Inputs, LeftOut, Network, Numeric, rethreshold, sha256
-from cnvlutin2.network.layer import Layer
 from cnvlutin2.network.trace_file import read_plan, read_values, save_trace
 
 __all__ = ["TraceNetwork", "TraceWriter", "save_trace", "save_traces"]

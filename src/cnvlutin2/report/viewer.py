@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.network.layer import Layer
+from cnvlutin2.layer import Layer
 from cnvlutin2.organisation import Organisation, load_organisations, with_overrides
 from cnvlutin2.report.lanes import LaneWork, lane_work
 from cnvlutin2.timing import LayerTiming, PreparedLayer, time_layer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from cnvlutin2.network.layer import Layer
+from cnvlutin2.layer import Layer
 from cnvlutin2.organisation import Mode, Organisation
 from cnvlutin2.timing.dense import time_dense
 from cnvlutin2.timing.part import Part

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cnvlutin2.encodings import Packing, brick_counts, brick_histograms, get_format
 from cnvlutin2.kernels import backend
-from cnvlutin2.network.layer import Layer
+from cnvlutin2.layer import Layer
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing.schedule import Schedule
 from cnvlutin2.timing.steps import RunTable, StepMap, cuts

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings import Packing, get_format
-from cnvlutin2.network.layer import Layer
+from cnvlutin2.layer import Layer
 from cnvlutin2.organisation import Mode, Organisation
 from cnvlutin2.timing import accounts
 from cnvlutin2.timing.slots import Counts

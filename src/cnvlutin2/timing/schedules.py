@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cnvlutin2.network.layer import Layer
+from cnvlutin2.layer import Layer
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing.schedule import Schedule
 from cnvlutin2.timing.steps import StepMap

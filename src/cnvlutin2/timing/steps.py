@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.network.layer import Layer
+from cnvlutin2.layer import Layer
 
 LaneOrder = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]
 
@@ -51,7 +51,7 @@ class StepMap:
         """Return the steps of a layer under a brick size and packing."""
         (height, width), (kh, kw), outputs = layer.input_size, layer.kernel_size, layer.output_size
         (sy, sx), (top, left), (dy, dx) = layer.strides, layer.pads[:2], layer.dilations
-        if layer.is_row_packed(brick, packing):
+        if layer.geometry.is_row_packed(brick, packing):
             values = kw * layer.group_channels
             return _step_map(values, height, outputs[1], (kh, 1), (sy, 1), (top, 0), (dy, 1), outputs, True)
         return _step_map(layer.group_channels, height, width, (kh, kw), (sy, sx), (top, left), (dy, dx), outputs, False)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.errors import VerificationError
-from cnvlutin2.network.layer import Layer
+from cnvlutin2.layer import Layer
 from cnvlutin2.numeric import effectual
 from cnvlutin2.organisation import Organisation, with_overrides
 from cnvlutin2.timing.prepared import PreparedLayer

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.kernels import backend
-from cnvlutin2.network.layer import Layer
+from cnvlutin2.layer import Layer
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing.part import Part
 from cnvlutin2.timing.schedules import Schedules, Works

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, cast
+from typing import Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.errors import NetworkError
+from cnvlutin2.layer.geometry import MOST, Geometry
 from cnvlutin2.numeric import effectual, limits
 
 Kind = Literal["conv", "fc", "matmul"]
@@ -79,25 +80,33 @@ class Layer:
             object.__setattr__(self, key, self._integers(key, getattr(self, key), length, least))
         for key in ("groups", "threshold", "weight_threshold"):
             object.__setattr__(self, key, self._integers(key, (getattr(self, key),), 1, 1)[0])
-        channels, filters, group_channels = self.activations.shape[1], *self.weights.shape[:2]
+        channels, group_channels = self.activations.shape[1], self.weights.shape[1]
         if channels != group_channels * self.groups:
             self._refuse(f"{channels} channels are not {self.groups} groups of the weights' {group_channels}")
-        if filters % self.groups:
-            self._refuse(f"{filters} filters cannot be divided into {self.groups} groups")
-        if min(self.output_size) < 1:
-            self._refuse(f"a {self.kernel_size} kernel does not fit the padded {self.input_size} map")
+        try:
+            _ = self.geometry
+        except NetworkError as error:
+            self._refuse(str(error))
 
     def _integers(self, key: str, values: Sequence[int], length: int, least: int) -> tuple[int, ...]:
         try:
             found = tuple(int(v) for v in values)
         except (TypeError, ValueError):
             found = ()
-        if len(found) != length or any(v < least or v >= 1 << 31 for v in found):
+        if len(found) != length or any(v < least or v > MOST for v in found):
             self._refuse(f"{key} must be {length} integer(s) of at least {least}, got {values!r}")
         return found
 
-    def _refuse(self, what: str) -> None:
+    def _refuse(self, what: str) -> NoReturn:
         raise NetworkError(f"layer {self.name!r}: {what}")
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        """The shape, without the values."""
+        _, channels, height, width = self.activations.shape
+        filters, _, kernel_height, kernel_width = self.weights.shape
+        kernel = kernel_height, kernel_width
+        return Geometry(channels, height, width, filters, kernel, self.strides, self.pads, self.dilations, self.groups)
 
     @property
     def images(self) -> int:
@@ -107,49 +116,42 @@ class Layer:
     @property
     def input_size(self) -> tuple[int, int]:
         """Height and width of the input map."""
-        return cast(tuple[int, int], self.activations.shape[2:])
+        return self.geometry.height, self.geometry.width
 
     @property
     def kernel_size(self) -> tuple[int, int]:
         """Height and width of the kernel."""
-        return cast(tuple[int, int], self.weights.shape[2:])
+        return self.geometry.kernel
 
     @property
     def filters(self) -> int:
         """Filters over all groups, `Co`."""
-        return int(self.weights.shape[0])
+        return self.geometry.filters
 
     @property
     def group_channels(self) -> int:
         """Channels of a group, `Cg`."""
-        return int(self.weights.shape[1])
+        return self.geometry.group_channels
 
     @property
     def group_filters(self) -> int:
         """Filters of a group, `Cog`."""
-        return self.filters // self.groups
+        return self.geometry.group_filters
 
-    @cached_property
+    @property
     def output_size(self) -> tuple[int, int]:
         """Height and width of the output map: windows down and across."""
-        top, left, bottom, right = self.pads
-        sizes = zip(self.input_size, (top + bottom, left + right), self.kernel_size, self.strides, self.dilations, strict=True)
-        height, width = ((size + pad - dil * (k - 1) - 1) // stride + 1 for size, pad, k, stride, dil in sizes)
-        return height, width
+        return self.geometry.outputs
 
     @property
     def windows(self) -> int:
         """Windows of an image."""
-        return self.output_size[0] * self.output_size[1]
+        return self.geometry.windows
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates of an image, padding included."""
-        return self.windows * self.weights.size
-
-    def is_row_packed(self, brick: int, packing: str) -> bool:
-        """Whether it is stored by rows: fewer channels than a brick, no horizontal dilation (docs/model.md, "Storage")."""
-        return packing == "row" and self.group_channels < brick and self.dilations[1] == 1
+        return self.geometry.macs
 
     def effectual_activations(self) -> NDArray[np.bool_]:
         """Return which activations are effectual, ``[N, C, H, W]``."""
@@ -181,3 +183,26 @@ class Layer:
     def image(self, index: int) -> Layer:
         """Return the layer with one image of its batch (a view, no copy)."""
         return replace(self, activations=self.activations[index : index + 1], first_image=self.first_image + index)
+
+    def side_by_side(self, together: int) -> Layer:
+        """Return the layer with its groups set side by side, so many to a group (docs/model.md, "Groups").
+
+        Parameters
+        ----------
+        together : int
+            Groups that become one; it divides them. The activations stay where they are; the weights of a filter are 0, so
+            ineffectual, for the channels of the other groups.
+
+        Returns
+        -------
+        Layer
+            This one if `together` is 1.
+        """
+        if together == 1:
+            return self
+        filters, channels, *kernel = self.weights.shape
+        blocks = np.zeros((filters, together, channels, *kernel), np.int16)
+        each = np.arange(filters)
+        blocks[each, each // self.group_filters % together] = self.weights
+        weights = blocks.reshape(filters, together * channels, *kernel)
+        return replace(self, weights=weights, groups=self.groups // together)
