@@ -18,7 +18,7 @@ from cnvlutin2 import ArrayNetwork, Layer, Organisation, simulate
 from cnvlutin2.cost import LayerCost
 from cnvlutin2.cost.memory import bits_per_cycle
 from cnvlutin2.cost.weights import sb_capacity_bits, store_weights
-from cnvlutin2.organisation import with_overrides
+from cnvlutin2.organisation import LayerModes, with_overrides
 from cnvlutin2.testing import integer_arrays, layers, organisations
 from cnvlutin2.timing import PreparedLayer, time_layer
 
@@ -308,7 +308,7 @@ class TestEncoder:
         for machine in (
             Organisation(),
             dense(),
-            Organisation(format="zfnaf", detect="output", layer_mode={"default": "skip", "b": "dense"}),
+            Organisation(format="zfnaf", detect="output", layer_mode=LayerModes({"default": "skip", "b": "dense"})),
         ):
             for cost in costs_of(layers, machine):
                 assert cost.encoder_stall_cycles.tolist() == cost.events["encoder_values"].tolist() == [0]

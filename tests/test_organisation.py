@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cnvlutin2.errors import ConfigError
-from cnvlutin2.organisation import Organisation, load_organisations, preset, preset_names, to_yaml, with_overrides
+from cnvlutin2.organisation import LayerModes, Organisation, load_organisations, preset, preset_names, to_yaml, with_overrides
+from cnvlutin2.organisation.organisation import Concern
 from cnvlutin2.testing import organisations
 
 PRESETS = ("dadiannao", "cnv", "cnv-roe", "cnv-viai", "cnv-packed", "cnv2-dispatch", "cnv2-weights-shared", "cnv2-weights")
@@ -85,6 +86,8 @@ class TestModel:
         [
             ("skip_weights", ("none", "shared", "per_filter")),
             ("filter_sync", ("brick", "window")),
+            ("filter_map", ("blocked", "spread")),
+            ("group_map", ("serial", "parallel")),
             ("tile_sync", ("brick", "window", "layer")),
             ("lane_map", ("sliced", "interleaved")),
             ("format", ("dense", "zfnaf", "roe", "viai", "packed_viai")),
@@ -97,7 +100,7 @@ class TestModel:
         for choice in allowed:
             values = {key: choice} | ({"format": "zfnaf"} if (key, choice) == ("detect", "output") else {})
             assert getattr(Organisation.parse(values), key) == choice
-        for wrong in ("sometimes", 1, None, ["none"]) + (({"a": "b"},) if key != "layer_mode" else ()):
+        for wrong in ("sometimes", 0, None, ["none"]) + (({"a": "b"},) if key != "layer_mode" else ()):
             error = refusal({key: wrong})
             assert error.where == key
             assert all(f"'{choice}'" in str(error) for choice in allowed)
@@ -302,14 +305,40 @@ class TestOverrides:
         assert with_overrides(preset("cnv"), []) == preset("cnv")
         assert preset("cnv2-weights").tiles == 16
 
+    def test_filters_may_drift_so_many_runs(self) -> None:
+        assert Organisation.parse({"filter_sync": 3, "skip_weights": "per_filter"}).drift == 3
+        assert Organisation.parse({"filter_sync": 4096}).drift is None  # no effect, so nothing waits in NBin
+        for wrong in (0, True, 4097, 1.5, "3"):
+            error = refusal({"filter_sync": wrong, "skip_weights": "per_filter"})
+            assert error.where == "filter_sync"
+            assert "'brick', 'window' or a whole number of runs from 1 to 4096" in str(error)
+        assert "for 0 runs say 'brick'" in str(refusal({"filter_sync": 0}))
+        with pytest.raises(ConfigError, match="nbin_entries=64; give at least 80"):
+            Organisation.parse({"filter_sync": 4, "skip_weights": "per_filter"})
+        assert Organisation.parse({"filter_sync": 4, "skip_weights": "per_filter", "nbin_entries": 80}).drift == 4
+
+    def test_it_is_immutable_and_hashable(self) -> None:
+        modes = preset("cnv").layer_mode
+        assert isinstance(modes, LayerModes)
+        with pytest.raises(TypeError):
+            modes["first"] = "skip"  # type: ignore[index]
+        assert preset("cnv").mode_for("conv1", first=True) == "dense"
+        same = Organisation.parse(preset("cnv").model_dump())
+        assert same == preset("cnv")
+        assert hash(same) == hash(preset("cnv"))
+        assert len({preset(name) for name in PRESETS} | {same}) == len(PRESETS)
+
+    def test_every_parameter_says_what_it_concerns(self) -> None:
+        assert sorted(key for concern in get_args(Concern) for key in Organisation.concerning(concern)) == sorted(KEYS)
+
     def test_single_layers(self) -> None:
         found = with_overrides(preset("cnv"), ["layer_mode.conv3=auto", "layer_mode.first=skip"])
-        assert found.layer_mode == {"default": "skip", "first": "skip", "conv3": "auto"}
+        assert found.layer_mode == LayerModes({"default": "skip", "first": "skip", "conv3": "auto"})
         found = with_overrides(preset("dadiannao"), ["layer_mode.conv3=skip"])
-        assert found.layer_mode == {"default": "dense", "conv3": "skip"}
+        assert found.layer_mode == LayerModes({"default": "dense", "conv3": "skip"})
         found = with_overrides(preset("cnv"), ["layer_mode.block.1/conv=dense"])
         assert found.mode_for("block.1/conv", first=False) == "dense"
-        assert with_overrides(preset("cnv"), ["layer_mode={default: auto}"]).layer_mode == {"default": "auto"}
+        assert with_overrides(preset("cnv"), ["layer_mode={default: auto}"]).layer_mode == LayerModes({"default": "auto"})
 
     @given(st.sampled_from(PRESETS), organisations(data_bits=None))
     def test_all_keys_at_once_make_the_other(self, name: str, other: Organisation) -> None:

@@ -17,7 +17,7 @@ from cnvlutin2.cost import DEFAULT_TABLE, CostBook, CostTable, NetworkCost, load
 from cnvlutin2.errors import ConfigError, NetworkError
 from cnvlutin2.first_run import compile_kernels
 from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Network, Numeric, Threshold, Thresholds
-from cnvlutin2.organisation import Organisation, load_organisations
+from cnvlutin2.organisation import LayerModes, Organisation, load_organisations
 from cnvlutin2.results.model import LayerResult, NetworkResult, Results
 from cnvlutin2.timing import LayerTiming, PreparedLayer, time_layers
 from cnvlutin2.timing.verify import verify_layer
@@ -213,7 +213,7 @@ def _check_images(network: str, images: Mapping[str, int]) -> None:
 def _check_layer_modes(organisations: Sequence[Organisation], names: Sequence[str]) -> None:
     for organisation in organisations:
         modes = organisation.layer_mode
-        for key in modes if isinstance(modes, dict) else ():
+        for key in modes if isinstance(modes, LayerModes) else ():
             if key not in ("default", "first", *names):
                 message = f"no layer is called {key!r}; the layers are {', '.join(names)}"
                 raise ConfigError(message, where=f"layer_mode.{key}", source=organisation.name)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from cnvlutin2.cost.units import to_base
 from cnvlutin2.errors import ConfigError, short
-from cnvlutin2.organisation.model import DramName
+from cnvlutin2.organisation.organisation import DramName
 from cnvlutin2.yaml_text import parse_mapping, read_mapping
 
 DEFAULT_TABLE = "65nm"

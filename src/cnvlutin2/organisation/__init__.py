@@ -1,6 +1,7 @@
 """The hardware's parameters: one frozen object from which every model is built."""
 
-from cnvlutin2.organisation.model import LayerMode, Mode, Organisation
+from cnvlutin2.organisation.layer_modes import LayerModes, Mode
+from cnvlutin2.organisation.organisation import LayerMode, Organisation, parameter
 from cnvlutin2.organisation.presets import (
     load_organisations,
     preset,
@@ -11,9 +12,11 @@ from cnvlutin2.organisation.presets import (
 
 __all__ = [
     "LayerMode",
+    "LayerModes",
     "Mode",
     "Organisation",
     "load_organisations",
+    "parameter",
     "preset",
     "preset_names",
     "to_yaml",

@@ -11,7 +11,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from cnvlutin2.errors import ConfigError, short
-from cnvlutin2.organisation.model import Organisation
+from cnvlutin2.organisation.organisation import Organisation
 from cnvlutin2.yaml_text import UNREADABLE, parse_mapping, read_mapping
 
 _WHAT = "organisation"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings import Packing, get_format
+from cnvlutin2.errors import ConfigError
 from cnvlutin2.layer import Layer
 from cnvlutin2.organisation import Mode, Organisation
 from cnvlutin2.timing import accounts
@@ -42,6 +43,8 @@ class Schedule:
     def of(cls, layer: Layer, organisation: Organisation) -> Schedule:
         """Return the schedule of a layer; layers of the same shape share it, as what it works out is kept."""
         o = organisation
+        if isinstance(o.filter_sync, int) or o.filter_map != "blocked" or o.group_map != "serial":
+            raise ConfigError(f"{o.name}: filter_sync={o.filter_sync}, filter_map and group_map are not timed yet")
         steps = StepMap.of(layer, o.brick, o.packing)
         runs = run_table(steps.values, o.lanes, o.brick, o.lane_map)
         mode = o.mode_for(layer.name, first=layer.first)
