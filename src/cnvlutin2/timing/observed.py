@@ -1,0 +1,200 @@
+"""`ObservedLayer`: what may be seen of a layer's bits and counts, whoever counted its cycles; read-only, worked out on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.encodings import Storage, brick_counts, brick_histograms
+from cnvlutin2.layer import Layer
+from cnvlutin2.mapping import Schedule, StepMap
+from cnvlutin2.numeric import effectual
+from cnvlutin2.organisation import Organisation
+
+Counts = NDArray[np.int64]
+Bits = NDArray[np.bool_]
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class ObservedWeights:
+    """Which weights of a layer are effectual, counted by the places that activations meet; the same for all its batches.
+
+    Parameters
+    ----------
+    layer : Layer
+        Any batch of it: its activations are not looked at.
+    """
+
+    def __init__(self, layer: Layer) -> None:
+        self.geometry = layer.geometry
+        self._weights, self._threshold = layer.weights, layer.weight_threshold
+        self._tiles: dict[Schedule, tuple[NDArray[np.int32], NDArray[np.int32]]] = {}
+
+    @cached_property
+    def filter_counts(self) -> NDArray[np.int32]:
+        """Filters of the group whose weight is effectual, for every weight that an activation meets, ``[C, Kh, Kw]``."""
+        g = self.geometry
+        counts = np.zeros((g.groups, g.group_channels, *g.kernel), np.int32)
+        for f, weights in enumerate(self._weights):
+            counts[f // g.group_filters] += effectual(weights, self._threshold)
+        by_channel: NDArray[np.int32] = counts.reshape(g.channels, *g.kernel)
+        return by_channel
+
+    @cached_property
+    def effectual(self) -> int:
+        """Effectual weights."""
+        return int(self.filter_counts.sum(dtype=np.int64))
+
+    def tile_counts(self, schedule: Schedule) -> NDArray[np.int32]:
+        """Return the tiles with an effectual weight that an activation meets, over all passes, ``[C, Kh, Kw]``."""
+        tiles, _ = self._by_tile(schedule)
+        return tiles
+
+    def busy_filter_counts(self, schedule: Schedule) -> NDArray[np.int32]:
+        """Return the filters of these tiles, ``[C, Kh, Kw]``: those that multiply where only a whole tile can skip."""
+        _, filters = self._by_tile(schedule)
+        return filters
+
+    def _by_tile(self, schedule: Schedule) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return both."""
+        if schedule not in self._tiles:
+            self._tiles[schedule] = self._count_tiles(schedule)
+        return self._tiles[schedule]
+
+    def _count_tiles(self, schedule: Schedule) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        g, seats = self.geometry, schedule.seats
+        tiles, filters = np.zeros((2, g.groups, g.group_channels, *g.kernel), np.int32)
+        for group in range(g.groups):
+            own = np.arange(group * g.group_filters, (group + 1) * g.group_filters)
+            # Groups that are set side by side share tiles, but no channels.
+            sitting = own % seats.filters
+            place = seats.pass_of[sitting].astype(np.int64) * seats.tiles + seats.tile_of[sitting]
+            for tile in np.unique(place):
+                some = effectual(self._weights[own[place == tile]], self._threshold).any(axis=0)
+                tiles[group] += some
+                filters[group] += some * seats.tile_filters[tile // seats.tiles, tile % seats.tiles]
+        by_channel = g.channels, *g.kernel
+        return tiles.reshape(by_channel), filters.reshape(by_channel)
+
+
+class ObservedLayer:
+    """A batch of a layer as observers see it.
+
+    Parameters
+    ----------
+    layer : Layer
+    weights : ObservedWeights, optional
+        Those of an earlier batch.
+
+    Notes
+    -----
+    All of it follows from the layer, whatever engine counts its cycles. Arrays are not to be written to.
+    """
+
+    def __init__(self, layer: Layer, weights: ObservedWeights | None = None) -> None:
+        self.layer = layer
+        self.weights = ObservedWeights(layer) if weights is None else weights
+        self._brick_counts: dict[Storage, NDArray[np.uint8]] = {}
+        self._histograms: dict[Storage, Counts] = {}
+        self._kept: dict[object, object] = {}
+
+    @property
+    def images(self) -> int:
+        """Images of the batch."""
+        return self.layer.images
+
+    def schedule(self, organisation: Organisation) -> Schedule:
+        """Return how the layer's windows fall on an organisation."""
+        return Schedule.of(self.layer.geometry, organisation)
+
+    @cached_property
+    def bits(self) -> Bits:
+        """Effectual activations, ``[N, C, H, W]``."""
+        return self.layer.effectual_activations()
+
+    @cached_property
+    def effectual_activations(self) -> Counts:
+        """Effectual activations stored, ``[N]``."""
+        return np.count_nonzero(self.bits.reshape(self.images, -1), axis=1).astype(np.int64)
+
+    @cached_property
+    def position_counts(self) -> NDArray[np.int32]:
+        """Windows in which the activation is effectual, for every weight that it meets, ``[N, C, Kh, Kw]``."""
+        return self.windows_with(self.bits)
+
+    @cached_property
+    def effectual_in_windows(self) -> Counts:
+        """Effectual activations over all windows, ``[N]``."""
+        found: Counts = self.position_counts.sum(axis=(1, 2, 3), dtype=np.int64)
+        return found
+
+    @cached_property
+    def effectual_macs(self) -> Counts:
+        """Products of an effectual activation and an effectual weight, padding left out, ``[N]``."""
+        return self.meeting(self.position_counts, self.weights.filter_counts)
+
+    def windows_with(self, bits: Bits) -> NDArray[np.int32]:
+        """Count the windows in which a bit ``[N, C, H, W]`` is set, for every weight that it meets, ``[N, C, Kh, Kw]``."""
+        steps = StepMap.of(self.layer.geometry, 1, "brick")
+        down, across = steps.lines_used
+        read = _words((down[:, None, :, None] & across[None, :, None, :]).reshape(steps.steps, -1))
+        words = _words(bits.reshape(-1, steps.places))
+        counts = np.empty((len(words), steps.steps), np.int32)
+        for step in range(steps.steps):
+            counts[:, step] = np.bitwise_count(words & read[step]).sum(axis=1, dtype=np.int32)
+        return counts.reshape(self.images, -1, *steps.kernel)
+
+    @staticmethod
+    def meeting(positions: NDArray[np.int32], counts: NDArray[np.int32]) -> Counts:
+        """Return, by image, the sum over all weights' places of windows ``[N, C, Kh, Kw]`` times filters or tiles there."""
+        found: Counts = positions.reshape(len(positions), -1).astype(np.int64) @ counts.reshape(-1).astype(np.int64)
+        return found
+
+    def brick_counts(self, storage: Storage) -> NDArray[np.uint8]:
+        """Return the effectual values of every storage brick, ``[N, *storage.bricks_shape]``."""
+        return self._known(
+            self._brick_counts, storage, lambda: brick_counts(self.bits, storage.brick, storage.groups, storage.packing)
+        )
+
+    def brick_histograms(self, storage: Storage) -> Counts:
+        """Return how many storage bricks of each image have so many effectual values, ``[N, brick + 1]``."""
+        return self._known(self._histograms, storage, lambda: brick_histograms(self.brick_counts(storage), storage.brick))
+
+    def spread(self, bricks: Bits, storage: Storage) -> Bits:
+        """Return a flag of every storage brick (shaped as `brick_counts`) at each of its values, ``[N, C, H, W]``."""
+        g = self.layer.geometry
+        channels = storage.group_channels
+        inner = g.width * channels if storage.packing == "row" else channels
+        values = np.repeat(bricks, storage.brick, axis=-1)[..., :inner]
+        maps = values.reshape(self.images, storage.groups, g.height, g.width, channels)
+        return np.moveaxis(maps, -1, 2).reshape(self.bits.shape)
+
+    def kept(self, key: object, work: Callable[[], V]) -> V:
+        """Return what an observer has worked out of this batch before, or works out now.
+
+        Parameters
+        ----------
+        key : hashable
+            Names what it is and all that it depends on beside the batch.
+        work : callable
+        """
+        return cast(V, self._known(self._kept, key, work))
+
+    @staticmethod
+    def _known(known: dict[K, V], key: K, work: Callable[[], V]) -> V:
+        if key not in known:
+            known[key] = work()
+        return known[key]
+
+
+def _words(bits: Bits) -> NDArray[np.uint64]:
+    """Pack rows of bits into words, ``[rows, words]``."""
+    packed = np.packbits(bits, axis=1, bitorder="little")
+    words = np.zeros((len(packed), -(-packed.shape[1] // 8) * 8), np.uint8)
+    words[:, : packed.shape[1]] = packed
+    return words.view(np.uint64)
