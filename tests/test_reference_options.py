@@ -338,6 +338,14 @@ class TestWeightsInTiles:
         (events,) = Placement([layer], options, 0, ["skip"], [1]).events
         assert (events["dram_weight_bits_read"], events["sb_bits_written"]) == (loaded, loaded)
 
+    def test_the_fullest_tile_decides(self) -> None:
+        # Packed, the filter in tile 0 takes 8 bits, that in tile 1 8 and 8 * 16; a tile holds 120 and, beside them, 7. What
+        # exceeds it, 9 bits, comes for each of three windows.
+        layer = conv([[1, 1, 1]] * 8, [[0] * 8, [1] * 8])
+        options = {"tiles": 2, "filters_per_tile": 1, "sb_bytes_per_tile": 15, "weight_format": "packed"}
+        (events,) = Placement([layer], options, 0, ["skip"], [1]).events
+        assert events["dram_weight_bits_read"] == 8 + 127 + 3 * 9
+
 
 def square(number: int, size: int, channels: int, filters: int, **more: Any) -> Layer:
     """A 1x1 layer; its number makes its input unlike the others'."""
