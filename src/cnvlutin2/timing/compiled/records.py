@@ -233,7 +233,7 @@ class WalkRecord(NamedTuple):
         As of `cnvlutin2.mapping.LaneOrder`.
     weights : uint8 ``[groups, passes, tiles, runs of a window, filters, digits]``
         Digits of the masks of the effectual weights that meet each run; filters before runs where filters are `FREE`.
-    leaders : uint16 ``[groups, passes, tiles, runs of a window]``
+    leaders : uint16 ``[groups * passes * tiles * runs of a window]``
         How many filters of the tile come into question as its busiest; they are the first ones. Of size 0 unless `WAITING`.
     tile_filters : int32 ``[passes, tiles]``
     """
@@ -296,6 +296,10 @@ class PairRecord(NamedTuple):
         Whether all activations are taken for effectual, and those of the padding.
     starts, stops : int32 ``[runs]``
         The values of each run of a step.
+    planes : int
+        Bytes of the longest run's mask.
+    most_runs : int
+        Runs of the longest lane.
     worst : int
         Cycles that no run takes more than, without overhead.
     overhead : int
@@ -319,6 +323,8 @@ class PairRecord(NamedTuple):
     sees_all: bool
     starts: Edges
     stops: Edges
+    planes: int
+    most_runs: int
     worst: int
     overhead: int
     wide: bool
