@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings import Encoded, Packing, encode, format_names, get_format
-from cnvlutin2.encodings.choice import Kernels
 from cnvlutin2.encodings.parameters import DTYPES
 from cnvlutin2.errors import ConfigError, FormatError
 from cnvlutin2.numeric import effectual, limits
+from cnvlutin2.simd import Kernels
 
 NO_COMPILER = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 KERNELS: tuple[Kernels, ...] = ("numba", "numpy")

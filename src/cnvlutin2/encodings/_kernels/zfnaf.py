@@ -1,20 +1,18 @@
 """`zfnaf`, compiled."""
 
-# Numba leaves decorated functions untyped.
-# mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings._kernels.bits import REFUSED, ZERO, Integer, Values, Word, Words, begin, fetch, low_bits, mark, popcount
 from cnvlutin2.encodings._kernels.entries import beyond, list_entries, offset_width, place_entries, push_entries
+from cnvlutin2.simd.jit import inlined_kernel, kernel
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined_kernel
 def encode(
     brick: int, data_bits: int, values: Values, high: int, low: int, words: Words, bit: int, starts: NDArray[np.int64]
 ) -> Integer:
@@ -30,7 +28,7 @@ def encode(
     return np.int64(bit + values.size * (data_bits + offsets))
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined_kernel
 def decode(
     brick: int,
     data_bits: int,
@@ -58,25 +56,25 @@ def decode(
     return np.int64(bit + values.size * (data_bits + offsets))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def encode_16x16(brick: int, data_bits: int, *rest: Any) -> Integer:
     """Encode 16 values of 16 bits."""
     return encode(16, 16, *rest)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def encode_16x8(brick: int, data_bits: int, *rest: Any) -> Integer:
     """Encode 16 values of 8 bits."""
     return encode(16, 8, *rest)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def decode_16x16(brick: int, data_bits: int, *rest: Any) -> Integer:
     """Decode 16 values of 16 bits."""
     return decode(16, 16, *rest)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def decode_16x8(brick: int, data_bits: int, *rest: Any) -> Integer:
     """Decode 16 values of 8 bits."""
     return decode(16, 8, *rest)
