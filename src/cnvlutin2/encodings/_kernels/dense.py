@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings._kernels.bits import (
+    REFUSED,
     ZERO,
     Integer,
     Values,
@@ -46,10 +47,13 @@ def decode(
     starts: NDArray[np.int64],
 ) -> Integer:
     """Read the values."""
+    after = bit + values.size * data_bits
+    if after > end:
+        return REFUSED
     fetch_values(words, Word(bit), values, ZERO, Word(values.size), Word(data_bits))
     if not raw:
         clear_ineffectual(values, high, low)
-    return np.int64(bit + values.size * data_bits)
+    return np.int64(after)
 
 
 @kernel

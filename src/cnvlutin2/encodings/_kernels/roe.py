@@ -73,7 +73,9 @@ def decode(
     size, width, full, room = Word(brick), Word(data_bits), Word(data_bits + offsets), Word(brick * data_bits)
     most = room // full
     rest = room - most * full
-    wrong = ZERO
+    after, wrong = bit + values.size // brick * (1 + brick * data_bits), ZERO
+    if after > end:
+        return REFUSED
     for r in range(Word(values.size // brick)):
         at = Word(bit) + r * (room + ONE)
         if peek(octets, at) & ONE:
@@ -94,7 +96,7 @@ def decode(
         return REFUSED
     if not raw:
         clear_ineffectual(values, high, low)
-    return np.int64(bit + values.size // brick * (1 + brick * data_bits))
+    return np.int64(after)
 
 
 @kernel

@@ -56,6 +56,9 @@ def decode(
     starts: NDArray[np.int64],
 ) -> Integer:
     """Read the values, and hold the vectors against them."""
+    after = bit + values.size * (1 + data_bits)
+    if after > end:
+        return REFUSED
     size, record, vector_mask = Word(brick), Word(brick * (1 + data_bits)), low_bits(Word(brick))
     for r in range(Word(values.size // brick)):
         fetch_values(words, Word(bit) + r * record + size, values, r * size, size, Word(data_bits))
@@ -66,7 +69,7 @@ def decode(
         return REFUSED
     if not raw:
         clear_ineffectual(values, high, low)
-    return np.int64(bit + values.size * (1 + data_bits))
+    return np.int64(after)
 
 
 @kernel

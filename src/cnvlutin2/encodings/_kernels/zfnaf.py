@@ -44,7 +44,9 @@ def decode(
     """Read the entries to their places."""
     offsets, octets = offset_width(brick), words.view(np.uint8)
     size, width, full = Word(brick), Word(data_bits), Word(data_bits + offsets)
-    wrong = ZERO
+    after, wrong = bit + values.size * (data_bits + offsets), ZERO
+    if after > end:
+        return REFUSED
     for r in range(Word(values.size // brick)):
         wrong |= place_entries(octets, Word(bit) + r * size * full, size, values, r * size, size, width, Word(offsets))
     bitmap = mark(values, high, low)
@@ -53,7 +55,7 @@ def decode(
         wrong |= beyond(octets, Word(bit) + r * size * full, size, effectual, full)
     if wrong:
         return REFUSED
-    return np.int64(bit + values.size * (data_bits + offsets))
+    return np.int64(after)
 
 
 @kernel
