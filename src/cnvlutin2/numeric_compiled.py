@@ -1,18 +1,18 @@
-"""Floats to integers."""
+"""Floats to integers in one pass, compiled; `numeric.quantise` has the same in NumPy."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.jit import kernel
+from cnvlutin2.simd.jit import kernel
 
 
 @kernel
 def quantise_into(
     values: NDArray[np.float32], factor: np.float32, low: np.float32, high: np.float32, out: NDArray[np.int16]
 ) -> None:
-    """Scale, round half to even and saturate, in one pass.
+    """Scale, round half to even and saturate.
 
     Parameters
     ----------
