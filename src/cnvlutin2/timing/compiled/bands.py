@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
 from cnvlutin2.layer import Geometry
 from cnvlutin2.timing.compiled.tuning import BAND
@@ -45,7 +46,7 @@ def bands_of(geometry: Geometry) -> tuple[Band, ...]:
     begins = [max(0, first * g.strides[0] - g.pads[0]) for first in edges[:-1]] + [g.height]
     begins[0] = 0
     bands = []
-    for i, (first, last) in enumerate(zip(edges, edges[1:], strict=False)):
+    for i, (first, last) in enumerate(pairwise(edges)):
         start, stop = first * g.strides[0] - g.pads[0], (last - 1) * g.strides[0] - g.pads[0] + reach
         end = max(min(stop, g.height), begins[i + 1])
         pads = max(0, -start), g.pads[1], max(0, stop - g.height), g.pads[3]

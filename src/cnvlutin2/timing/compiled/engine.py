@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from cnvlutin2.layer import Geometry, Layer
 from cnvlutin2.organisation import Organisation, with_overrides
+from cnvlutin2.simd import VECTOR
 from cnvlutin2.timing.compiled.lanes import count_lanes
 from cnvlutin2.timing.compiled.pairs import count_pairs
 from cnvlutin2.timing.compiled.plan import LayerPlan, OrganisationPlan, plan_layer
-from cnvlutin2.timing.compiled.records import FIRST_TABLE, STORED, VECTOR, Bytes
+from cnvlutin2.timing.compiled.records import FIRST_TABLE, STORED, Bytes
 from cnvlutin2.timing.compiled.sums import count_sums
 from cnvlutin2.timing.compiled.tuning import BAND, THREAD_GRAIN
 from cnvlutin2.timing.engine import Counts, Engine, LayerTimings, OrganisationTiming, RunMode, Timing

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.jit import helper, kernel
-from cnvlutin2.kernels.narrow import both, larger, minus, plus
-from cnvlutin2.kernels.vectors import (
-    SIZE,
+from cnvlutin2.simd import VECTOR
+from cnvlutin2.simd.jit import helper, kernel
+from cnvlutin2.simd.narrow import both, larger, minus, plus
+from cnvlutin2.simd.sizes import Integer
+from cnvlutin2.simd.vectors import (
     add_bytes,
     chosen,
     first_places,
@@ -23,18 +24,18 @@ from cnvlutin2.kernels.vectors import (
     splat_as,
     store,
     total,
-    weighed,
+    weighted_sum,
     widened,
 )
 from cnvlutin2.timing.compiled.maps import add_planes, find_rows, flag_raw_bricks, row_packed_bits
-from cnvlutin2.timing.compiled.records import Bytes, Ints, LaneRecord
+from cnvlutin2.timing.compiled.records import Bytes, Edges, Ints, LaneRecord
 
 Units = NDArray[Any]
 """Bytes, or words of 16 bits where a lane's cycles may take more than a byte."""
 
 
 @kernel
-def count_lanes(lanes: LaneRecord, bits: Bytes, first: int, last: int, results: Ints, window_cycles: Ints) -> None:
+def count_lanes(lanes: LaneRecord, bits: Bytes, first: Integer, last: Integer, results: Ints, window_cycles: Ints) -> None:
     """Count the cycles of organisations that skip no weights and have the same lanes.
 
     Parameters
@@ -42,7 +43,7 @@ def count_lanes(lanes: LaneRecord, bits: Bytes, first: int, last: int, results: 
     lanes : LaneRecord
     bits : uint8
         As `count_sums` sets them.
-    first, last : int
+    first, last : Integer
         Which images they are of.
     results : int64 ``[N, results, columns]``
         Added to.
@@ -51,8 +52,8 @@ def count_lanes(lanes: LaneRecord, bits: Bytes, first: int, last: int, results: 
     """
     windows, steps = lanes.windows, lanes.steps
     planes = 0 if windows.alone else lanes.parts.size - 1
-    room = (windows.above + steps.rows + windows.below) * windows.pitch + SIZE
-    across = windows.room + steps.pads[1] + steps.kernel[1] * steps.dilations[1] + SIZE
+    room = (windows.above + steps.rows + windows.below) * windows.pitch + VECTOR
+    across = windows.room + steps.pads[1] + steps.kernel[1] * steps.dilations[1] + VECTOR
     if lanes.wide:
         loads, columns = np.zeros((planes, room), np.uint16), np.zeros((planes, across), np.uint16)
         _count_maps(lanes, bits, first, last, loads, columns, np.zeros(windows.room, np.uint16), results, window_cycles)
@@ -65,8 +66,8 @@ def count_lanes(lanes: LaneRecord, bits: Bytes, first: int, last: int, results: 
 def _count_maps(
     lanes: LaneRecord,
     bits: Bytes,
-    first: int,
-    last: int,
+    first: Integer,
+    last: Integer,
     loads: Units,
     columns: Units,
     slowest: Units,
@@ -77,7 +78,7 @@ def _count_maps(
     steps, pieces, storage = lanes.steps, lanes.pieces, lanes.storage
     places, stored = steps.rows * steps.columns, steps.channels * steps.rows * steps.width
     room = lanes.windows.uses.size
-    by_step = np.empty(steps.values * places + SIZE if steps.row_packed else 0, np.uint8)
+    by_step = np.empty(steps.values * places + VECTOR if steps.row_packed else 0, np.uint8)
     counts = np.empty((pieces.edges.size - 1, room), np.uint8)
     bricks = np.empty((pieces.bricks.size - 1, room), np.uint8)
     flags, rows = np.empty_like(bricks), np.empty_like(bricks)
@@ -114,21 +115,20 @@ def _count_maps(
 @helper
 def _seen(lanes: LaneRecord, counts: Bytes, flags: Bytes) -> np.int64:
     """Return the values that are taken for effectual, over all windows, where all those of raw bricks are."""
-    seen = np.int64(0)
-    for x in range(0, lanes.windows.uses.size, SIZE):
+    seen, uses, edges, brick_of = np.int64(0), lanes.windows.uses, lanes.pieces.edges, lanes.pieces.brick_of
+    for x in range(0, uses.size, VECTOR):
         values = splat_as(np.int64(0), np.uint16(0))
-        for k in range(lanes.pieces.brick_of.size):
-            values = add_bytes(values, _with_raw(lanes, counts, flags, k, x))
-        seen += weighed(values, lanes.windows.uses, x)
+        for k in range(brick_of.size):
+            values = add_bytes(values, _with_raw(edges, brick_of, counts, flags, k, x))
+        seen += weighted_sum(values, uses, x)
     return seen
 
 
 @helper
-def _with_raw(lanes: LaneRecord, counts: Bytes, flags: Bytes, k: int, x: int) -> Any:
-    """Return what is taken for effectual of a piece at `SIZE` places: all of it where its brick is flagged as raw."""
-    pieces, room = lanes.pieces, counts.shape[1]
-    length = np.uint8(pieces.edges[k + 1] - pieces.edges[k])
-    return larger(load(counts, k * room + x), both(load(flags, pieces.brick_of[k] * room + x), splat(length)))
+def _with_raw(edges: Edges, brick_of: Edges, counts: Bytes, flags: Bytes, k: Integer, x: Integer) -> Any:
+    """Return what is taken for effectual of a piece at `VECTOR` places: all of it where its brick is flagged as raw."""
+    room, length = counts.shape[1], np.uint8(edges[k + 1] - edges[k])
+    return larger(load(counts, k * room + x), both(load(flags, brick_of[k] * room + x), splat(length)))
 
 
 @helper
@@ -161,48 +161,46 @@ def _find_loads(
     every, total : int64
         Of all lanes; of the slowest lane of every window, if every place is one.
     """
-    windows, pieces, parts, steps = lanes.windows, lanes.pieces, lanes.parts, lanes.steps
-    places, room, unit = steps.rows * steps.columns, counts.shape[1], slowest.dtype.type(0)
+    # Arrays are taken out of the records before the loops, which would count their owners again and again.
+    parts, run_pieces, run_bricks = lanes.parts, lanes.pieces.runs, lanes.pieces.run_bricks
+    edges, brick_of, uses = lanes.pieces.edges, lanes.pieces.brick_of, lanes.windows.uses
+    columns, pitch, above, alone = lanes.steps.columns, lanes.windows.pitch, lanes.windows.above, lanes.windows.alone
+    places, room, unit = lanes.steps.rows * columns, counts.shape[1], slowest.dtype.type(0)
     one, nothing = splat(np.uint8(1)), splat_as(np.int64(0), unit)
     every, cycles = np.int64(0), np.int64(0)
-    for x in range(0, places, SIZE):
+    for x in range(0, places, VECTOR):
         all_lanes, most, here = splat_as(np.int64(0), np.uint16(0)), nothing, first_places(places - x)
         for lane in range(parts.size - 1):
             extra = nothing
             for r in range(parts[lane], parts[lane + 1]):
                 work = splat(np.uint8(0))
-                for k in range(pieces.runs[r], pieces.runs[r + 1]):
-                    work = plus(work, _with_raw(lanes, counts, flags, k, x) if mixed else load(counts, k * room + x))
+                for k in range(run_pieces[r], run_pieces[r + 1]):
+                    work = plus(work, _with_raw(edges, brick_of, counts, flags, k, x) if mixed else load(counts, k * room + x))
                 work = minus(larger(work, one), one)
                 if has_rows:
-                    work = larger(work, load(rows, pieces.run_bricks[r, 0] * room + x))
-                    work = larger(work, load(rows, pieces.run_bricks[r, 1] * room + x))
+                    work = larger(work, load(rows, run_bricks[r, 0] * room + x))
+                    work = larger(work, load(rows, run_bricks[r, 1] * room + x))
                 extra, all_lanes = plus(extra, widened(work, unit)), add_bytes(all_lanes, work)
-            if windows.alone:
+            if alone:
                 fixed = (1 + lanes.overhead) * np.int64(parts[lane + 1] - parts[lane])
                 most = larger(most, plus(extra, splat_as(fixed, unit)))
+            elif pitch == columns:
+                store(loads, lane * loads.shape[1] + above * pitch + x, chosen(here, extra, nothing))
             else:
-                _store_places(lanes, loads, lane, x, chosen(here, extra, nothing))
-        every += weighed(all_lanes, windows.uses, x)
-        if windows.alone:
+                store(slowest, 0, extra)
+                _spread(slowest, x, min(x + VECTOR, places), columns, pitch, loads[lane, above * pitch :])
+        every += weighted_sum(all_lanes, uses, x)
+        if alone:
             store(slowest, x, most)
             cycles += total(chosen(here, most, nothing))
     return every, cycles
 
 
 @helper
-def _store_places(lanes: LaneRecord, loads: Units, lane: int, x: int, values: Any) -> None:
-    """Put what belongs to places from `x` on into a lane's plane, whose rows are as wide as the pitch; zeros may follow."""
-    windows, columns = lanes.windows, lanes.steps.columns
-    plane = lane * loads.shape[1] + windows.above * windows.pitch
-    if windows.pitch == columns:
-        store(loads, plane + x, values)
-        return
-    some = np.empty(SIZE, loads.dtype)
-    store(some, 0, values)
-    for i in range(min(SIZE, lanes.steps.rows * columns - x)):
-        y, column = (x + i) // columns, (x + i) % columns
-        loads[lane, (windows.above + y) * windows.pitch + column] = some[i]
+def _spread(values: Units, first: Integer, last: Integer, columns: Integer, pitch: Integer, out: Units) -> None:
+    """Put the values of places `first` to `last` into rows that are wider than the map."""
+    for place in range(first, last):
+        out[place // columns * pitch + place % columns] = values[place - first]
 
 
 @helper
@@ -211,27 +209,28 @@ def _walk_windows(lanes: LaneRecord, loads: Units, columns: Units, slowest: Unit
 
     What windows read is added up over the kernel's height, lane by lane, and then across.
     """
-    windows, steps, parts, unit = lanes.windows, lanes.steps, lanes.parts, slowest.dtype.type(0)
-    (kh, kw), (dy, dx), left = steps.kernel, steps.dilations, steps.pads[1]
+    parts, begins, inside, unit = lanes.parts, lanes.windows.begins, lanes.windows.inside, slowest.dtype.type(0)
+    (kh, kw), (dy, dx), left = lanes.steps.kernel, lanes.steps.dilations, lanes.steps.pads[1]
+    room, pitch, overhead = lanes.windows.room, lanes.windows.pitch, lanes.overhead
     for lane in range(parts.size - 1):
-        for x in range(0, windows.room, SIZE):
+        for x in range(0, room, VECTOR):
             at = lane * loads.shape[1] + x
             column = load_as(loads, at, unit)
             for ky in range(1, kh):
-                column = plus(column, load_as(loads, at + ky * dy * windows.pitch, unit))
+                column = plus(column, load_as(loads, at + ky * dy * pitch, unit))
             store(columns, lane * columns.shape[1] + left + x, column)
     cycles, nothing = np.int64(0), splat_as(np.int64(0), unit)
-    for x in range(0, windows.room, SIZE):
+    for x in range(0, room, VECTOR):
         most = nothing
         for lane in range(parts.size - 1):
-            found = splat_as((1 + lanes.overhead) * np.int64(parts[lane + 1] - parts[lane]) * kh * kw, unit)
+            found = splat_as((1 + overhead) * np.int64(parts[lane + 1] - parts[lane]) * kh * kw, unit)
             at = lane * columns.shape[1] + x
             for kx in range(kw):
                 column = load_as(columns, at + kx * dx, unit)
-                found = plus(found, chosen(load(windows.inside, kx * windows.room + x), column, nothing))
+                found = plus(found, chosen(load(inside, kx * room + x), column, nothing))
             most = larger(most, found)
         store(slowest, x, most)
-        cycles += total(chosen(load(windows.begins, x), most, nothing))
+        cycles += total(chosen(load(begins, x), most, nothing))
     return cycles
 
 

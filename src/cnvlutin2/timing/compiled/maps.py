@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from cnvlutin2.kernels.jit import helper
-from cnvlutin2.kernels.narrow import both, larger, plus, times
-from cnvlutin2.kernels.scans import last_of, moved_up, reduced, running_sums
-from cnvlutin2.kernels.vectors import SIZE, equal, first_places, load, splat, store
+from cnvlutin2.simd import VECTOR
+from cnvlutin2.simd.jit import helper
+from cnvlutin2.simd.narrow import both, larger, plus, times
+from cnvlutin2.simd.scans import last_of, moved_up, reduced, running_sums
+from cnvlutin2.simd.sizes import Integer
+from cnvlutin2.simd.vectors import equal, first_places, load, splat, store
 from cnvlutin2.timing.compiled.records import Bytes, Edges, StepsRecord, StorageRecord
 
 
 @helper
-def row_packed_bits(steps: StepsRecord, bits: Bytes, begin: int, out: Bytes) -> None:
+def row_packed_bits(steps: StepsRecord, bits: Bytes, begin: Integer, out: Bytes) -> None:
     """Bring together what windows read of the rows of a map: values ``[kx, channel]`` of every row and window across.
 
     Parameters
@@ -20,7 +22,7 @@ def row_packed_bits(steps: StepsRecord, bits: Bytes, begin: int, out: Bytes) -> 
     steps : StepsRecord
     bits : uint8
         Of all maps, channel by channel.
-    begin : int
+    begin : Integer
         Where the map's begin.
     out : uint8
         Set: ``[values, rows, columns]``, flat; 0 beside the map.
@@ -49,24 +51,24 @@ def row_packed_bits(steps: StepsRecord, bits: Bytes, begin: int, out: Bytes) -> 
 
 
 @helper
-def add_planes(source: Bytes, begin: int, size: int, edges: Edges, places: int, out: Bytes) -> None:
+def add_planes(source: Bytes, begin: Integer, size: Integer, edges: Edges, places: Integer, out: Bytes) -> None:
     """Add up ranges of consecutive planes.
 
     Parameters
     ----------
     source : uint8
-    begin, size : int
+    begin, size : Integer
         Where the first plane begins, and how far the next one lies from it.
     edges : int32 ``[ranges + 1]``
         The first plane of each range, and the end.
-    places : int
+    places : Integer
         Of a plane.
     out : uint8 ``[ranges, room]``
         Set.
     """
     room = out.shape[1]
     for r in range(edges.size - 1):
-        for x in range(0, places, SIZE):
+        for x in range(0, places, VECTOR):
             found = load(source, begin + edges[r] * size + x)
             for v in range(edges[r] + 1, edges[r + 1]):
                 found = plus(found, load(source, begin + v * size + x))
@@ -74,22 +76,22 @@ def add_planes(source: Bytes, begin: int, size: int, edges: Edges, places: int, 
 
 
 @helper
-def flag_raw_bricks(storage: StorageRecord, way: int, bricks: Bytes, places: int, flags: Bytes) -> None:
+def flag_raw_bricks(storage: StorageRecord, way: Integer, bricks: Bytes, places: Integer, flags: Bytes) -> None:
     """Flag the bricks that are stored raw with 255, others with 0.
 
     Parameters
     ----------
     storage : StorageRecord
-    way : int
+    way : Integer
     bricks : uint8 ``[bricks, room]``
         Effectual values of each brick.
-    places : int
+    places : Integer
     flags : uint8 ``[bricks, room]``
         Set.
     """
     room = bricks.shape[1]
     for b in range(bricks.shape[0]):
-        for x in range(0, places, SIZE):
+        for x in range(0, places, VECTOR):
             count, found = load(bricks, b * room + x), splat(np.uint8(0))
             for v in range(storage.raw.shape[1]):
                 if storage.raw[way, v]:
@@ -98,19 +100,19 @@ def flag_raw_bricks(storage: StorageRecord, way: int, bricks: Bytes, places: int
 
 
 @helper
-def find_rows(storage: StorageRecord, way: int, begin: int, bricks: Bytes, places: int, rows: Bytes) -> int:
+def find_rows(storage: StorageRecord, way: Integer, begin: Integer, bricks: Bytes, places: Integer, rows: Bytes) -> Integer:
     """Find in how many NM rows more than one each storage brick of a map lies; places are outermost in the stream.
 
     Parameters
     ----------
     storage : StorageRecord
-    way : int
+    way : Integer
         How bricks are stored. With `StorageRecord.row_units`, bytes are added up, else bits one record after another.
-    begin : int
+    begin : Integer
         Where the first record begins in its row, in such units, else in bits.
     bricks : uint8 ``[bricks, room]``
         Effectual values of each brick.
-    places : int
+    places : Integer
     rows : uint8 ``[bricks, room]``
         Set.
 
@@ -119,7 +121,7 @@ def find_rows(storage: StorageRecord, way: int, begin: int, bricks: Bytes, place
     int
         Where the record after the last one begins.
     """
-    room, row_bits = bricks.shape[1], storage.row_bits[way]
+    row_bits = storage.row_bits[way]
     if storage.row_units[way]:
         return _find_rows_in_units(storage, way, begin, bricks, places, rows)
     for x in range(places):
@@ -134,13 +136,15 @@ def find_rows(storage: StorageRecord, way: int, begin: int, bricks: Bytes, place
 
 
 @helper
-def _find_rows_in_units(storage: StorageRecord, way: int, begin: int, bricks: Bytes, places: int, rows: Bytes) -> int:
-    """Do the same for `SIZE` places at a time."""
+def _find_rows_in_units(
+    storage: StorageRecord, way: Integer, begin: Integer, bricks: Bytes, places: Integer, rows: Bytes
+) -> Integer:
+    """Do the same for `VECTOR` places at a time."""
     room, units = bricks.shape[1], storage.row_units[way]
     unit, empty, single = storage.row_bits[way] // units, storage.sizes[way, 0], storage.sizes[way, 1]
     row, least, growth = np.uint8(units), splat(np.uint8(empty // unit)), splat(np.uint8((single - empty) // unit))
     row_units, one = splat(row), splat(np.uint8(1))
-    for x in range(0, places, SIZE):
+    for x in range(0, places, VECTOR):
         here, together = first_places(places - x), splat(np.uint8(0))
         for b in range(bricks.shape[0]):
             size = plus(least, times(growth, load(bricks, b * room + x)))

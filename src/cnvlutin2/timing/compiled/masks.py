@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.jit import helper, kernel
-from cnvlutin2.kernels.narrow import larger, plus
+from cnvlutin2.simd.jit import helper, kernel
+from cnvlutin2.simd.narrow import larger, plus
 from cnvlutin2.timing.compiled.records import Bytes, Edges, PairRecord
 
 
 @helper
-def pack_runs(pairs: PairRecord, steps_bits: Bytes, begin: int, masks: Bytes) -> None:
+def pack_runs(pairs: PairRecord, steps_bits: Bytes, begin: Integer, masks: Bytes) -> None:
     """Pack the bits of a map, which the lanes take for effectual, run by run, the first value lowest.
 
     Parameters
@@ -19,7 +19,7 @@ def pack_runs(pairs: PairRecord, steps_bits: Bytes, begin: int, masks: Bytes) ->
     pairs : PairRecord
     steps_bits : uint8
         By step: value by value, place by place.
-    begin : int
+    begin : Integer
         Where the map's begin.
     masks : uint8 ``[runs, bytes, margin + places + margin]``
         Set, but for the margins, which stand for the padding.
@@ -68,7 +68,7 @@ def rows_of_runs(pairs: PairRecord, rows: Bytes, out: Bytes) -> None:
 @kernel
 def weight_masks(
     weights: NDArray[np.int16],
-    threshold: int,
+    threshold: Integer,
     row_packed: bool,
     edges: tuple[Edges, Edges],
     seats: tuple[Edges, Edges, Edges],
@@ -79,7 +79,7 @@ def weight_masks(
     Parameters
     ----------
     weights : int16 ``[Co, Cg, Kh, Kw]``
-    threshold : int
+    threshold : Integer
         At most ``1 << 15``, which only the most negative weight reaches, or one more, which none does.
     row_packed : bool
         Whether a step is a window row (values x first, channel inside) or a position.

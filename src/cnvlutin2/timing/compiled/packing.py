@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.lookups import DIGIT_BITS
 from cnvlutin2.layer import Layer
 from cnvlutin2.mapping import Schedule
+from cnvlutin2.simd.lookups import DIGIT_BITS
 from cnvlutin2.timing.compiled.masks import lead_filters, weight_masks
 from cnvlutin2.timing.compiled.records import FREE, WAITING, WalkRecord
 from cnvlutin2.timing.compiled.tuning import LEAD_WINDOWS

@@ -94,7 +94,7 @@ def plan_layer(
 
 
 def _skip_key(schedule: Schedule) -> Hashable:
-    """Return everything on which cycles and slots in skip mode depend: presets that differ in what they store alone share them."""
+    """Return everything on which cycles and slots in skip mode depend: presets that differ in storage alone share them."""
     o = schedule.organisation
     form = (o.format, o.brick, o.data_bits) if schedule.has_rows or schedule.view == "raw" else ()
     sync = (o.skip_weights, o.filter_sync if o.filters_part else "brick", o.tile_sync) if o.skip_weights != "none" else ()

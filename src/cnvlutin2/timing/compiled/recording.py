@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from cnvlutin2.encodings import get_format
 from cnvlutin2.mapping import Schedule, StepMap
+from cnvlutin2.simd import LARGEST_ROW, VECTOR
 from cnvlutin2.timing.compiled.records import (
     DRIFTING,
     FREE,
-    VECTOR,
     WAITING,
     PieceRecord,
     ReadsRecord,
@@ -23,9 +23,6 @@ from cnvlutin2.timing.compiled.records import (
     WindowsRecord,
     room_for,
 )
-
-MOST_UNITS = 127
-"""The largest row whose units are added up in bytes: two numbers below it add up to less than 256."""
 
 
 def unknown_to_kernels(schedule: Schedule) -> str:
@@ -128,11 +125,14 @@ def storage_record(schedules: Sequence[Schedule]) -> StorageRecord:
     """Describe how bricks are stored in several ways, all with the same brick."""
     counts = np.arange(schedules[0].organisation.brick + 1)
     forms = [(s, get_format(s.organisation.format), (s.organisation.brick, s.organisation.data_bits)) for s in schedules]
-    raw = np.stack([f.raw_bricks(counts, *how) if s.view == "raw" else np.zeros(counts.size, np.bool_) for s, f, how in forms])
+    raw: NDArray[np.bool_] = np.stack(
+        [f.raw_bricks(counts, *how) if s.view == "raw" else np.zeros(counts.size, np.bool_) for s, f, how in forms]
+    )
     sizes = np.stack([f.brick_bits(counts, *how) for _, f, how in forms]).astype(np.int64)
+    mixed = np.array([each.any() for each in raw])
     row_bits = np.array([s.organisation.row_bits if s.has_rows else 0 for s in schedules], np.int64)
     units = np.array([_row_units(*each) for each in zip(sizes, row_bits.tolist(), strict=True)], np.int64)
-    return StorageRecord(schedules[0].organisation.brick, raw.astype(np.uint8), np.asarray(raw.any(axis=1)), sizes, row_bits, units)
+    return StorageRecord(schedules[0].organisation.brick, raw.astype(np.uint8), mixed, sizes, row_bits, units)
 
 
 def _row_units(sizes: NDArray[np.int64], row_bits: int) -> int:
@@ -140,7 +140,7 @@ def _row_units(sizes: NDArray[np.int64], row_bits: int) -> int:
     unit = math.gcd(row_bits, *sizes.tolist())
     growth = np.diff(sizes)
     even = row_bits > 0 and sizes[0] > 0 and sizes.max() <= row_bits and growth.min() == growth.max() >= 0
-    return row_bits // unit if even and row_bits // unit <= MOST_UNITS else 0
+    return row_bits // unit if even and row_bits // unit <= LARGEST_ROW else 0
 
 
 @lru_cache(maxsize=1024)

@@ -11,12 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cnvlutin2.simd import VECTOR
+
 Bytes = NDArray[np.uint8]
 Edges = NDArray[np.int32]
 Ints = NDArray[np.int64]
-
-VECTOR = 64
-"""Bytes that the kernels do at a time."""
 
 WAITING, FREE, DRIFTING = range(3)
 """Whether the filters of a tile wait for each other at every run, walk their lane on their own, or drift some runs apart."""

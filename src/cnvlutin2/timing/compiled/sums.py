@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.jit import helper, kernel
-from cnvlutin2.kernels.vectors import SIZE, effectual, store
-from cnvlutin2.kernels.words import bits_in_both, word_at
+from cnvlutin2.simd import VECTOR
+from cnvlutin2.simd.jit import helper, kernel
+from cnvlutin2.simd.vectors import reaching, store
+from cnvlutin2.simd.words import bits_in_both, word_at
 from cnvlutin2.timing.compiled.records import FIRST_TABLE, SEEN, STORED, Bytes, Ints, LayerRecord
 
 MOST = 1 << 15  # no 16-bit magnitude is larger
@@ -16,11 +17,11 @@ MOST = 1 << 15  # no 16-bit magnitude is larger
 @helper
 def _find_bits(layer: LayerRecord, values: NDArray[np.int16], begin: int, least: np.uint16, bits: Bytes, at: int) -> None:
     """Set, channel by channel, which values of an image are effectual: 1, else 0."""
-    for c in range(layer.channels):
+    for _ in range(layer.channels):
         x = np.int64(0)
-        while x + SIZE <= layer.places:
-            store(bits, at + x, effectual(values, begin + x, least))
-            x += SIZE
+        while x + VECTOR <= layer.places:
+            store(bits, at + x, reaching(values, begin + x, least))
+            x += VECTOR
         while x < layer.places:
             value = values[begin + x]
             bits[at + x] = np.uint16(-value if value < 0 else value) >= least
@@ -46,10 +47,10 @@ def _count_positions(layer: LayerRecord, bits: Bytes, begin: int, words: NDArray
         The last row tells what is stored.
     """
     for w in range(words.shape[0]):
-        left = layer.places - w * SIZE
-        known = ~np.uint64(0) if left >= SIZE else (np.uint64(1) << np.uint64(left)) - np.uint64(1)
+        left = layer.places - w * VECTOR
+        known = ~np.uint64(0) if left >= VECTOR else (np.uint64(1) << np.uint64(left)) - np.uint64(1)
         for c in range(layer.channels):
-            words[w, c] = word_at(bits, begin + c * layer.places + w * SIZE) & known
+            words[w, c] = word_at(bits, begin + c * layer.places + w * VECTOR) & known
     for k in range(counts.shape[0]):
         row = counts[k]
         row[:] = 0
