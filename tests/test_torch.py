@@ -9,8 +9,8 @@ import pytest
 from onnx_models import convolved, integers
 
 from cnvlutin2.errors import ConfigError, NetworkError
-from cnvlutin2.network import Accuracy, Inputs, Layer, Numeric, Threshold, Thresholds
-from cnvlutin2.network.torch_capture import TorchNetwork, from_torch
+from cnvlutin2.network import Accuracy, Findings, Inputs, Layer, Numeric, Threshold, Thresholds
+from cnvlutin2.network.torch.executed_module import TorchNetwork, from_torch
 from cnvlutin2.numeric import quantise
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed (extra [torch])")
@@ -30,7 +30,13 @@ def values(*shape: int) -> Any:
 
 
 def by_name(network: TorchNetwork, numeric: Numeric | None = None) -> dict[str, Layer]:
-    return {layer.name: layer for layer in network.layers(None, numeric or Numeric())}
+    return {layer.name: layer for layer in network.run(None, numeric or Numeric())}
+
+
+def findings(network: TorchNetwork, numeric: Numeric | None = None) -> Findings:
+    stream = network.run(None, numeric or Numeric())
+    list(stream)
+    return stream.findings
 
 
 MODULES: dict[str, tuple[Any, tuple[int, ...]]] = {
@@ -101,9 +107,9 @@ def test_pruning_propagates_in_exact_integers() -> None:
     )
     final = convolved(layers["head"], thresholds=True)[:, :, 0, 0] + module.head.bias.detach().numpy()
     agree = int((final.argmax(axis=1) == module(given).argmax(dim=1).numpy()).sum())
-    assert network.accuracy == Accuracy(6, agree)
-    by_name(network)
-    assert network.accuracy is None
+    found = findings(network, numeric)
+    assert (found.accuracy, found.quantised) == (Accuracy(6, agree), True)
+    assert findings(network) == Findings()
 
 
 @pytest.mark.parametrize("numeric", [Numeric(), Numeric(quantised=True)])
@@ -177,4 +183,4 @@ def test_what_cannot_be_used_is_refused() -> None:
     with pytest.raises(ConfigError, match="no layer is called 'nonesuch'; the layers are 0"):
         by_name(network, Numeric(thresholds=Thresholds(layers={"nonesuch": Threshold(2)})))
     with pytest.raises(NetworkError, match="was made with its inputs"):
-        list(network.layers(Inputs(np.zeros((1, 3)), ["x"]), Numeric()))
+        list(network.run(Inputs(np.zeros((1, 3)), ["x"]), Numeric()))

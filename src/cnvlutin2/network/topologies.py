@@ -9,7 +9,7 @@ reduce, 3x3, 5x5 reduce, 5x5, pool projection). Layers feed the next one, where 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -21,8 +21,20 @@ from ruamel.yaml import YAML
 
 from cnvlutin2.errors import ConfigError, NetworkError
 from cnvlutin2.layer import Kind, Layer
-from cnvlutin2.network import synthetic
-from cnvlutin2.network.base import Inputs, LeftOut, Network, Numeric, rethreshold
+from cnvlutin2.network.inputs import Inputs
+from cnvlutin2.network.layer_stream import Findings
+from cnvlutin2.network.left_out import LeftOut
+from cnvlutin2.network.network import Network
+from cnvlutin2.network.quantisation import Numeric, rethreshold
+from cnvlutin2.network.readers import Reader
+from cnvlutin2.network.synthetic import (
+    channel_densities,
+    feature_map,
+    generator,
+    synthetic_fraction_bits,
+    synthetic_image,
+    synthetic_weights,
+)
 
 ACTIVATION_DENSITY = 0.56
 """Density of a layer's input where nothing else is known.
@@ -195,7 +207,7 @@ class Topology(Network):
         given = _by_layer("weight_density", weight_density, names)
         self.weight_density: dict[str, float] = dict.fromkeys(names, 1.0) | dict(published.weights) | given
         densities = {"activation_density": self.activation_density, "weight_density": self.weight_density}
-        self.settings = {"seed": self.seed, "images": self.images, "conv_only": conv_only, "profile": profile, **densities}
+        self._settings = {"seed": self.seed, "images": self.images, "conv_only": conv_only, "profile": profile, **densities}
 
     def layer_names(self) -> Sequence[str]:
         """Return the names of the layers in order."""
@@ -206,7 +218,7 @@ class Topology(Network):
         """Multiply-accumulates of an image over all layers that are not left out."""
         return sum(shape.macs for shape in self.shapes)
 
-    def layers(self, inputs: Inputs | None, numeric: Numeric) -> Iterator[Layer]:
+    def generate(self, inputs: Inputs | None, numeric: Numeric) -> Generator[Layer, None, Findings]:
         """Generate the layers one after another, many images in several batches.
 
         Raises
@@ -218,11 +230,12 @@ class Topology(Network):
             raise NetworkError(f"topology {self.name!r} makes its own activations and takes no inputs")
         for shape in self.shapes:
             yield from self._batches(shape, numeric)
+        return Findings(settings=self._settings, left_out=self.left_out)
 
     def _batches(self, shape: LayerShape, numeric: Numeric) -> Iterator[Layer]:
-        stream = synthetic.generator(self.seed, self.name, shape.name, "weights")
-        weights = synthetic.weights(stream, shape.weight_shape, self.weight_density[shape.name], numeric.data_bits)
-        frac = synthetic.fraction_bits(numeric.data_bits)
+        stream = generator(self.seed, self.name, shape.name, "weights")
+        weights = synthetic_weights(stream, shape.weight_shape, self.weight_density[shape.name], numeric.data_bits)
+        frac = synthetic_fraction_bits(numeric.data_bits)
         batch = max(1, _BATCH_BYTES // (2 * math.prod(shape.input)))
         for start in range(0, self.images, batch):
             indices = range(start, min(start + batch, self.images))
@@ -244,13 +257,29 @@ class Topology(Network):
 
     def _activations(self, shape: LayerShape, index: int, data_bits: int) -> NDArray[np.int16]:
         density = self.activation_density[shape.name]
-        stream = synthetic.generator(self.seed, self.name, shape.name, "activations", str(index))
+        stream = generator(self.seed, self.name, shape.name, "activations", str(index))
         if shape is self.shapes[0]:
-            return synthetic.image(stream, shape.input, density, data_bits)
+            return synthetic_image(stream, shape.input, density, data_bits)
         # The channels' densities are the network's, the same for every image.
-        channels = synthetic.generator(self.seed, self.name, shape.name, "channels")
-        densities = synthetic.channel_densities(channels, shape.input[0], density)
-        return synthetic.feature_map(stream, densities, shape.input[1:], density, data_bits)
+        channels = generator(self.seed, self.name, shape.name, "channels")
+        densities = channel_densities(channels, shape.input[0], density)
+        return feature_map(stream, densities, shape.input[1:], density, data_bits)
+
+
+class TopologyReader(Reader):
+    """Opens the topologies by name, with their usual synthetic values (`Topology` has options)."""
+
+    def names(self) -> Sequence[str]:
+        """Return the names of the topologies; aliases are known too."""
+        return topology_names()
+
+    def can_read(self, source: object) -> bool:
+        """Whether it is such a name."""
+        return isinstance(source, str) and is_topology(source)
+
+    def read(self, source: object) -> Network:
+        """Make a topology."""
+        return Topology(str(source))
 
 
 def _folder() -> Any:
