@@ -29,7 +29,6 @@ from cnvlutin2.network import (
     reused_memory,
 )
 from cnvlutin2.network.bundled import bundled_inputs, bundled_names, bundled_path, bundled_record
-from cnvlutin2.network.onnx import model_run
 from cnvlutin2.network.onnx.capturing import CapturingSession
 from cnvlutin2.network.onnx.model_file import read_model
 from cnvlutin2.numeric import fraction_bits, quantise
@@ -255,8 +254,7 @@ def test_batches_together_are_the_whole(
     whole = run(network, given, numeric)
     expected = accuracy(network, given, numeric)
     monkeypatch.setattr(reused_memory, "LARGE_BYTES", large_bytes)
-    for module in (gathering, model_run):
-        monkeypatch.setattr(module, "HOLD_BYTES", 8 * whole["conv0"].activations[0].nbytes)
+    monkeypatch.setattr(gathering, "HOLD_BYTES", 8 * whole["conv0"].activations[0].nbytes)
     parts: dict[str, list[Layer]] = defaultdict(list)
     stream = network.run(given, numeric)
     for layer in stream:
@@ -302,8 +300,7 @@ def test_runs_that_capture_little_are_looked_at_together(
     monkeypatch.setattr(gathering, "JOIN_BYTES", images * one_image)
     monkeypatch.setattr(reused_memory, "LARGE_BYTES", large_bytes)
     for hold in (1 << 20, 32 * one_image):  # in the second case some are run again
-        for module in (gathering, model_run):
-            monkeypatch.setattr(module, "HOLD_BYTES", hold)
+        monkeypatch.setattr(gathering, "HOLD_BYTES", hold)
         parts: dict[str, list[Layer]] = defaultdict(list)
         for layer in network.run(given, numeric):
             parts[layer.name].append(layer)

@@ -283,7 +283,6 @@ class TestRuns:
 
     def test_interleaved_runs_of_a_model_do_not_mix(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("cnvlutin2.network.gathering.HOLD_BYTES", 1 << 14)  # so that layers come in batches
-        monkeypatch.setattr("cnvlutin2.network.onnx.model_run.HOLD_BYTES", 1 << 14)
         network = open_network("digits")
         numerics = [Numeric(), Numeric(8, Thresholds(Threshold(9))), Numeric(quantised=True)]
         given = [bundled_inputs(30), bundled_inputs(20), bundled_inputs(10)]

@@ -70,16 +70,16 @@ def join_small(parts: Iterable[Captured]) -> Iterator[Captured]:
 
 
 class Holding:
-    """What was captured of the first images, as many as fit, so that they need not be executed again.
+    """What was captured of the first images, as many as fit in `HOLD_BYTES`, so that they need not be executed again.
 
     Parameters
     ----------
-    limit_bytes : int
-        The most that is held.
+    useful : bool
+        Whether it may be of use; otherwise nothing is held.
     """
 
-    def __init__(self, limit_bytes: int) -> None:
-        self._left_bytes = limit_bytes
+    def __init__(self, useful: bool) -> None:
+        self._left_bytes = HOLD_BYTES if useful else 0
         self._held: list[Captured] = []
 
     def offer(self, captured: Captured) -> bool:

@@ -16,7 +16,6 @@ from cnvlutin2.layer import Layer
 from cnvlutin2.network.accuracy import Accuracy, compare_answers, top_classes
 from cnvlutin2.network.calibration import Ranges, Scales, executes_quantised
 from cnvlutin2.network.gathering import (
-    HOLD_BYTES,
     Captured,
     Feed,
     Gathering,
@@ -77,12 +76,12 @@ class ModelRun:
         self._quantised_answers: list[NDArray[np.int64]] = []
 
     def layers(self) -> Iterator[Layer]:
-        """Execute the model; yield its layers, all images at once if they fit in memory together (`HOLD_BYTES`)."""
+        """Execute the model; yield its layers, all images at once if they fit in memory together (`gathering.HOLD_BYTES`)."""
         model = self._file.take()
         filters = quantised_filters(Constants(model), self._nodes, self._numeric.data_bits)
         session = CapturingSession(model, self._nodes, threads=self._threads)
         del model  # onnxruntime has its own copy of the weights now
-        held = Holding(0 if self._numeric.may_execute_quantised() else HOLD_BYTES)
+        held = Holding(useful=not self._numeric.may_execute_quantised())
         fracs = self._calibrate(session, held)
         layers = [
             QuantisedLayer(node, weights, Scales.of(node.name, fracs[node.activation], frac, self._numeric))
