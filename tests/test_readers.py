@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import UserList
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -216,8 +217,12 @@ class TestSources:
         network = open_network(layer("own"))
         assert (network.name, network.layer_names()) == ("own", ["own"])
         assert open_network([layer("a"), layer("b")]).layer_names() == ["a", "b"]
+        assert open_network(UserList([layer("a"), layer("b")])).layer_names() == ["a", "b"]
         with pytest.raises(NetworkError, match="has no layers"):
             open_network([])
+        for nothing in (b"", {"layer": layer()}, None, 3, np.zeros(3), (layer(), 3)):
+            with pytest.raises(NetworkError, match="there is no network"):
+                open_network(nothing)
         with pytest.raises(NetworkError, match=r"there is no network \[1, 2\]: give an .onnx file"):
             open_network([1, 2])
 

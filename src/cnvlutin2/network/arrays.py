@@ -43,11 +43,13 @@ class ArrayNetwork(Network):
 
 
 class ArrayReader(Reader):
-    """Takes a `Layer`, or a list or tuple of them."""
+    """Takes a `Layer`, or a sequence of them."""
 
     def can_read(self, source: object) -> bool:
         """Whether it is a layer, or layers."""
-        return isinstance(source, Layer) or (isinstance(source, (list, tuple)) and all(isinstance(s, Layer) for s in source))
+        if isinstance(source, Sequence) and not isinstance(source, (str, bytes)):
+            return all(isinstance(each, Layer) for each in source)
+        return isinstance(source, Layer)
 
     def read(self, source: object) -> ArrayNetwork:
         """Make a network of layers; a single one gives it its name."""
