@@ -264,11 +264,21 @@ def same(one: Layer, other: Layer) -> None:
 
 
 class TestRuns:
-    @pytest.mark.parametrize("what", ["accuracy", "quantised", "hashes", "settings", "left_out", "findings"])
-    def test_findings_are_known_at_the_end_only(self, what: str) -> None:
+    @pytest.mark.parametrize(
+        ("what", "words"),
+        {
+            "accuracy": "accuracy",
+            "quantised": "way of execution",
+            "hashes": "record of hashes",
+            "settings": "record of settings",
+            "left_out": "list of what is left out",
+            "findings": "outcome",
+        }.items(),
+    )
+    def test_findings_are_known_at_the_end_only(self, what: str, words: str) -> None:
         stream = ArrayNetwork([layer("a"), layer("b")], "mine").run(None, Numeric())
         for _ in range(3):
-            with pytest.raises(NetworkError, match=f"network 'mine': {what} of this run: known once all its layers have come"):
+            with pytest.raises(NetworkError, match=f"^network 'mine': the {words} of a run is known once all"):
                 getattr(stream, what)
             next(stream, None)
         getattr(stream, what)
@@ -283,7 +293,7 @@ class TestRuns:
         with pytest.raises(NetworkError, match=r"not an \.npz file"):
             next(stream)
         assert list(stream) == []
-        with pytest.raises(NetworkError, match="known once all its layers have come"):
+        with pytest.raises(NetworkError, match="the record of hashes of a run is known once all its layers have come"):
             _ = stream.hashes
 
     def test_interleaved_runs_of_a_model_do_not_mix(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from cnvlutin2.errors import ConfigError, NetworkError
 from cnvlutin2.layer import Layer
 from cnvlutin2.network import Inputs, Numeric, Threshold, Thresholds, synthetic
-from cnvlutin2.network.topologies import Topology, is_topology, load_shapes, topology_names
+from cnvlutin2.network.topologies import Topology
+from cnvlutin2.network.topology_shapes import is_topology, load_shapes, topology_names
 
 MIB = 1 << 20
 IN_THE_SOURCE = {

@@ -12,7 +12,7 @@ from cnvlutin2.errors import ConfigError
 from cnvlutin2.network import Inputs, Network, Topology, load_inputs, open_network
 from cnvlutin2.network.input_files import check_is_there
 from cnvlutin2.network.opening import check_exists, takes_inputs
-from cnvlutin2.network.topologies import is_topology
+from cnvlutin2.network.topology_shapes import is_topology
 
 
 def _numbers(_context: click.Context, _option: click.Parameter, text: str | None) -> float | list[float] | None:

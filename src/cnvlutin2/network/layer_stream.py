@@ -67,7 +67,7 @@ class LayerStream(Iterator[Layer]):
     def _known(self, what: str) -> Findings:
         if self._findings is None:
             raise NetworkError(
-                f"network {self._network!r}: {what} of this run: known once all its layers have come; go through them first"
+                f"network {self._network!r}: the {what} of a run is known once all its layers have come; go through them first"
             )
         return self._findings
 
@@ -80,7 +80,7 @@ class LayerStream(Iterator[Layer]):
         NetworkError
             As long as not all layers have come, or if the run broke off; so do the other properties.
         """
-        return self._known("findings")
+        return self._known("outcome")
 
     @property
     def accuracy(self) -> Accuracy | None:
@@ -90,19 +90,19 @@ class LayerStream(Iterator[Layer]):
     @property
     def quantised(self) -> bool:
         """See `Findings`."""
-        return self._known("quantised").quantised
+        return self._known("way of execution").quantised
 
     @property
     def hashes(self) -> Mapping[str, str]:
         """See `Findings`."""
-        return self._known("hashes").hashes
+        return self._known("record of hashes").hashes
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """See `Findings`."""
-        return self._known("settings").settings
+        return self._known("record of settings").settings
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
         """See `Findings`."""
-        return self._known("left_out").left_out
+        return self._known("list of what is left out").left_out
