@@ -23,6 +23,8 @@ class TextNetwork(Network):
         return [file.stem for file in self._files]
 
     def generate(self, inputs, numeric):
+        if inputs is not None:
+            raise NetworkError(f"network {self.name!r} holds its activations and takes no inputs")
         hashes = {}
         for file in self._files:
             activations, weights = (_table(path, hashes) for path in (file, file.with_suffix(".wgt")))

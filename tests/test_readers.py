@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from collections import UserList
 from collections.abc import Iterator
 from itertools import zip_longest
@@ -363,3 +364,42 @@ class TestRuns:
         assert stream.findings is expected
         assert (stream.accuracy, stream.quantised) == (expected.accuracy, True)
         assert (stream.hashes, stream.left_out, stream.settings) == (expected.hashes, expected.left_out, {})
+
+
+class TestOwnReader:
+    """The reader of the documentation (`examples/text_reader.py`)."""
+
+    reader: Reader = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "text_reader.py"))["TextReader"]()
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "net.text"
+        folder.mkdir()
+        for name, lines in {"b.act": "1 2\n", "b.wgt": "3 4\n5 6\n", "a.act": "7\n", "a.wgt": "0\n"}.items():
+            (folder / name).write_text(lines, "utf-8")
+        return folder
+
+    def test_it_reads_its_folders_alone(self, folder: Path) -> None:
+        assert self.reader.can_read(folder)
+        assert self.reader.can_read(str(folder))
+        assert not self.reader.can_read(folder.parent)
+        assert not self.reader.can_read(layer())
+        stream = self.reader.read(folder).run(None, Numeric(thresholds=Thresholds(Threshold(2))))
+        one, two = stream
+        assert (one.name, one.first, one.kind, one.threshold) == ("a", True, "fc", 2)
+        assert (two.name, two.first, two.activations.tolist()) == ("b", False, [[[[1]], [[2]]]])
+        assert two.weights[:, :, 0, 0].tolist() == [[3, 4], [5, 6]]
+        assert set(stream.hashes) == {"a.act", "a.wgt", "b.act", "b.wgt"}
+
+    def test_what_it_cannot_use_is_named(self, folder: Path) -> None:
+        network = self.reader.read(folder)
+        with pytest.raises(NetworkError, match="takes no inputs"):
+            next(network.run(inputs(integers(1, 2)), Numeric()))
+        (folder / "a.wgt").write_text("70000\n", "utf-8")
+        with pytest.raises(NetworkError, match=r"a\.wgt: is not a table of 16-bit integers"):
+            next(network.run(None, Numeric()))
+        (folder / "a.wgt").unlink()
+        with pytest.raises(NetworkError, match=r"a\.wgt: is not a table of 16-bit integers"):
+            next(network.run(None, Numeric()))
+        with pytest.raises(NetworkError, match="holds no layer"):
+            self.reader.read(folder.parent)
