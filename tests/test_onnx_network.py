@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -309,6 +310,36 @@ def test_runs_that_capture_little_are_looked_at_together(
             assert {part.activation_frac for part in parts[name]} == {layer.activation_frac}
 
 
+@pytest.mark.parametrize(
+    ("numeric", "held_images", "executions"),
+    [(Numeric(), 9, 5), (Numeric(), 5, 5), (Numeric(), 2, 5 + 3), (Numeric(quantised=True), 9, 5 + 5)],
+)
+def test_images_that_are_held_are_executed_once(
+    numeric: Numeric, held_images: int, executions: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, given = OnnxNetwork(saved(tmp_path, small_cnn())), inputs(integers(5, 3, 8, 8, seed=1))
+    one_image = 4 * sum(layer.activations[0].size for layer in run(network, given).values())
+    monkeypatch.setattr(gathering, "HOLD_BYTES", held_images * one_image)
+    monkeypatch.setattr(gathering, "JOIN_BYTES", 1)
+    counted: list[str] = []
+    held: list[bool] = []
+    execute, offer = CapturingSession.run, gathering.Holding.offer
+
+    def counting(self: CapturingSession, values: NDArray[Any], names: Sequence[str], *room: Any) -> Any:
+        counted.extend(names)
+        return execute(self, values, names, *room)
+
+    def noting(self: gathering.Holding, captured: gathering.Captured) -> bool:
+        held.append(offer(self, captured))
+        return held[-1]
+
+    monkeypatch.setattr(CapturingSession, "run", counting)
+    monkeypatch.setattr(gathering.Holding, "offer", noting)
+    run(network, given, numeric)
+    assert len(counted) == executions
+    assert held.count(True) == 2 * 5 - executions  # nothing is held that will not be asked for
+
+
 @pytest.mark.parametrize("numeric", NUMERICS)
 def test_images_do_not_depend_on_one_another_nor_on_threads(numeric: Numeric) -> None:
     given = bundled_inputs(9)
@@ -381,6 +412,9 @@ def test_activations_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     values = integers(2, 3, 8, 8)
     values[:] = 0
     with pytest.raises(NetworkError, match="layer 'broken': its input is infinite or not a number for image0"):
+        run(OnnxNetwork(saved(tmp_path, proto)), inputs(values))
+    proto.graph.node.extend([node("Conv", "b v", "z", "later")])  # of the layers that see it the first is named
+    with pytest.raises(NetworkError, match="layer 'broken': its input"):
         run(OnnxNetwork(saved(tmp_path, proto)), inputs(values))
 
 
