@@ -323,14 +323,24 @@ class TestRuns:
         assert [stream.accuracy.images for stream in streams if stream.accuracy] == [30, 20, 10]
 
     def test_a_run_leaves_out_for_itself_alone(self, tmp_path: Path) -> None:
-        nodes = [node("Conv", "x w", "a", "kept"), node("Reshape", "a shape", "b"), node("Conv", "b v", "y", "folded")]
-        constants = {"w": integers(4, 3, 1, 1), "shape": np.array([-1, 2, 4, 4]), "v": integers(2, 2, 1, 1)}
-        network = OnnxNetwork(saved(tmp_path, model(nodes, {"x": ["N", 3, 4, 4]}, ["y"], constants)))
+        nodes = [
+            node("Conv", "x w", "a", "kept"),
+            node("Reshape", "a shape", "b"),
+            node("Conv", "b v", "y", "folded"),  # which shows only when it runs
+            node("ConvTranspose", "x up", "z", "up"),
+        ]
+        constants = {
+            "w": integers(4, 3, 1, 1),
+            "shape": np.array([-1, 2, 4, 4]),
+            "v": integers(2, 2, 1, 1),
+            "up": integers(3, 3, 1, 1),
+        }
+        network = OnnxNetwork(saved(tmp_path, model(nodes, {"x": ["N", 3, 4, 4]}, ["y", "z"], constants)))
         for _ in range(2):
             stream = network.run(inputs(integers(3, 3, 4, 4, seed=1)), Numeric())
             assert [found.name for found in stream] == ["kept"]
-            assert [out.name for out in stream.left_out] == ["folded"]
-        assert network.left_out == ()
+            assert [out.name for out in stream.left_out] == ["up", "folded"]
+        assert [out.name for out in network.left_out] == ["up"]
 
     def test_interleaved_runs_of_traces_and_topologies_do_not_mix(self, tmp_path: Path) -> None:
         save_traces([layer("a"), layer("b")], tmp_path)
