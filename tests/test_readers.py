@@ -241,7 +241,16 @@ class TestSources:
             open_network("missing.npz")
 
     @pytest.mark.parametrize(
-        ("source", "executed"), [("digits", True), ("alexnet", False), ("x.onnx", True), ("x.npz", False), (".", False)]
+        ("source", "executed"),
+        [
+            ("digits", True),
+            ("alexnet", False),
+            ("x.onnx", True),
+            ("x.ONNX", True),
+            ("x.npz", False),
+            ("x.NPZ", False),
+            (".", False),
+        ],
     )
     def test_whether_it_takes_inputs_is_known_without_opening(self, source: str, executed: bool) -> None:
         assert takes_inputs(source) is executed

@@ -146,9 +146,11 @@ class TestReading:
 
     def test_filters_outside_all_groups_are_left_out_and_listed(self, tmp_path: Path) -> None:
         network = TraceNetwork.open(write(tmp_path / "a.npz", weights=np.concatenate([WEIGHTS, WEIGHTS[:1]])))
-        (layer,) = network.run(None, Numeric())
+        stream = network.run(None, Numeric())
+        (layer,) = stream
         assert np.array_equal(layer.weights, WEIGHTS)
         (left_out,) = network.left_out
+        assert stream.left_out == network.left_out
         assert left_out.name == "conv/1"
         assert "1 of 3 filters" in left_out.reason
 
