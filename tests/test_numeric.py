@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cnvlutin2 import numeric_compiled
 from cnvlutin2.errors import ConfigError, NetworkError
-from cnvlutin2.network.base import Threshold, Thresholds
+from cnvlutin2.network import Threshold, Thresholds
 from cnvlutin2.numeric import effectual, fraction_bits, largest_magnitude, limits, quantise
 
 WIDTHS = st.integers(2, 16)

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from cnvlutin2.errors import NetworkError
-from cnvlutin2.network.onnx_model import OnnxModel
-from cnvlutin2.network.onnx_session import ORT_ERRORS, open_session
-from cnvlutin2.network.onnx_tensors import first_line
+from cnvlutin2.network.onnx.model_file import OnnxModel
+from cnvlutin2.network.onnx.ort_session import ORT_ERRORS, open_session
+from cnvlutin2.network.onnx.tensors import first_line
 
 RANDOM = frozenset(
     {"Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}

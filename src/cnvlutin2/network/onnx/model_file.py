@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from cnvlutin2.errors import NetworkError
-from cnvlutin2.network.onnx_tensors import FLOATS, embedded, empty, external, first_line, placeholder, size_bytes, unfolded
+from cnvlutin2.network.onnx.tensors import FLOATS, embedded, empty, external, first_line, placeholder, size_bytes, unfolded
 
 MAX_BYTES = 1 << 31
 """Of a serialised protobuf message."""
@@ -106,6 +106,39 @@ def read_model(path: Path | str) -> OnnxModel:
     _mark_external(proto.graph, weights)
     _make_initialisers_constant(proto)
     return OnnxModel(path, proto, weights, hashes)
+
+
+class ModelFile:
+    """A model's file, from which every run takes a model of its own.
+
+    The first run gets the model that was read when the file was opened, others read it again: runs change their graphs, and
+    a model that is kept beside onnxruntime's copy would double the memory.
+
+    Parameters
+    ----------
+    model : OnnxModel
+        As it was read.
+    """
+
+    def __init__(self, model: OnnxModel) -> None:
+        self.path, self.hashes = model.path, dict(model.hashes)
+        self._kept = [model]
+
+    def take(self) -> OnnxModel:
+        """Return a model that nobody else has.
+
+        Raises
+        ------
+        NetworkError
+            If the file has changed since it was opened.
+        """
+        try:
+            model = self._kept.pop()  # in one step, should two threads ask
+        except IndexError:
+            model = read_model(self.path)
+        if model.hashes != self.hashes:
+            raise NetworkError(f"{self.path}: has changed since it was opened; run again")
+        return model
 
 
 def unique_names(graph: onnx.GraphProto) -> list[str]:

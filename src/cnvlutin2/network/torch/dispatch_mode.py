@@ -1,4 +1,4 @@
-"""The dispatch mode that catches a PyTorch module's products. Imports PyTorch: `torch_capture` imports it late."""
+"""The dispatch mode that catches a PyTorch module's products. Imports PyTorch: `executed_module` imports it late."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from torch.utils._pytree import tree_leaves  # type: ignore[import-not-found,unu
 
 from cnvlutin2.errors import UnsupportedLayer
 from cnvlutin2.layer import Kind
-from cnvlutin2.network.base import LeftOut
+from cnvlutin2.network.calibration import Scales
+from cnvlutin2.network.left_out import LeftOut
 from cnvlutin2.numeric import effectual, quantise
 
 CONVOLUTION = "aten::convolution"
@@ -46,16 +47,6 @@ class Product:
     kind: Kind
     first: bool = False
     geometry: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Scales:
-    """How a layer is quantised in a run: fraction bits and thresholds of its input and its weights."""
-
-    frac: int
-    weight_frac: int
-    threshold: int
-    weight_threshold: int
 
 
 class Catcher(TorchDispatchMode):  # type: ignore[misc,unused-ignore]

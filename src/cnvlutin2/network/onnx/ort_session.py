@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 from cnvlutin2.errors import NetworkError
-from cnvlutin2.network.onnx_model import OnnxModel
-from cnvlutin2.network.onnx_tensors import first_line
+from cnvlutin2.network.onnx.model_file import OnnxModel
+from cnvlutin2.network.onnx.tensors import first_line
 
 ORT_ERRORS: tuple[type[Exception], ...] = (
     *(kind for kind in vars(_state).values() if isinstance(kind, type) and issubclass(kind, Exception)),

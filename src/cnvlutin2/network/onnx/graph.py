@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from cnvlutin2.errors import UnsupportedLayer
-from cnvlutin2.network.base import LeftOut
-from cnvlutin2.network.onnx_constants import Constants
-from cnvlutin2.network.onnx_model import unique_names
+from cnvlutin2.network.left_out import LeftOut
+from cnvlutin2.network.onnx.constant_tensors import Constants
+from cnvlutin2.network.onnx.model_file import unique_names
 
 ONNX_DOMAINS = frozenset({"", "ai.onnx"})
 CLASSICAL_DOMAIN = "ai.onnx.ml"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from cnvlutin2.errors import NetworkError
-from cnvlutin2.network.base import sha256
+from cnvlutin2.network.file_hash import sha256
 
 SPARSE_LIMIT_BYTES = 1 << 31
 """The most that a sparse initialiser may unfold to: its header alone says how much, its data may be tiny."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cnvlutin2.errors import UnsupportedLayer
 from cnvlutin2.layer import Kind
-from cnvlutin2.network.onnx_graph import LayerNode
+from cnvlutin2.network.onnx.graph import LayerNode
 
 
 def arrange(node: LayerNode, tensor: NDArray[Any], images: int) -> NDArray[Any]:
@@ -34,7 +34,7 @@ def arrange(node: LayerNode, tensor: NDArray[Any], images: int) -> NDArray[Any]:
     return rows.reshape(images, count // images, channels).transpose(0, 2, 1)[:, :, None, :]
 
 
-def layout(node: LayerNode) -> str:
+def view_of(node: LayerNode) -> str:
     """Return what `arrange` does to a tensor, as a key: nodes with the same tensor and key see the same activations."""
     if node.op == "Conv":
         return "line" if node.one_dimensional else "map"

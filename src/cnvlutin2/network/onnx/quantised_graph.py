@@ -16,9 +16,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from cnvlutin2.network.onnx_geometry import as_stored
-from cnvlutin2.network.onnx_graph import LayerNode
-from cnvlutin2.network.onnx_model import OnnxModel
+from cnvlutin2.network.calibration import Scales
+from cnvlutin2.network.onnx.graph import LayerNode
+from cnvlutin2.network.onnx.model_file import OnnxModel
+from cnvlutin2.network.onnx.node_geometry import as_stored
 from cnvlutin2.numeric import effectual, limits
 
 PREFIX = "cnvlutin2:"
@@ -36,21 +37,13 @@ class QuantisedLayer:
     Parameters
     ----------
     node : LayerNode
-    frac : int
-        Fraction bits of its input.
-    threshold : int
-        Least effectual magnitude of its input, in LSBs.
     weights : int16 array, ``[Co, Cg, Kh, Kw]``
-    weight_frac : int
-    weight_threshold : int
+    scales : Scales
     """
 
     node: LayerNode
-    frac: int
-    threshold: int
     weights: NDArray[np.int16]
-    weight_frac: int
-    weight_threshold: int
+    scales: Scales
 
 
 @dataclass(frozen=True)
@@ -94,13 +87,13 @@ def rewrite(model: OnnxModel, layers: Sequence[QuantisedLayer], dtypes: Mapping[
     for layer in layers:
         node = graph.node[layer.node.index]
         tensor = layer.node.activation
-        writer = _Writer(tensor, layer.node.index, layer.frac, dtypes[tensor], opset)
+        writer = _Writer(tensor, layer.node.index, layer.scales.frac, dtypes[tensor], opset)
         if tensor not in added.integers:
             added.integers[tensor] = writer.to_integers(bits)
             added.checks[tensor] = writer.check
-        key = (tensor, layer.threshold)
+        key = (tensor, layer.scales.threshold)
         if key not in thresholded:
-            thresholded[key] = writer.to_real(layer.threshold)
+            thresholded[key] = writer.to_real(layer.scales.threshold)
         before[layer.node.index] = writer.nodes
         graph.initializer.extend(writer.constants)
         weights = f"{PREFIX}weights:{layer.node.index}"
@@ -117,8 +110,8 @@ def rewrite(model: OnnxModel, layers: Sequence[QuantisedLayer], dtypes: Mapping[
 
 
 def _real_weights(layer: QuantisedLayer, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
-    kept = np.where(effectual(layer.weights, layer.weight_threshold), layer.weights, 0)
-    return as_stored(layer.node, np.ldexp(kept.astype(np.float64), -layer.weight_frac).astype(dtype))
+    kept = np.where(effectual(layer.weights, layer.scales.weight_threshold), layer.weights, 0)
+    return as_stored(layer.node, np.ldexp(kept.astype(np.float64), -layer.scales.weight_frac).astype(dtype))
 
 
 class _Writer:

@@ -6,7 +6,7 @@ under ``torch.inference_mode`` inside the module; hooks serve for the layers' na
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +15,16 @@ from numpy.typing import NDArray
 
 from cnvlutin2.errors import NetworkError, ToolMissing
 from cnvlutin2.layer import Layer
-from cnvlutin2.network.base import Accuracy, Inputs, Network, Numeric
+from cnvlutin2.network.accuracy import compare_answers, top_classes
+from cnvlutin2.network.calibration import Scales, executes_quantised
+from cnvlutin2.network.inputs import Inputs
+from cnvlutin2.network.layer_stream import Findings
+from cnvlutin2.network.network import Network
+from cnvlutin2.network.quantisation import Numeric
 from cnvlutin2.numeric import fraction_bits, quantise
 
 if TYPE_CHECKING:
-    from cnvlutin2.network.torch_mode import Catcher, Product, Scales
+    from cnvlutin2.network.torch.dispatch_mode import Catcher, Product
 
 
 def from_torch(module: Any, example_inputs: Any, name: str | None = None) -> TorchNetwork:
@@ -66,7 +71,7 @@ class TorchNetwork(Network):
         self.name = name
         self._module, self._inputs = module, inputs
         self._images = int(inputs[0].shape[0])
-        output, catcher = self._run(None, 16)
+        output, catcher = self._execute(None, 16)
         self._products: list[Product] = catcher.products
         self._answers = _answers(output, self._images)
         self.left_out = tuple(catcher.left_out)
@@ -80,24 +85,20 @@ class TorchNetwork(Network):
         """Return the names of the layers in execution order: their modules' (numbered, where one runs several)."""
         return [product.name for product in self._products]
 
-    def layers(self, inputs: Inputs | None, numeric: Numeric) -> Iterator[Layer]:
-        """Yield the layers in execution order, for all images at once; see `Network.layers`."""
+    def generate(self, inputs: Inputs | None, numeric: Numeric) -> Generator[Layer, None, Findings]:
+        """Yield the layers in execution order, for all images at once; see `Network.run`."""
         if inputs is not None:
             raise NetworkError(f"network {self.name!r} was made with its inputs and takes no others")
-        numeric.thresholds.check_names(self.layer_names())
-        numeric.weight_thresholds.check_names(self.layer_names(), "weight_threshold")
-        self.accuracy = None
+        numeric.check_names(self.layer_names())
         scales = [_scales(product, numeric) for product in self._products]
-        products = self._products
-        self.quantised = numeric.quantised or any(s.threshold > 1 or s.weight_threshold > 1 for s in scales)
-        if self.quantised:
-            output, catcher = self._run(scales, numeric.data_bits)
+        products, answers = self._products, None
+        quantised = executes_quantised(numeric, scales)
+        if quantised:
+            output, catcher = self._execute(scales, numeric.data_bits)
             products = catcher.products
             if len(products) != len(self._products):
                 raise NetworkError(f"module {self.name!r} runs other layers when it is quantised; take the branch out of it")
             answers = _answers(output, self._images)
-            if self._answers is not None and answers is not None:
-                self.accuracy = Accuracy(self._images, int((answers == self._answers).sum()))
         for product, scale, calibrated in zip(products, scales, self._products, strict=True):
             yield Layer(
                 name=product.name,
@@ -111,12 +112,13 @@ class TorchNetwork(Network):
                 weight_frac=scale.weight_frac,
                 **product.geometry,
             )
+        return Findings(compare_answers(self._answers, answers, None), quantised, left_out=self.left_out)
 
-    def _run(self, scales: Sequence[Scales] | None, bits: int) -> tuple[Any, Catcher]:
+    def _execute(self, scales: Sequence[Scales] | None, bits: int) -> tuple[Any, Catcher]:
         """Run the module; with `scales`, on quantised values. Return its output and what was caught."""
         import torch  # type: ignore[import-not-found,unused-ignore]
 
-        from cnvlutin2.network.torch_mode import Catcher
+        from cnvlutin2.network.torch.dispatch_mode import Catcher
 
         constants = [*self._module.parameters(), *self._module.buffers()]
         training = {module: module.training for module in self._module.modules()}
@@ -156,26 +158,16 @@ def _named(root: Any) -> Iterator[list[str]]:
 
 
 def _scales(product: Product, numeric: Numeric) -> Scales:
-    from cnvlutin2.network.torch_mode import Scales
-
     fracs = []
     for what, values in (("input", product.activations), ("weights", product.weights)):
         largest = float(np.abs(values).max(initial=0))
         if not np.isfinite(largest):
             raise NetworkError(f"layer {product.name!r}: its {what} hold values that are infinite or not numbers")
         fracs.append(fraction_bits(largest, numeric.data_bits))
-    limits = []
-    for thresholds, frac in zip((numeric.thresholds, numeric.weight_thresholds), fracs, strict=True):
-        found = thresholds.of(product.name)
-        limits.append(found.in_lsbs(frac) if found else 1)
-    return Scales(*fracs, *limits)
+    return Scales.of(product.name, fracs[0], fracs[1], numeric)
 
 
-def _answers(output: Any, images: int) -> NDArray[np.int64] | None:
-    """Return the top-1 class of every image, if the output is one score a class."""
+def _answers(output: Any, images: int) -> NDArray[np.int64]:
+    """Return the top-1 class of every image, if the (first) output is one score a class; see `top_classes`."""
     output = output[0] if isinstance(output, (tuple, list)) and output else output
-    shape = tuple(getattr(output, "shape", ()))
-    if len(shape) < 2 or shape[0] != images or shape[1] < 2 or set(shape[2:]) - {1}:
-        return None
-    answers: NDArray[np.int64] = output.detach().reshape(images, -1).argmax(dim=1).numpy()
-    return answers
+    return top_classes(output.detach().double().cpu().numpy() if hasattr(output, "detach") else None, images)
