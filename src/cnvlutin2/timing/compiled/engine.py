@@ -178,7 +178,7 @@ class _Counting:
     def __init__(self, layer: Layer, plan: LayerPlan) -> None:
         self._layer, self._plan = layer, plan
         self._values = np.ascontiguousarray(layer.activations).reshape(-1)
-        self._sums = np.empty((len(plan.bands), layer.images, plan.bands[0].layer.factors.shape[0]), np.int64)
+        self._sums = np.empty((len(plan.bands), layer.images, plan.bands[0].sums), np.int64)
         self.results = np.zeros((len(plan.bands), layer.images, *plan.constants.shape), np.int64)
         self.results[0] = plan.constants
 

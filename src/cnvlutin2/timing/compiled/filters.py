@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.simd import VECTOR
-from cnvlutin2.simd.jit import helper
+from cnvlutin2.simd import VECTOR, Bytes64
+from cnvlutin2.simd.jit import helper, inlined_helper
 from cnvlutin2.simd.lookups import free_cycles, most_products, products
 from cnvlutin2.simd.narrow import both, larger, plus
 from cnvlutin2.simd.sizes import Integer
@@ -78,26 +78,29 @@ def walk_waiting(
     unit, size, burst = most.dtype.type(0), lane.least.shape[1], 255 // lane.worst
     slots, digits, runs = weights.shape[4], lane.digits.shape[2], lane.digits.shape[1]
     masks, least, each = lane.digits, lane.least, np.int64(not lane.plain) * size
-    work, cost = np.int64(0), np.int64(0)
+    work, cost, added, no_words = np.int64(0), np.int64(0), 0, splat_as(np.int64(0), np.uint16(0))
+    works, costs = no_words, no_words
     for x in range(0, size, VECTOR):
         here, end = first_places(lane.windows - x), splat_as(np.int64(0), unit)
         for first in range(0, lane.length, burst):
-            works, cycles = splat(np.uint8(0)), splat(np.uint8(0))
+            busy, cycles = splat(np.uint8(0)), splat(np.uint8(0))
             for k in range(first, min(first + burst, lane.length)):
                 w, filters = (first_run + k) * slots * digits, np.int64(leaders[first_run + k])
                 busiest = _most_products(weights, w, filters, masks, (x * runs + k * VECTOR) * digits)
-                works, busiest = plus(works, busiest), larger(busiest, load(least, k * each + x))
+                busy, busiest = plus(busy, busiest), larger(busiest, load(least, k * each + x))
                 cycles = plus(cycles, busiest)
                 if together.size:
                     store(together, k * size + x, larger(busiest, load(together, k * size + x)))
-            work += total(both(works, here))
-            cost += total(both(cycles, here))
-            end = plus(end, widened(cycles, unit))
+            works, costs = add_bytes(works, both(busy, here)), add_bytes(costs, both(cycles, here))
+            end, added = plus(end, widened(cycles, unit)), added + 1
+            if added == BYTES_IN_WORD:
+                work, cost, added = work + total(works), cost + total(costs), 0
+                works, costs = no_words, no_words
         store(most, at + x, larger(end, load_as(most, at + x, unit)))
-    return work, cost
+    return work + total(works), cost + total(costs)
 
 
-@helper
+@inlined_helper
 def _most_products(weights: Bytes, w: Integer, filters: Integer, digits: Bytes, at: Integer) -> Any:
     """Return the most products that one of some filters has in a run; its weights begin at `w`, the windows' masks at `at`."""
     count = digits.shape[2]
@@ -109,7 +112,7 @@ def _most_products(weights: Bytes, w: Integer, filters: Integer, digits: Bytes, 
     return most
 
 
-@helper
+@inlined_helper
 def _products(weights: Bytes, w: Integer, digits: Bytes, at: Integer) -> Any:
     """Return the products of one filter in a run."""
     found = products(weights, w, digits, at)
@@ -132,7 +135,7 @@ def walk_together(lane: Lane, together: Bytes, most: Units, at: Integer) -> None
 
 @helper
 def walk_free(
-    weights: Bytes, lane: Lane, place: Integer, filters: Integer, most: Units, at: Integer
+    weights: Bytes, lane: Lane, place: Integer, filters: Integer, most: Units, at_most: Integer
 ) -> tuple[np.int64, np.int64]:
     """Walk a lane where every filter does so on its own.
 
@@ -146,7 +149,7 @@ def walk_free(
     filters : int
         Of the tile.
     most : uint8 or uint16
-        Raised, from place `at` on, to the slowest filter's cycles in each window.
+        Raised, from place `at_most` on, to the slowest filter's cycles in each window.
 
     Returns
     -------
@@ -154,17 +157,23 @@ def walk_free(
         Over all windows, all filters' cycles, and what they were if each took as long as the slowest.
     """
     unit, no_words, burst = most.dtype.type(0), splat_as(np.int64(0), np.uint16(0)), 255 // lane.worst
-    nothing, size = splat_as(np.int64(0), unit), lane.least.shape[1]
+    masks, rows, size, digits, runs = lane.digits, lane.least, lane.least.shape[1], lane.digits.shape[2], lane.digits.shape[1]
+    nothing, stride, quick = splat_as(np.int64(0), unit), weights.shape[4] * digits, lane.plain and digits <= 4
     spent, held = np.int64(0), np.int64(0)
     # As many filters at a time as a byte holds the cycles of; one, if their cycles are more than a burst.
     group = max(1, 255 // (lane.length * lane.worst)) if lane.length <= burst else 1
     for x in range(0, size, VECTOR):
-        here, slowest, added, sums = first_places(lane.windows - x), nothing, 0, no_words
+        here, slowest, added, sums, least = first_places(lane.windows - x), nothing, 0, no_words, load(rows, x)
         for begin in range(0, filters, group):
             end, some = nothing, min(group, filters - begin)
             for first in range(0, lane.length, burst):
-                last = min(first + burst, lane.length)
-                every, longest = _free_filters(weights, lane, place, begin, some, first, last, x)
+                count, w = min(burst, lane.length - first), place + begin * stride + first * digits
+                at = (x * runs + first * VECTOR) * digits
+                if quick:  # `least` is loaded, lest the compiler knows it to be 1 and takes a comparison for the maximum
+                    every, longest = free_cycles(weights, w, stride, some, masks, at, count, digits, least)
+                else:
+                    fetched = (0 if lane.plain else first * size) + x, 0 if lane.plain else size
+                    every, longest = _free_filters(weights, (w, stride), some, masks, at, count, rows, fetched)
                 end, sums, added = plus(end, widened(longest, unit)), add_bytes(sums, every), added + 1
                 if added == BYTES_IN_WORD:
                     spent += total(chosen(here, sums, no_words))
@@ -172,29 +181,32 @@ def walk_free(
             slowest = larger(slowest, end)
         spent += total(chosen(here, sums, no_words))
         held += filters * total(chosen(here, slowest, nothing))
-        store(most, at + x, larger(slowest, load_as(most, at + x, unit)))
+        store(most, at_most + x, larger(slowest, load_as(most, at_most + x, unit)))
     return spent, held
 
 
-@helper
+@inlined_helper
 def _free_filters(
-    weights: Bytes, lane: Lane, place: Integer, begin: Integer, filters: Integer, first: Integer, last: Integer, x: Integer
-) -> tuple[Any, Any]:
-    """Return what some filters' cycles in some runs add up to, and the slowest one's, in 64 windows from `x` on."""
-    digits, masks, rows = lane.digits.shape[2], lane.digits, lane.least
-    stride, size = weights.shape[4] * digits, rows.shape[1]
-    w, at = place + begin * stride + first * digits, (x * masks.shape[1] + first * VECTOR) * digits
-    # Loaded, lest the compiler knows it to be 1 and takes a comparison and a choice for the maximum.
-    least = load(rows, x)
+    weights: Bytes,
+    filter_at: tuple[Integer, Integer],
+    filters: Integer,
+    masks: Bytes,
+    at: Integer,
+    runs: Integer,
+    rows: Bytes,
+    rows_at: tuple[Integer, Integer],
+) -> tuple[Bytes64, Bytes64]:
+    """Do what `free_cycles` does where runs have more digits, or take more than a cycle to fetch.
+
+    `filter_at` and `rows_at` say where the first filter's (run's) begin, and how far the next one's lie from them.
+    """
+    (w, stride), (row, next_row), digits = filter_at, rows_at, masks.shape[2]
     spent, longest = splat(np.uint8(0)), splat(np.uint8(0))
-    if lane.plain and digits <= 4:
-        spent, longest = free_cycles(weights, w, stride, filters, masks, at, last - first, digits, least)
-        return spent, longest
     for f in range(filters):
         cycles = splat(np.uint8(0))
-        for k in range(last - first):
+        for k in range(runs):
             work = _products(weights, w + f * stride + k * digits, masks, at + k * VECTOR * digits)
-            cycles = plus(cycles, larger(least if lane.plain else load(rows, (first + k) * size + x), work))
+            cycles = plus(cycles, larger(load(rows, row + k * next_row), work))
         spent, longest = plus(spent, cycles), larger(longest, cycles)
     return spent, longest
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.simd import VECTOR
-from cnvlutin2.simd.jit import helper, kernel
+from cnvlutin2.simd.jit import helper, inlined_helper, kernel
 from cnvlutin2.simd.narrow import both, larger, minus, plus
 from cnvlutin2.simd.sizes import Integer
 from cnvlutin2.simd.vectors import (
@@ -27,6 +27,7 @@ from cnvlutin2.simd.vectors import (
     weighted_sum,
     widened,
 )
+from cnvlutin2.timing.compiled.held import Held
 from cnvlutin2.timing.compiled.maps import add_planes, find_rows, flag_raw_bricks, row_packed_bits
 from cnvlutin2.timing.compiled.records import Bytes, Edges, Ints, LaneRecord
 
@@ -35,12 +36,12 @@ Units = NDArray[Any]
 
 
 @kernel
-def count_lanes(lanes: LaneRecord, bits: Bytes, first: Integer, last: Integer, results: Ints, window_cycles: Ints) -> None:
+def count_lanes(held: Held[LaneRecord], bits: Bytes, first: Integer, last: Integer, results: Ints, window_cycles: Ints) -> None:
     """Count the cycles of organisations that skip no weights and have the same lanes.
 
     Parameters
     ----------
-    lanes : LaneRecord
+    held : Held of LaneRecord
     bits : uint8
         As `count_sums` sets them.
     first, last : Integer
@@ -50,6 +51,7 @@ def count_lanes(lanes: LaneRecord, bits: Bytes, first: Integer, last: Integer, r
     window_cycles : int64 ``[ways, N, groups, windows]``, or of size 0
         Set, unless it is empty.
     """
+    lanes = held.record
     windows, steps = lanes.windows, lanes.steps
     planes = 0 if windows.alone else lanes.parts.size - 1
     room = (windows.above + steps.rows + windows.below) * windows.pitch + VECTOR
@@ -124,7 +126,7 @@ def _seen(lanes: LaneRecord, counts: Bytes, flags: Bytes) -> np.int64:
     return seen
 
 
-@helper
+@inlined_helper
 def _with_raw(edges: Edges, brick_of: Edges, counts: Bytes, flags: Bytes, k: Integer, x: Integer) -> Any:
     """Return what is taken for effectual of a piece at `VECTOR` places: all of it where its brick is flagged as raw."""
     room, length = counts.shape[1], np.uint8(edges[k + 1] - edges[k])

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from cnvlutin2.simd.jit import helper, kernel
 from cnvlutin2.simd.narrow import larger, plus
+from cnvlutin2.simd.sizes import Integer
 from cnvlutin2.timing.compiled.records import Bytes, Edges, PairRecord
 
 

@@ -14,6 +14,7 @@ from cnvlutin2.simd.narrow import both
 from cnvlutin2.simd.sizes import Integer
 from cnvlutin2.simd.vectors import load, store
 from cnvlutin2.timing.compiled.filters import Lane, walk_drifting, walk_free, walk_together, walk_waiting
+from cnvlutin2.timing.compiled.held import Held
 from cnvlutin2.timing.compiled.maps import add_planes, find_rows, row_packed_bits
 from cnvlutin2.timing.compiled.masks import fill_runs, pack_runs, rows_of_runs
 from cnvlutin2.timing.compiled.records import DRIFTING, WAITING, Bytes, Edges, Ints, PairRecord
@@ -26,12 +27,12 @@ CYCLES, FILTER_CYCLES, COSTS, WORK, WAITS = range(5)
 
 
 @kernel
-def count_pairs(pairs: PairRecord, bits: Bytes, first: Integer, last: Integer, results: Ints, window_cycles: Ints) -> None:
+def count_pairs(held: Held[PairRecord], bits: Bytes, first: Integer, last: Integer, results: Ints, window_cycles: Ints) -> None:
     """Count the cycles of an organisation that skips ineffectual weights.
 
     Parameters
     ----------
-    pairs : PairRecord
+    held : Held of PairRecord
     bits : uint8
         As `count_sums` sets them.
     first, last : Integer
@@ -41,6 +42,7 @@ def count_pairs(pairs: PairRecord, bits: Bytes, first: Integer, last: Integer, r
     window_cycles : int64 ``[N, groups, passes, tiles, windows]``, or of size 0
         Set, unless it is empty: the cycles that each tile takes for each window.
     """
+    pairs = held.record
     if pairs.wide:
         _count_maps(pairs, bits, first, last, np.zeros(0, np.uint16), results, window_cycles)
     else:

@@ -14,6 +14,7 @@ from cnvlutin2.mapping import Schedule, StepMap
 from cnvlutin2.organisation import Mode, Organisation
 from cnvlutin2.timing.compiled import recording
 from cnvlutin2.timing.compiled.bands import Band, bands_of, whole
+from cnvlutin2.timing.compiled.held import Held, hold
 from cnvlutin2.timing.compiled.packing import walk_record
 from cnvlutin2.timing.compiled.records import LaneRecord, LayerRecord, PairRecord, WalkRecord
 from cnvlutin2.timing.compiled.results import ResultTable
@@ -47,12 +48,17 @@ class BandPlan:
     ----------
     activations : int
         Of an image of the band.
+    layer, lanes, pairs
+        What the kernels take.
+    sums : int
+        How many of them there are; see `records.FIRST_TABLE`.
     """
 
     activations: int
-    layer: LayerRecord
-    lanes: tuple[LaneRecord, ...]
-    pairs: tuple[PairRecord, ...]
+    layer: Held[LayerRecord]
+    lanes: tuple[Held[LaneRecord], ...]
+    pairs: tuple[Held[PairRecord], ...]
+    sums: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,9 +181,9 @@ class _Planner:
             tables=np.ascontiguousarray(np.stack(tables), np.int32),
             factors=factors if summed else np.zeros_like(factors),
         )
-        lane_records = tuple(self._lane_record(band, some) for some in lanes.values())
-        pair_records = tuple(self._pair_record(band, *each) for each in pairs)
-        return BandPlan(g.channels * g.height * g.width, layer, lane_records, pair_records)
+        lane_records = tuple(hold(self._lane_record(band, some)) for some in lanes.values())
+        pair_records = tuple(hold(self._pair_record(band, *each)) for each in pairs)
+        return BandPlan(g.channels * g.height * g.width, hold(layer), lane_records, pair_records, len(factors))
 
     def _lane_record(self, band: Band, some: list[tuple[Schedule, int, NDArray[np.int64]]]) -> LaneRecord:
         schedules = [_of_band(schedule, band) for schedule, _, _ in some]

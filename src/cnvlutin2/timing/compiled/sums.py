@@ -9,6 +9,7 @@ from cnvlutin2.simd import VECTOR
 from cnvlutin2.simd.jit import helper, kernel
 from cnvlutin2.simd.vectors import reaching, store
 from cnvlutin2.simd.words import bits_in_both, word_at
+from cnvlutin2.timing.compiled.held import Held
 from cnvlutin2.timing.compiled.records import FIRST_TABLE, SEEN, STORED, Bytes, Ints, LayerRecord
 
 MOST = 1 << 15  # no 16-bit magnitude is larger
@@ -62,7 +63,7 @@ def _count_positions(layer: LayerRecord, bits: Bytes, begin: int, words: NDArray
 
 @kernel
 def count_sums(
-    layer: LayerRecord,
+    held: Held[LayerRecord],
     values: NDArray[np.int16],
     threshold: int,
     first: int,
@@ -75,7 +76,7 @@ def count_sums(
 
     Parameters
     ----------
-    layer : LayerRecord
+    held : Held of LayerRecord
     values : int16
         All images' activations ``[N, C, H, W]``, flat.
     threshold : int
@@ -88,6 +89,7 @@ def count_sums(
     results : int64 ``[N, results, columns]``
         Added to: what the sums make of cycles and slots.
     """
+    layer = held.record
     least = np.uint16(min(threshold, MOST + 1))
     tables, steps = layer.tables.shape[:2]
     words, counts = np.empty((layer.reads.shape[1], layer.channels), np.uint64), np.empty((steps + 1, layer.channels), np.int64)
