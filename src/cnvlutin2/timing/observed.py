@@ -120,7 +120,8 @@ class ObservedLayer:
     @cached_property
     def effectual_activations(self) -> Counts:
         """Effectual activations stored, ``[N]``."""
-        return np.count_nonzero(self.bits.reshape(self.images, -1), axis=1).astype(np.int64)
+        stored: Counts = np.count_nonzero(self.bits.reshape(self.images, -1), axis=1).astype(np.int64)
+        return stored
 
     @cached_property
     def position_counts(self) -> NDArray[np.int32]:
