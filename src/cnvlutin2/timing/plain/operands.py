@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from cnvlutin2.numeric import effectual
 from cnvlutin2.timing.observed import ObservedLayer
 
 Bits = NDArray[np.bool_]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 class Operands:
@@ -29,7 +31,7 @@ class Operands:
 
     def __init__(self, observed: ObservedLayer, schedule: Schedule) -> None:
         self.observed, self.schedule = observed, schedule
-        self._layer = observed.layer.side_by_side(schedule.together)
+        self.layer = observed.layer.side_by_side(schedule.together)
 
     @property
     def images(self) -> int:
@@ -52,7 +54,7 @@ class Operands:
     @cached_property
     def effectual(self) -> Bits:
         """Which values are effectual, ``[groups, values of a step, places]``."""
-        return self._by_place(self.observed.bits, padding=False)
+        return self.by_place(self.observed.bits)
 
     @cached_property
     def seen(self) -> Bits:
@@ -61,10 +63,10 @@ class Operands:
         if view == "effectual":
             return self.effectual
         if view == "all":
-            return self._by_place(np.ones_like(bits), padding=True)
+            return self.by_place(np.ones_like(bits), padding=True)
         storage = self.schedule.storage
         raw = get_format(o.format).raw_bricks(self.observed.brick_counts(storage), o.brick, o.data_bits)
-        return self._by_place(bits | self.observed.spread(raw, storage), padding=False)
+        return self.by_place(bits | self.observed.spread(raw, storage))
 
     @cached_property
     def rows(self) -> NDArray[np.uint8]:
@@ -82,16 +84,16 @@ class Operands:
 
     def weights(self, filters: NDArray[np.integer]) -> Bits:
         """Return which weights of some filters (counted over all groups) are effectual, ``[steps, values, filters]``."""
-        layer = self._layer
+        layer = self.layer
         bits = effectual(layer.weights[filters], layer.weight_threshold).reshape(filters.size, -1)
         return np.ascontiguousarray(bits.T[self.schedule.weights_met()])
 
-    def _by_place(self, bits: Bits, *, padding: bool) -> Bits:
-        """Return a bit of every activation ``[N, C, H, W]`` where the lanes read it, ``[groups, values, places]``."""
+    def by_place(self, maps: NDArray[Scalar], padding: int = 0) -> NDArray[Scalar]:
+        """Return values of all activations ``[N, C, H, W]`` where the lanes read them, ``[groups, values of a step, places]``."""
         read, groups = self.schedule.values_read(), self.schedule.groups
-        values = bits.reshape(self.images, groups, -1)[..., read]  # [N, groups, values, places of an image]
+        values = maps.reshape(self.images, groups, -1)[..., read]  # [N, groups, values, places of an image]
         values[..., read < 0] = padding
         by_value = np.moveaxis(values, 0, 2).reshape(groups, len(read), -1)
-        out = np.full((*by_value.shape[:2], by_value.shape[2] + 1), padding)
+        out = np.full((*by_value.shape[:2], by_value.shape[2] + 1), padding, maps.dtype)
         out[..., :-1] = by_value
         return out

@@ -86,14 +86,17 @@ class Pass:
 
     def __init__(self, operands: Operands, group: int, number: int) -> None:
         self.operands, self.schedule, self.group = operands, operands.schedule, group
-        self.columns = self._columns(number)
-
-    def _columns(self, number: int) -> Columns:
-        seats, skip_weights = self.schedule.seats, self.schedule.organisation.skip_weights
+        seats = self.schedule.seats
         own = np.flatnonzero(seats.pass_of == number)
         own = own[np.lexsort((seats.slot_of[own], seats.tile_of[own]))]
-        tile_begins = np.flatnonzero(np.diff(seats.tile_of[own], prepend=-1)).astype(np.int64)
-        weights = self.operands.weights(self.group * seats.filters + own)
+        self.filters: Ints = group * seats.filters + own
+        """Those of the pass, tile by tile, counted over all groups."""
+        self.columns = self._columns(seats.tile_of[own])
+
+    def _columns(self, tile_of: NDArray[np.int32]) -> Columns:
+        own, skip_weights = self.filters, self.schedule.organisation.skip_weights
+        tile_begins = np.flatnonzero(np.diff(tile_of, prepend=-1)).astype(np.int64)
+        weights = self.operands.weights(own)
         effectual = np.count_nonzero(weights, axis=2).astype(np.int64)
         if skip_weights == "none":
             every = np.ones((*effectual.shape, 1), np.bool_)
