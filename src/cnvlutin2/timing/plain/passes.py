@@ -15,7 +15,8 @@ Ints = NDArray[np.int64]
 
 BLOCK_BYTES = 1 << 26
 """What may be in memory of the walks of some windows."""
-_WALK_BYTES = 24  # of a run and column in a window: products, ends, and what comes and goes while they are added up
+_RUN_BYTES = 24  # of a run and column in a window: products, begins and ends, and what comes and goes while they are added up
+_VALUE_BYTES = 24  # of a value of a step in a window, two of whose bits are numbers while products are counted
 
 
 class Columns(NamedTuple):
@@ -108,8 +109,8 @@ class Pass:
 
     def blocks(self, windows: Ints) -> list[Ints]:
         """Cut windows into blocks whose walks fit into memory (`BLOCK_BYTES`)."""
-        each = self.schedule.window_runs * self.columns.filters.size * _WALK_BYTES
-        most = max(1, BLOCK_BYTES // each)
+        runs = self.schedule.window_runs * self.columns.filters.size
+        most = max(1, BLOCK_BYTES // (_RUN_BYTES * runs + _VALUE_BYTES * self.schedule.steps.values))
         return [windows[first : first + most] for first in range(0, windows.size, most)]
 
     def walk(self, windows: Ints) -> Walk:
