@@ -20,6 +20,7 @@ from cnvlutin2.cost.area import storage_bits
 from cnvlutin2.cost.energy import ENERGIES
 from cnvlutin2.cost.events import DRAM, ROW
 from cnvlutin2.errors import ConfigError
+from cnvlutin2.network import Findings
 from cnvlutin2.organisation import with_overrides
 from cnvlutin2.testing import integer_arrays, organisations
 
@@ -225,9 +226,10 @@ class TestResults:
         whole = self.simulate(jobs=2)
 
         class Streamed(ArrayNetwork):
-            def layers(self, inputs: Any, numeric: Any) -> Any:
-                for layer in super().layers(inputs, numeric):
+            def generate(self, inputs: Any, numeric: Any) -> Any:
+                for layer in super().generate(inputs, numeric):
                     yield from (layer.image(index) for index in range(layer.images))
+                return Findings()
 
         network = chain(self.maps, self.maps[:, :7])
         streamed = simulate(Streamed(list(network._layers)), organisations="dadiannao,cnv,cnv2-weights", jobs=1)
