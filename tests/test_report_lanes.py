@@ -1,68 +1,54 @@
-"""What the report shows of lanes, against the timing model and against the slow reference."""
+"""What the report shows of lanes, against the slow reference and the engine's windows."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import reference
-from hypothesis import assume, given
+from hypothesis import given
 from numpy.typing import NDArray
-from report_layers import cut_to, only
+from reference_engine import ReferenceEngine
 
-from cnvlutin2.network import Layer
+from cnvlutin2.layer import Layer
 from cnvlutin2.organisation import Organisation, preset, preset_names, with_overrides
-from cnvlutin2.report.lanes import LaneWork, lane_work
+from cnvlutin2.report.lanes import LaneWork, first_pass, lane_ends, lane_work, window_runs
 from cnvlutin2.testing import layers, organisations
-from cnvlutin2.timing import PreparedLayer, time_layer
+from cnvlutin2.timing.engine import RunMode
+from cnvlutin2.timing.plain import PlainEngine
+
+MODES: tuple[RunMode, RunMode] = ("skip", "dense")
 
 
-def modes(layer: Layer, organisation: Organisation) -> list[str]:
-    mode = organisation.mode_for(layer.name, first=layer.first)
-    return ["skip", "dense"] if mode == "auto" else [mode]
-
-
-def every_window(layer: Layer, organisation: Organisation, mode: str) -> LaneWork:
-    return lane_work(PreparedLayer(layer, 1), organisation, mode, np.arange(layer.windows))
+def every_window(layer: Layer, organisation: Organisation, mode: RunMode) -> tuple[LaneWork, NDArray[np.int64]]:
+    """Return the work of the lanes, and their ends."""
+    chosen, windows = first_pass(layer.image(0), organisation), np.arange(layer.windows)
+    work = lane_work(chosen, mode, windows)
+    assert window_runs(chosen, mode) == work.steps.size
+    return work, lane_ends(chosen, mode, windows)
 
 
 def masks(packed: NDArray[np.uint8]) -> list[list[int]]:
-    """Turn the bytes of masks, ``[runs, windows, bytes]``, into Python integers."""
+    """Turn the bytes of masks, ``[runs, n, bytes]``, into Python integers."""
     return [[int.from_bytes(mask.tobytes(), "little") for mask in run] for run in packed]
 
 
-@given(layers(max_images=1), organisations())
-def test_windows_add_up_to_what_is_timed(layer: Layer, organisation: Organisation) -> None:
-    layer = only(layer, organisation.filters)
-    for mode in modes(layer, organisation):
-        work = every_window(layer, organisation, mode)
-        (timing,) = time_layer(layer, [with_overrides(organisation, {"layer_mode": mode})], jobs=1)
-        found = timing.skip or timing.dense
-        assert found is not None
-        free_tiles = organisation.tile_sync == "layer" and mode == "skip"
-        ends = work.ends.max(axis=2).sum(axis=0).max() + work.window_overhead * layer.windows if free_tiles else work.cycles.sum()
-        assert found.cycles.tolist() == [ends]
+@given(layers(max_images=2, max_channels=24), organisations(every_option=True))
+def test_windows_take_what_the_reference_counts(layer: Layer, organisation: Organisation) -> None:
+    organisation = with_overrides(organisation, {"tile_sync": "window" if organisation.tile_sync == "layer" else "brick"})
+    for mode in MODES:
+        _, ends = every_window(layer, organisation, mode)
+        cycles = ends.max(axis=(0, 1)) + organisation.window_overhead
+        assert cycles.cumsum().tolist() == ReferenceEngine().window_ends(layer.image(0), organisation, mode)[0, 0, 0].tolist()
 
 
-@given(layers(), organisations())
-def test_a_window_is_the_timing_of_a_layer_cut_to_it(layer: Layer, organisation: Organisation) -> None:
-    """Pads are made real zeros, so that the window is the whole input; formats whose bricks the cut would move are left out."""
-    assume(organisation.format not in ("packed_viai", "roe") and organisation.skip_activations)
-    for mode in modes(layer, organisation):
-        work = every_window(layer, organisation, mode)
-        for window in range(layer.windows):
-            cut = only(cut_to(layer, window), organisation.filters)
-            (timing,) = time_layer(cut, [with_overrides(organisation, {"layer_mode": mode})], jobs=1)
-            found = timing.skip or timing.dense
-            assert found is not None
-            assert found.cycles[0] == work.cycles[window]
-
-
-@given(layers(), organisations())
+@given(layers(), organisations(every_option=True))
 def test_masks_and_ends_equal_the_references(layer: Layer, organisation: Organisation) -> None:
-    machine = reference.Machine(layer, reference.Options.of(organisation.model_dump()))
+    machine = reference.Machine(layer, reference.Options.of(organisation))
     group, tiles = next(machine.passes())
     image = machine.store(0)
-    work = every_window(layer, organisation, "skip")
+    work, ends = every_window(layer, organisation, "skip")
     seen, effectual = masks(work.seen), masks(work.effectual)
     for number, window in enumerate(machine.windows()):
         piece = 0
@@ -74,12 +60,77 @@ def test_masks_and_ends_equal_the_references(layer: Layer, organisation: Organis
             assert [mask[number] for mask in effectual[pieces]] == [w.effectual for w in expected]
             assert work.rows[pieces, number].tolist() == [w.rows for w in expected]
             weights = [[machine.weight_masks(run, tile) for tile in tiles] for run in runs]
-            ends = machine._lane(expected, weights, len(tiles), dict.fromkeys(reference.CLASSES, 0))
+            found = machine._lane(expected, weights, len(tiles), dict.fromkeys(reference.CLASSES, 0))
             if runs:
-                found = np.broadcast_to(work.ends[number], (len(tiles), work.ends.shape[2]))
-                assert found[:, lane].tolist() == ends
+                assert np.broadcast_to(ends[lane, :, number], len(tiles)).tolist() == found
             piece += len(runs)
         assert piece == work.steps.size
+
+
+@given(layers(max_images=1), organisations(every_option=True))
+def test_weights_are_those_of_each_tiles_filters(layer: Layer, organisation: Organisation) -> None:
+    machine = reference.Machine(layer, reference.Options.of(organisation))
+    _, tiles = next(machine.passes())
+    work, _ = every_window(layer, organisation, "skip")
+    if organisation.skip_weights == "none":
+        assert work.weights is None
+        return
+    assert work.weights is not None
+    assert work.tile_begins.size == len(tiles)
+    for tile, filters in enumerate(tiles):
+        found = masks(work.weights[:, work.columns(tile)])
+        expected = [machine.weight_masks(run, filters) for runs in machine.lane_runs for run in runs]
+        if organisation.skip_weights == "shared":
+            expected = [[int(np.bitwise_or.reduce(np.array(own, np.uint64)))] for own in expected]
+        assert found == expected
+
+
+@given(layers(max_images=1), organisations(every_option=True))
+def test_costs_and_waits_lead_to_the_ends(layer: Layer, organisation: Organisation) -> None:
+    for mode in MODES:
+        work, ends = every_window(layer, organisation, mode)
+        spent = np.add.reduceat(work.costs + work.waits, work.begins[:-1], axis=0)
+        by_tile = np.maximum.reduceat(spent, work.tile_begins, axis=1) if spent.shape[1] > ends.shape[1] else spent
+        assert by_tile.tolist() == ends.tolist()
+        assert work.costs.min() >= 1
+        if not isinstance(organisation.filter_sync, int) or not organisation.filters_part or mode == "dense":
+            assert not work.waits.any()
+
+
+@given(layers(max_images=1), organisations(every_option=True))
+def test_a_filter_waits_no_longer_than_the_drift_makes_it(layer: Layer, organisation: Organisation) -> None:
+    """It waits until the slowest filter of its tile has ended the run whose place in the buffer it needs."""
+    drift = 2
+    changes = {"skip_weights": "per_filter", "filter_sync": drift, "tile_sync": "window"}
+    work, _ = every_window(layer, with_overrides(organisation, changes), "skip")
+    for tile in range(work.tile_begins.size):
+        for first, last in pairwise(work.begins.tolist()):
+            own = slice(first, last), work.columns(tile)
+            ends = np.cumsum(work.costs[own] + work.waits[own], axis=0)
+            slowest = ends.max(axis=1, keepdims=True)
+            ready = ends[drift:-1]  # with the run before
+            room = np.maximum(slowest[: len(ready)], ready)
+            assert (work.waits[own][drift + 1 :] == room - ready).all()
+            assert not work.waits[own][: drift + 1].any()
+
+
+@given(layers(max_images=1), organisations(every_option=True))
+def test_lanes_together_take_every_value_once(layer: Layer, organisation: Organisation) -> None:
+    work, ends = every_window(layer, organisation, "dense")
+    machine = reference.Machine(layer, reference.Options.of(organisation))
+    taken = [
+        (step, start + i * work.stride)
+        for step, start, length in zip(work.steps.tolist(), work.starts.tolist(), work.lengths.tolist(), strict=True)
+        for i in range(length)
+    ]
+    assert sorted(taken) == [(s, v) for s, step in enumerate(machine.steps) for v in range(len(step))]
+    assert set(ends.ravel().tolist()) == {len(machine.chunks)}
+    image, group = machine.store(0), next(machine.passes())[0]
+    for number, window in enumerate(machine.windows()):
+        bits = [machine.work(image, step, group, window).effectual for step in machine.steps]
+        values = iter(taken)
+        for length, mask in zip(work.lengths.tolist(), masks(work.effectual), strict=True):
+            assert mask[number] == sum((bits[s] >> v & 1) << i for i, (s, v) in enumerate(next(values) for _ in range(length)))
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -88,10 +139,8 @@ def test_presets_on_an_ordinary_layer(name: str) -> None:
     rng = np.random.default_rng(7)
     activations = (rng.integers(1, 100, (1, 80, 5, 4)) * (rng.random((1, 80, 5, 4)) < 0.4)).astype(np.int16)
     weights = (rng.integers(1, 100, (384, 80, 3, 3)) * (rng.random((384, 80, 3, 3)) < 0.3)).astype(np.int16)
-    layer = Layer("conv", activations, weights, pads=(1, 1, 1, 1))
-    organisation = preset(name)
-    work = every_window(layer, organisation, modes(layer, organisation)[0])
-    (timing,) = time_layer(only(layer, organisation.filters), [organisation], jobs=1)
-    found = timing.skip or timing.dense
-    assert found is not None
-    assert found.cycles.tolist() == [work.cycles.sum()]
+    layer, organisation = Layer("conv", activations, weights, pads=(1, 1, 1, 1)), preset(name)
+    for mode in MODES:
+        _, ends = every_window(layer, organisation, mode)
+        cycles = ends.max(axis=(0, 1)) + organisation.window_overhead
+        assert cycles.cumsum().tolist() == PlainEngine().window_ends(layer, organisation, mode)[0, 0, 0].tolist()

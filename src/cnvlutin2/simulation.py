@@ -30,6 +30,8 @@ from cnvlutin2.network import (
 from cnvlutin2.organisation import LayerModes, Organisation, load_organisations
 from cnvlutin2.results.model import LayerResult, NetworkResult, Results
 from cnvlutin2.timing import LayerTiming, PreparedLayer, time_layers
+from cnvlutin2.timing.engine import Timing
+from cnvlutin2.timing.observed import ObservedLayer
 from cnvlutin2.timing.verify import verify_layer
 from cnvlutin2.timing.weights import PreparedWeights
 
@@ -241,10 +243,12 @@ def batches(layers: Iterable[Layer]) -> Iterator[list[Layer]]:
 
 
 def _verify(prepared: PreparedLayer, organisations: Sequence[Organisation], timings: Sequence[LayerTiming]) -> None:
+    observed = ObservedLayer(prepared.layer)
     for organisation, timing in zip(organisations, timings, strict=True):
-        for mode, found in (("skip", timing.skip), ("dense", timing.dense)):
-            if found is not None:
-                verify_layer(prepared, organisation, mode, found.slots)
+        if timing.skip is not None:
+            verify_layer(observed, organisation, "skip", Timing(*timing.skip))
+        if timing.dense is not None:
+            verify_layer(observed, organisation, "dense", Timing(*timing.dense))
 
 
 def _with_costs(

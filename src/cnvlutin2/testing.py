@@ -112,7 +112,9 @@ def integer_arrays(
 
 
 @st.composite
-def organisations(draw: st.DrawFn, *, data_bits: int | None = 16, layer_names: Sequence[str] = ()) -> Organisation:
+def organisations(
+    draw: st.DrawFn, *, data_bits: int | None = 16, layer_names: Sequence[str] = (), every_option: bool = False
+) -> Organisation:
     """Draw any valid organisation, with few tiles, filters, lanes and small bricks so that small layers fill it.
 
     Parameters
@@ -121,6 +123,8 @@ def organisations(draw: st.DrawFn, *, data_bits: int | None = 16, layer_names: S
         The width, or None for any.
     layer_names : sequence of str
         Layers that `layer_mode` may name; with none it suits any network.
+    every_option : bool
+        Draw bounded drift, the seats of filters and groups side by side, too.
 
     Returns
     -------
@@ -148,6 +152,12 @@ def organisations(draw: st.DrawFn, *, data_bits: int | None = 16, layer_names: S
         "window_overhead": draw(st.integers(0, 2)),
         "pointer_group": draw(st.integers(1, 4)),
     }
+    if every_option:
+        values |= {
+            "filter_sync": draw(st.sampled_from(("brick", "window", 1, 2, 3))),  # 4 runs of 16 values fill NBin
+            "filter_map": draw(st.sampled_from(("blocked", "spread"))),
+            "group_map": draw(st.sampled_from(("serial", "parallel"))),
+        }
     return Organisation.parse(values, source="cnvlutin2.testing")
 
 

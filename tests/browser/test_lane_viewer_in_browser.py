@@ -18,17 +18,18 @@ from cnvlutin2.network import Layer
 from cnvlutin2.organisation import Organisation, with_overrides
 from cnvlutin2.report import write_report
 from cnvlutin2.report.viewer import TraceCollector
-from cnvlutin2.timing import SLOT_KINDS, Timing, time_layer
+from cnvlutin2.timing.engine import Timing
+from cnvlutin2.timing.plain import PlainEngine
+from cnvlutin2.timing.slots import SLOT_KINDS
 
 
 def timed(layer: Layer, window: int, organisation: Organisation) -> tuple[str, Timing]:
     """Time a layer cut to one window; return the mode it runs in, too."""
     mode = organisation.mode_for(layer.name, first=layer.first)
     cut = only(cut_to(layer, window), organisation.filters)
-    (timing,) = time_layer(cut, [with_overrides(organisation, {"layer_mode": mode})], jobs=1)
-    found = timing.skip or timing.dense
-    assert found is not None
-    return mode, found
+    (timings,) = PlainEngine().time([cut], [with_overrides(organisation, {"layer_mode": mode})])
+    (timing,) = timings.organisations
+    return mode, timing.of("dense" if mode == "dense" else "skip")
 
 
 class TestLaneViewer:

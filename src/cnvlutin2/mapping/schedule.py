@@ -128,10 +128,37 @@ class Schedule:
         """
         return np.stack([self.runs.starts, self.runs.stops - 1], axis=1) // np.int32(self.organisation.brick)
 
+    def values_read(self) -> NDArray[np.int64]:
+        """Return which of a group's activations ``[Cg, H, W]`` each value of each place is, ``[values, places]``; -1 is padding.
+
+        Not kept: it is as large as a map.
+        """
+        g, steps = self.geometry, self.steps
+        channel = np.arange(g.group_channels, dtype=np.int64)[:, None] * (g.height * g.width)
+        if not steps.row_packed:
+            return channel + np.arange(steps.places)
+        column = StepMap.of(g, 1, "brick").lines_read[1].astype(np.int64)  # [Kw, windows across]
+        position = np.arange(g.height)[:, None] * g.width + column[:, None]  # [Kw, height, windows across]
+        read = np.where(column[:, None, None] < 0, -1, channel[:, :, None] + position[:, None])
+        return read.reshape(steps.values, steps.places)
+
+    def weights_met(self) -> NDArray[np.int64]:
+        """Return which of a filter's weights ``[Cg, Kh, Kw]`` each value of each step meets, ``[steps, values]``."""
+        g, (kh, kw) = self.geometry, self.geometry.kernel
+        by_channel = np.arange(g.filter_weights, dtype=np.int64).reshape(g.group_channels, kh, kw)
+        return np.ascontiguousarray(by_channel.transpose(1, 2, 0).reshape(self.steps.steps, self.steps.values))
+
+    @cached_property
+    def dense_values(self) -> NDArray[np.int32]:
+        """The value of a step that each lane takes in each of its cycles in dense mode, ``[cycles, lanes]``; -1 is none."""
+        values, lanes = self.steps.values, self.organisation.lanes
+        taken = np.arange(-(-values // lanes) * lanes, dtype=np.int32).reshape(-1, lanes)
+        return np.where(taken < values, taken, -1).astype(np.int32)
+
     @cached_property
     def dense_window_cycles(self) -> int:
         """Cycles in dense mode of one window of one pass, without overhead: ``ceil(n / L)`` a step."""
-        return self.steps.steps * -(-self.steps.values // self.organisation.lanes)
+        return self.steps.steps * len(self.dense_values)
 
     @cached_property
     def dense_cycles(self) -> int:

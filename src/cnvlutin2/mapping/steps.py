@@ -82,13 +82,16 @@ class StepMap:
             Places are counted along x, then y; -1 lies in the padding.
         """
         oy, ox = np.divmod(np.arange(self.windows) if windows is None else windows, self.outputs[1])
-        (rows, columns), (ky, kx) = self._lines_read, np.divmod(np.arange(self.steps), self.kernel[1])
+        (rows, columns), (ky, kx) = self.lines_read, np.divmod(np.arange(self.steps), self.kernel[1])
         y, x = rows[ky[:, None], oy], columns[kx[:, None], ox]
         return np.where((y < 0) | (x < 0), -1, y * self.width + x).astype(np.int32)
 
     @cached_property
-    def _lines_read(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """The row (column) read at each row (column) of the kernel by each row (column) of windows, -1 outside of the map."""
+    def lines_read(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """The row (column) that each row (column) of windows reads at each row (column) of the kernel, -1 in the padding.
+
+        ``[kernel, outputs]`` of both.
+        """
         rows, columns = (self._line_read(size, axis) for axis, size in enumerate((self.height, self.width)))
         return rows, columns
 
@@ -101,7 +104,7 @@ class StepMap:
     def lines_used(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Which rows (columns) some window reads at each row (column) of the kernel, ``[kernel, size]`` of both."""
         found = []
-        for read, size in zip(self._lines_read, (self.height, self.width), strict=True):
+        for read, size in zip(self.lines_read, (self.height, self.width), strict=True):
             used = np.zeros((len(read), size), np.bool_)
             step, window = np.nonzero(read >= 0)
             used[step, read[step, window]] = True

@@ -120,7 +120,7 @@ def with_overrides(organisation: Organisation, overrides: Mapping[str, object] |
             raise ConfigError(f"{head!r} has no parts; write {head}=VALUE", where=key, source="--set")
         old = values[head]
         values[head] = {**(old if isinstance(old, dict) else {"default": old}), rest: value}
-    return Organisation.parse(values, source="--set")
+    return type(organisation).parse(values, source="--set")
 
 
 def _key_value(text: str) -> tuple[str, object]:

@@ -1,25 +1,24 @@
-"""What each lane does in chosen windows, run by run, from the tables that the timing model counts with (docs/model.md).
+"""What each lane does in chosen windows, run by run, as the plain engine has it (docs/model.md).
 
-The timing model adds up; this module keeps what it adds, for a few windows of the first pass of the first group of one image.
+The engine adds up; this module keeps what it adds, for a few windows of the first pass of the first group of one image.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.organisation import Organisation, with_overrides
-from cnvlutin2.timing import PreparedLayer
-from cnvlutin2.timing.prepared import NO_ROWS
-from cnvlutin2.timing.steps import StepMap
+from cnvlutin2.layer import Layer
+from cnvlutin2.mapping import Schedule
+from cnvlutin2.organisation import Organisation
+from cnvlutin2.timing.engine import RunMode
+from cnvlutin2.timing.observed import ObservedLayer
+from cnvlutin2.timing.plain import Operands, Pass
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
-
-_PRODUCT_BYTES = 1 << 25  # masks of activations against weights held at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,15 +35,18 @@ class LaneWork:
         From one value of a run to the next: 1, or the lanes in dense mode, where lanes take turns.
     seen, effectual : uint8 ``[R, W, bytes]``
         Values that occupy the lane (its own skipping of activations applied) and those that are effectual, first value lowest.
-    weights : uint8 ``[R, tiles, filters, bytes]`` or None
-        The weights that are not skipped; one "filter" if they are those of a whole tile. None if no weight is skipped.
+    weights : uint8 ``[R, columns, bytes]`` or None
+        The weights that are not skipped, of each filter, tile by tile, or of each tile where it skips together. None if no
+        weight is skipped.
+    tile_begins : int64 ``[tiles]``
+        The first column of each tile that may differ from others.
     rows : uint8 ``[R, W]``
         NM rows that fetching each run touches.
-    costs : int64 ``[R, W, tiles, filters]``
-        Cycles of each run with its overhead, up to the barriers that every run has; one "tile" if all do the same, one
-        "filter" unless filters run free.
-    window_overhead : int
-        Cycles that follow the last run.
+    costs : int64 ``[R, walkers, W]``
+        Cycles of each run with its overhead, until the walker goes on. Who walks are filters, where those of a tile may be at
+        different runs; else tiles, or all of them together where they wait for each other at every run or do the same anyway.
+    waits : int64 ``[R, walkers, W]``
+        Cycles that each walker waits before it may begin the run.
     """
 
     begins: NDArray[np.int32]
@@ -55,160 +57,134 @@ class LaneWork:
     seen: Bytes
     effectual: Bytes
     weights: Bytes | None
+    tile_begins: Ints
     rows: Bytes
     costs: Ints
-    window_overhead: int
+    waits: Ints
 
-    @cached_property
-    def ends(self) -> Ints:
-        """Cycle at which each lane ends in each tile, ``[W, tiles, lanes in use]``, window overhead left out."""
-        by_lane: Ints = np.add.reduceat(self.costs, self.begins[:-1], axis=0).max(axis=3)
-        return np.moveaxis(by_lane, 0, 2)
-
-    @cached_property
-    def cycles(self) -> Ints:
-        """Cycles of each window, ``[W]``: when its slowest lane of its slowest tile ends, and the window overhead."""
-        cycles: Ints = self.ends.max(axis=(1, 2)) + self.window_overhead
-        return cycles
+    def columns(self, tile: int) -> slice:
+        """Return which columns are a tile's."""
+        ends = [*self.tile_begins[1:].tolist(), None]
+        return slice(int(self.tile_begins[tile]), ends[tile])
 
 
-def lane_work(prepared: PreparedLayer, organisation: Organisation, mode: str, windows: NDArray[np.int64]) -> LaneWork:
-    """Return what the lanes do in some windows of the layer's first image, group and pass.
+def first_pass(layer: Layer, organisation: Organisation) -> Pass:
+    """Return the first pass of a layer's first group, all images of the layer in it (`Layer.image` chooses one)."""
+    return Pass(Operands(ObservedLayer(layer), Schedule.of(layer.geometry, organisation)), 0, 0)
+
+
+def window_runs(chosen: Pass, mode: RunMode) -> int:
+    """Return the runs of a window as `lane_work` has them."""
+    if mode == "skip":
+        return chosen.schedule.window_runs
+    return _dense_lanes(chosen.schedule) * chosen.schedule.steps.steps * len(_dense_pieces(chosen.schedule))
+
+
+def lane_ends(chosen: Pass, mode: RunMode, windows: Ints) -> Ints:
+    """Return the cycle at which each lane ends, ``[lanes in use, tiles, W]``, without window overhead.
+
+    Tiles that do not differ, or wait for each other at every run, are one.
+    """
+    if mode == "dense":
+        return np.full((_dense_lanes(chosen.schedule), 1, windows.size), chosen.schedule.dense_window_cycles, np.int64)
+    return np.concatenate([chosen.walk(block).lane_ends for block in chosen.blocks(windows)], axis=2)
+
+
+def lane_work(chosen: Pass, mode: RunMode, windows: Ints) -> LaneWork:
+    """Return what the lanes do in some windows.
 
     Parameters
     ----------
-    prepared : PreparedLayer
-        Of one image, or more: only the first is looked at (`PreparedLayer` of `Layer.image` saves the rest).
-    organisation : Organisation
+    chosen : Pass
     mode : {"skip", "dense"}
     windows : int64 ``[W]``
         Their numbers, counted along x, then y.
     """
-    steps = prepared.steps(organisation)
-    where = window_places(steps, windows)
-    return _dense_work(prepared, organisation, where) if mode == "dense" else _skip_work(prepared, organisation, where)
+    return _dense_work(chosen, windows) if mode == "dense" else _skip_work(chosen, windows)
 
 
-def window_places(steps: StepMap, windows: NDArray[np.int64]) -> Ints:
-    """Return the place of the map that each step of each window reads, ``[steps, W]``; -1 in the padding."""
-    (ky, kx), (oy, ox) = np.divmod(np.arange(steps.steps), steps.kernel[1]), np.divmod(windows, steps.outputs[1])
-    y = oy * steps.strides[0] - steps.pads[0] + ky[:, None] * steps.dilations[0]
-    x = ox * steps.strides[1] - steps.pads[1] + kx[:, None] * steps.dilations[1]
-    inside = (y >= 0) & (y < steps.height) & (x >= 0) & (x < steps.width)
-    places: Ints = np.where(inside, y * steps.width + x, -1)
-    return places
-
-
-def _skip_work(prepared: PreparedLayer, organisation: Organisation, where: Ints) -> LaneWork:
-    runs, steps = prepared.runs(organisation), prepared.steps(organisation)
-    begins, step, run = runs.lane_order(steps.steps)
-    seen = _masks(prepared, organisation, where, step, run)
-    rows = prepared.run_rows(organisation)
-    touched = np.ones(seen.shape[:2], np.uint8)
-    if rows is not NO_ROWS:
-        touched = np.where(where[step] < 0, 1, rows[0][run[:, None], where[step]])
-    weights = None
-    if organisation.skip_weights != "none":
-        weights = prepared.weight_masks(organisation)[0, 0, step * runs.runs + run]
+def _skip_work(chosen: Pass, windows: Ints) -> LaneWork:
+    schedule, columns, walk = chosen.schedule, chosen.columns, chosen.walk(windows)
+    order, runs = walk.order, schedule.runs
+    values = [slice(runs.starts[run], runs.stops[run]) for run in order.run_of]
+    wanted = [columns.wanted[step, own].T for step, own in zip(order.step_of, values, strict=True)]
+    part = schedule.organisation.filters_part
+    ends = walk.ends if part else walk.released
+    before = np.zeros_like(ends)
+    before[1:] = ends[:-1]
+    before[order.begins[:-1]] = 0
+    begins = walk.begins if part else before
     return LaneWork(
-        begins=begins,
-        steps=step,
-        starts=runs.starts[run],
-        lengths=runs.lengths[run],
+        begins=order.begins,
+        steps=order.step_of,
+        starts=runs.starts[order.run_of],
+        lengths=runs.lengths[order.run_of],
         stride=1,
-        seen=seen,
-        effectual=_masks(prepared, _only_effectual(organisation), where, step, run),
-        weights=weights,
-        rows=touched,
-        costs=_costs(organisation, seen, weights, touched),
-        window_overhead=organisation.window_overhead,
+        seen=_packed(_bits(chosen, chosen.operands.seen, windows, order.step_of, values), runs.longest),
+        effectual=_packed(_bits(chosen, chosen.operands.effectual, windows, order.step_of, values), runs.longest),
+        weights=None if schedule.organisation.skip_weights == "none" else _packed(wanted, runs.longest),
+        tile_begins=columns.tile_begins,
+        rows=walk.rows,
+        costs=ends - begins,
+        waits=begins - before,
     )
 
 
-def _costs(organisation: Organisation, seen: Bytes, weights: Bytes | None, rows: Bytes) -> Ints:
-    """Return the cycles of runs, ``[R, W, tiles, filters]`` as `LaneWork` has them."""
-    least, overhead = rows[:, :, None, None], organisation.run_overhead
-    if weights is None:
-        return np.maximum(_ones(seen)[:, :, None, None], least).astype(np.int64) + overhead
-    free = (
-        organisation.skip_weights == "per_filter" and organisation.filter_sync == "window" and organisation.tile_sync != "brick"
-    )
-    found = []
-    chunk = 1 + _PRODUCT_BYTES // weights.size
-    for first in range(0, seen.shape[1], chunk):  # a few windows at a time, for the sake of memory
-        products = _ones(seen[:, first : first + chunk, None, None] & weights[:, None])
-        cost = np.maximum(products, least[:, first : first + chunk])
-        found.append(cost if free else cost.max(axis=3, keepdims=True))
-    costs = np.concatenate(found, axis=1).astype(np.int64)
-    return (costs.max(axis=2, keepdims=True) if organisation.tile_sync == "brick" else costs) + overhead
-
-
-def _dense_work(prepared: PreparedLayer, organisation: Organisation, where: Ints) -> LaneWork:
+def _dense_work(chosen: Pass, windows: Ints) -> LaneWork:
     """All lanes take consecutive values of a step together; a run here is what a lane takes in up to a brick's cycles."""
-    lanes, brick, steps = organisation.lanes, organisation.brick, prepared.steps(organisation)
-    busy = -(-steps.values // lanes)  # cycles of a step
-    lane, step, first = (
-        a.ravel()
-        for a in np.meshgrid(
-            np.arange(min(lanes, steps.values)), np.arange(steps.steps), np.arange(0, busy, brick), indexing="ij"
-        )
-    )
-    cycles = np.minimum(busy - first, brick)
-    starts = first * lanes + lane
-    lengths = np.minimum(cycles, -(-(steps.values - starts) // lanes))
-    bits = _step_bits(prepared, organisation, where)
-    value = starts[:, None] + np.arange(brick) * lanes
-    inside = np.arange(brick) < lengths[:, None]
-    effectual = bits[step[:, None], np.where(inside, value, 0)] & inside[:, :, None]  # [R, brick, W]
-    windows = where.shape[1]
-    everything = np.repeat(inside[:, None], windows, axis=1)
+    schedule, pieces = chosen.schedule, _dense_pieces(chosen.schedule)
+    lanes, steps = _dense_lanes(schedule), schedule.steps.steps
+    places = [(lane, step, piece) for lane in range(lanes) for step in range(steps) for piece in pieces]
+    values = [piece[:, lane][piece[:, lane] >= 0] for lane, _, piece in places]
+    step_of = np.array([step for _, step, _ in places], np.int32)
+    lengths = np.array([own.size for own in values], np.int32)
+    everything = [np.ones((windows.size, own.size), np.bool_) for own in values]
+    cycles = np.array([len(piece) for _, _, piece in places], np.int64)
+    costs = np.repeat(cycles, windows.size).reshape(-1, 1, windows.size)
+    longest = int(lengths.max())
     return LaneWork(
-        begins=np.searchsorted(lane, np.arange(lane[-1] + 2)).astype(np.int32),
-        steps=step.astype(np.int32),
-        starts=starts.astype(np.int32),
-        lengths=lengths.astype(np.int32),
-        stride=lanes,
-        seen=np.packbits(everything, axis=2, bitorder="little"),
-        effectual=np.packbits(np.swapaxes(effectual, 1, 2), axis=2, bitorder="little"),
+        begins=(np.arange(lanes + 1) * (steps * len(pieces))).astype(np.int32),
+        steps=step_of,
+        starts=np.array([own[0] if own.size else 0 for own in values], np.int32),
+        lengths=lengths,
+        stride=schedule.organisation.lanes,
+        seen=_packed(everything, longest),
+        effectual=_packed(_bits(chosen, chosen.operands.effectual, windows, step_of, values), longest),
         weights=None,
-        rows=np.ones((lane.size, windows), np.uint8),
-        costs=np.repeat(cycles[:, None], windows, axis=1)[:, :, None, None].astype(np.int64),
-        window_overhead=organisation.window_overhead,
+        tile_begins=np.array([0]),
+        rows=np.ones((len(places), windows.size), np.uint8),
+        costs=costs,
+        waits=np.zeros_like(costs),
     )
 
 
-def _step_bits(prepared: PreparedLayer, organisation: Organisation, where: Ints) -> NDArray[np.bool_]:
-    """Return which values of each step are effectual, ``[steps, values, W]``."""
-    whole = with_overrides(_only_effectual(organisation), {"lane_map": "interleaved"})  # runs are bricks of the step
-    runs, steps = prepared.runs(whole), prepared.steps(whole)
-    step, run = (a.ravel() for a in np.indices((steps.steps, runs.runs)))
-    bits = np.unpackbits(_masks(prepared, whole, where, step, run), axis=2, count=organisation.brick, bitorder="little")
-    by_step = bits.reshape(steps.steps, runs.runs, -1, organisation.brick)
-    values = np.moveaxis(by_step, 2, 3).reshape(steps.steps, -1, where.shape[1])
-    return values[:, : steps.values].astype(np.bool_)
+def _dense_lanes(schedule: Schedule) -> int:
+    """Return how many lanes have a value."""
+    return int(np.count_nonzero(schedule.dense_values[0] >= 0))
 
 
-def _masks(
-    prepared: PreparedLayer, organisation: Organisation, where: Ints, step: NDArray[np.integer], run: NDArray[np.integer]
-) -> Bytes:
-    """Return the seen bits of some runs, ``[R, W, bytes]``."""
-    masks = prepared.run_masks(organisation)[0]
-    padding = masks.shape[2] - 1
-    place = np.where(where < 0, padding, where)[step]
-    found: Bytes = masks[run[:, None], :, place]
-    return found
+def _dense_pieces(schedule: Schedule) -> list[NDArray[np.int32]]:
+    """Return the values that the lanes take in a step (`Schedule.dense_values`), cut into a brick's cycles."""
+    values, brick = schedule.dense_values, schedule.organisation.brick
+    return [values[first : first + brick] for first in range(0, len(values), brick)]
 
 
-def _only_effectual(organisation: Organisation) -> Organisation:
-    """Return an organisation of the same runs whose lanes see what is effectual."""
-    changes = {"format": "dense", "detect": "dispatch", "skip_activations": True, "layer_mode": "skip"}
-    return with_overrides(organisation, changes)
+def _bits(
+    chosen: Pass,
+    bits: NDArray[np.bool_],
+    windows: Ints,
+    step_of: NDArray[np.int32],
+    values: list[slice] | list[NDArray[np.int32]],
+) -> list[NDArray[np.bool_]]:
+    """Return the bits of the values of some steps, ``[W, values]`` each."""
+    places = chosen.operands.places(windows)
+    own = bits[chosen.group]
+    return [own[:, places[step]][which].T for step, which in zip(step_of, values, strict=True)]
 
 
-def _ones(masks: Bytes) -> Bytes:
-    """Count the ones of masks of up to 64 bits, over the last axis."""
-    counts: Bytes = np.bitwise_count(masks)
-    ones = counts[..., 0].copy()
-    for plane in range(1, masks.shape[-1]):  # at most 8; NumPy is slow to add over so short an axis
-        ones += counts[..., plane]
-    return ones
+def _packed(bits: list[NDArray[np.bool_]], longest: int) -> Bytes:
+    """Return bits ``[n, values]`` of each run as bytes, ``[R, n, bytes]``, the first value lowest."""
+    out = np.zeros((len(bits), len(bits[0]), longest), np.bool_)
+    for row, run in zip(out, bits, strict=True):
+        row[:, : run.shape[1]] = run
+    return np.packbits(out, axis=2, bitorder="little")

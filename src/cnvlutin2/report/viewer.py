@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.layer import Layer
-from cnvlutin2.organisation import Organisation, load_organisations, with_overrides
-from cnvlutin2.report.lanes import LaneWork, lane_work
-from cnvlutin2.timing import LayerTiming, PreparedLayer, time_layer
+from cnvlutin2.mapping import Schedule
+from cnvlutin2.organisation import Mode, Organisation, load_organisations, with_overrides
+from cnvlutin2.report.lanes import LaneWork, first_pass, lane_ends, lane_work, window_runs
+from cnvlutin2.timing.engine import RunMode
+from cnvlutin2.timing.observed import ObservedLayer
+from cnvlutin2.timing.plain import Pass, PlainEngine
 
 BASELINE = "dense baseline"
 """The name of the dense machine of the same size, where no organisation of the run is one."""
@@ -97,6 +100,22 @@ class ViewerData:
         return next((network for network in self.networks if network.name == name), None)
 
 
+class Watched(Protocol):
+    """What a simulation shows of a batch of a layer: here only the layer is looked at."""
+
+    @property
+    def layer(self) -> Layer:
+        """The batch."""
+
+
+class Timed(Protocol):
+    """What a simulation says of a layer under an organisation: here only the mode is looked at."""
+
+    @property
+    def mode(self) -> Mode:
+        """How it runs."""
+
+
 class TraceCollector:
     """Collects traces while networks are simulated.
 
@@ -110,15 +129,16 @@ class TraceCollector:
     def __init__(self) -> None:
         self._networks: list[NetworkTrace] = []
 
-    def network(self, name: str) -> Callable[[PreparedLayer, Sequence[Organisation], Sequence[LayerTiming]], None]:
+    def network(self, name: str) -> Callable[[Watched, Sequence[Organisation], Sequence[Timed]], None]:
         """Return an observer for the next network of the run."""
         layers: dict[str, LayerTrace] = {}
         self._networks.append(NetworkTrace(name, layers))
 
-        def observe(prepared: PreparedLayer, organisations: Sequence[Organisation], timings: Sequence[LayerTiming]) -> None:
-            if prepared.layer.first_image == 0:
-                known = layers.get(prepared.layer.name)
-                layers[prepared.layer.name] = _trace_layer(prepared, organisations, timings, known)
+        def observe(watched: Watched, organisations: Sequence[Organisation], timings: Sequence[Timed]) -> None:
+            layer = watched.layer
+            if layer.first_image == 0:
+                chosen = [(organisation, timing.mode) for organisation, timing in zip(organisations, timings, strict=True)]
+                layers[layer.name] = _trace_layer(layer.image(0), chosen, layers.get(layer.name))
 
         return observe
 
@@ -140,39 +160,67 @@ def viewer_data(
     name : str
         Of the network.
     """
-    collector, chosen = TraceCollector(), load_organisations(organisations)
-    observe = collector.network(name)
+    chosen = load_organisations(organisations)
+    traces: dict[str, LayerTrace] = {}
     for layer in layers:
-        prepared = PreparedLayer(layer)
-        observe(prepared, chosen, time_layer(prepared, chosen))
-    return collector.data()
+        modes = [(organisation, organisation.mode_for(layer.name, first=layer.first)) for organisation in chosen]
+        traces[layer.name] = _trace_layer(layer.image(0), modes, traces.get(layer.name))
+    return ViewerData((NetworkTrace(name, traces),))
 
 
-def _trace_layer(
-    prepared: PreparedLayer,
-    organisations: Sequence[Organisation],
-    timings: Sequence[LayerTiming],
-    known: LayerTrace | None,
-) -> LayerTrace:
-    """Trace a layer; one that is known already (under organisations of another width) gets more ways."""
-    layer = prepared.layer
-    alone = PreparedLayer(layer.image(0), prepared.jobs, prepared.kernels, prepared.weights)
+def _trace_layer(layer: Layer, chosen: Sequence[tuple[Organisation, Mode]], known: LayerTrace | None) -> LayerTrace:
+    """Trace a layer of one image; one that is known already (under organisations of another width) gets more ways.
+
+    An organisation that the plain engine does not know is not shown.
+    """
+    chosen = [(organisation, mode) for organisation, mode in chosen if not PlainEngine().unknown(organisation)]
     sampled = np.unique(np.linspace(0, layer.windows - 1, min(MOST_WINDOWS, layer.windows)).round().astype(np.int64))
     trace = LayerTrace(_about(layer, sampled)) if known is None else known
-    ways = _ways(layer, organisations, timings)
-    ways.sort(key=lambda way: way[1] != "skip")  # a way that skips, if there is one, picks the windows to show
-    for organisation, mode, archs in ways:
-        work = lane_work(alone, organisation, mode, sampled)
+    ways: list[Json] = []
+    for organisation, mode in _ways(chosen):
+        work = first_pass(layer, organisation)
+        ends = lane_ends(work, mode, sampled)
+        cycles = ends.max(axis=(0, 1)) + organisation.window_overhead
         if not trace.about["shown"]:
-            trace.about["shown"] = _pick(work.cycles)
-        trace.ways.append(_way(alone, organisation, mode, archs, work, [s["index"] for s in trace.about["shown"]]))
-    by_packing = {(o.brick, alone.packing(o)): None for o in organisations}
-    held = {(b["brick"], b["packing"]) for b in trace.about["bricks"]}
-    for brick, packing in by_packing:
-        if (brick, packing) not in held:
-            counts = np.bincount(alone.brick_counts(brick, packing).ravel(), minlength=brick + 1)
-            trace.about["bricks"].append({"brick": brick, "packing": packing, "counts": counts.tolist()})
+            trace.about["shown"] = _pick(cycles)
+        way = _way(work, mode, ends, cycles, [s["index"] for s in trace.about["shown"]], sampled)
+        alike = next((other for other in ways if {**other, "archs": []} == way), None)
+        if alike is None:
+            ways.append(way)
+        (alike or way)["archs"].append(organisation.name)
+    if chosen and all(organisation.skips for organisation, _ in chosen):
+        ways.append(_baseline(layer, chosen[0][0], [s["index"] for s in trace.about["shown"]], sampled))
+    trace.ways.extend(ways)
+    _add_bricks(trace, layer, [organisation for organisation, _ in chosen])
     return trace
+
+
+def _ways(chosen: Sequence[tuple[Organisation, Mode]]) -> list[tuple[Organisation, RunMode]]:
+    """Return who runs a layer in which mode; `auto` ones do both until it is settled.
+
+    Those that skip come first: one of these, if there is one, picks the windows to show.
+    """
+    both: tuple[RunMode, RunMode] = ("skip", "dense")
+    return [(organisation, wanted) for wanted in both for organisation, mode in chosen if mode in (wanted, "auto")]
+
+
+def _baseline(layer: Layer, organisation: Organisation, shown: Sequence[int], sampled: NDArray[np.int64]) -> Json:
+    """Return what the dense machine of an organisation's size does."""
+    plain = with_overrides(organisation, {"layer_mode": "dense", "window_overhead": 0})
+    work = first_pass(layer, plain)
+    ends = lane_ends(work, "dense", sampled)
+    return {**_way(work, "dense", ends, ends.max(axis=(0, 1)), shown, sampled), "archs": [BASELINE]}
+
+
+def _add_bricks(trace: LayerTrace, layer: Layer, organisations: Sequence[Organisation]) -> None:
+    """Add how full the bricks are, for every way to cut the layer into bricks that is not known yet."""
+    observed = ObservedLayer(layer)
+    held = {(b["brick"], b["packing"]) for b in trace.about["bricks"]}
+    for storage in dict.fromkeys(Schedule.of(layer.geometry, organisation).storage for organisation in organisations):
+        if (storage.brick, storage.packing) not in held:
+            counts = observed.brick_histograms(storage)[0].tolist()
+            trace.about["bricks"].append({"brick": storage.brick, "packing": storage.packing, "counts": counts})
+            held.add((storage.brick, storage.packing))
 
 
 def _about(layer: Layer, sampled: NDArray[np.int64]) -> Json:
@@ -191,25 +239,6 @@ def _about(layer: Layer, sampled: NDArray[np.int64]) -> Json:
     }
 
 
-def _ways(
-    layer: Layer, organisations: Sequence[Organisation], timings: Sequence[LayerTiming]
-) -> list[tuple[Organisation, str, list[str]]]:
-    """Return the different ways to run a layer and the organisations that do; `auto` ones do both until it is settled.
-
-    The timing model counts organisations that do the same once: they hold the same `Timing`.
-    """
-    found: dict[tuple[str, int], tuple[Organisation, str, list[str]]] = {}
-    for organisation, timing in zip(organisations, timings, strict=True):
-        for mode, counted in (("skip", timing.skip), ("dense", timing.dense)):
-            if counted is not None:
-                found.setdefault((mode, id(counted)), (organisation, mode, []))[2].append(organisation.name)
-    ways = list(found.values())
-    if all(organisation.skips for organisation in organisations):
-        plain = with_overrides(organisations[0], {"layer_mode": "dense", "window_overhead": 0})
-        ways.append((plain, "dense", [BASELINE]))
-    return ways
-
-
 def _pick(cycles: NDArray[np.int64]) -> list[Json]:
     """Choose windows to show by their cycles: the one nearest the median, the slowest, the first corner."""
     typical = int(np.abs(cycles - np.median(cycles)).argmin())
@@ -220,56 +249,68 @@ def _pick(cycles: NDArray[np.int64]) -> list[Json]:
 
 
 def _way(
-    prepared: PreparedLayer, organisation: Organisation, mode: str, archs: list[str], work: LaneWork, shown: Sequence[int]
+    work: Pass,
+    mode: RunMode,
+    ends: NDArray[np.int64],
+    cycles: NDArray[np.int64],
+    shown: Sequence[int],
+    sampled: NDArray[np.int64],
 ) -> Json:
-    ends = work.ends
+    """Return a way to run a layer, and nobody that does."""
+    first = shown[0]
+    tile = int(ends[:, :, first].max(axis=0).argmax())  # where tiles differ, the one that ends last in the first shown window
+    trace = None
+    if window_runs(work, mode) <= MOST_RUNS:
+        trace = _trace(work, mode, tile, cycles[list(shown)], sampled[list(shown)])
     return {
-        "archs": archs,
+        "archs": [],
         "mode": mode,
-        "lanes": organisation.lanes,
-        "passes": -(-prepared.layer.group_filters // organisation.filters),
-        "cycles": work.cycles.tolist(),
-        "loads": ends.max(axis=1).tolist(),
-        "trace": _trace(prepared, organisation, work, shown) if work.steps.size <= MOST_RUNS else None,
+        "lanes": work.schedule.organisation.lanes,
+        "passes": work.schedule.passes,
+        "cycles": cycles.tolist(),
+        "loads": ends.max(axis=1).T.tolist(),
+        "trace": trace,
     }
 
 
-def _trace(prepared: PreparedLayer, organisation: Organisation, work: LaneWork, shown: Sequence[int]) -> Json:
-    """Return the runs of some windows in one tile: where weights are skipped, the one that ends last in the first of them."""
-    tile = int(work.ends[shown[0]].max(axis=1).argmax())
-    steps = prepared.steps(organisation)
+def _trace(work: Pass, mode: RunMode, tile: int, cycles: NDArray[np.int64], windows: NDArray[np.int64]) -> Json:
+    """Return the runs of some windows in one tile."""
+    schedule, o = work.schedule, work.schedule.organisation
+    lanes = lane_work(work, mode, windows)
+    part, own = mode == "skip" and o.filters_part, lanes.columns(tile)
+    tile_filters = schedule.seats.tile_filters[0]
     return {
-        "weights_skipped": "none" if work.weights is None else organisation.skip_weights,
-        "brick": organisation.brick,
-        "filters": min(organisation.filters_per_tile, prepared.layer.group_filters - tile * organisation.filters_per_tile),
+        "weights_skipped": "none" if lanes.weights is None else o.skip_weights,
+        "brick": o.brick,
+        "filters": int(tile_filters[tile]),
         "tile": tile,
-        "tiles": min(organisation.tiles, -(-prepared.layer.group_filters // organisation.filters_per_tile)),
-        "free": work.costs.shape[3] > 1,
-        "run_overhead": organisation.run_overhead if work.stride == 1 else 0,
-        "window_overhead": work.window_overhead,
-        "row_packed": steps.row_packed,
-        "begins": work.begins.tolist(),
-        "steps": work.steps.tolist(),
-        "starts": work.starts.tolist(),
-        "lengths": work.lengths.tolist(),
-        "stride": work.stride,
-        "bytes": work.seen.shape[2],
-        "weights": None if work.weights is None else work.weights[:, tile].tobytes().hex(),
-        "windows": [_window(work, index, tile) for index in shown],
+        "tiles": int(np.count_nonzero(tile_filters)),
+        "free": part,
+        "run_overhead": o.run_overhead if mode == "skip" else 0,
+        "window_overhead": o.window_overhead,
+        "row_packed": schedule.steps.row_packed,
+        "begins": lanes.begins.tolist(),
+        "steps": lanes.steps.tolist(),
+        "starts": lanes.starts.tolist(),
+        "lengths": lanes.lengths.tolist(),
+        "stride": lanes.stride,
+        "bytes": lanes.seen.shape[2],
+        "weights": None if lanes.weights is None else lanes.weights[:, own].tobytes().hex(),
+        "windows": [_window(lanes, index, own if part else tile, int(count)) for index, count in enumerate(cycles)],
     }
 
 
-def _window(work: LaneWork, index: int, tile: int) -> Json:
-    """Return one window: masks as hexadecimal bytes, run by run; costs by run, or by run and filter where filters run free."""
-    seen, effectual, rows = work.seen[:, index], work.effectual[:, index], work.rows[:, index]
-    of_tile = min(tile, work.costs.shape[2] - 1)
-    costs = work.costs[:, index, of_tile]
+def _window(lanes: LaneWork, index: int, walkers: slice | int, cycles: int) -> Json:
+    """Return one window: masks as hexadecimal bytes, run by run; costs and waits by run, or by run and filter."""
+    seen, effectual, rows = lanes.seen[:, index], lanes.effectual[:, index], lanes.rows[:, index]
+    waits = lanes.waits[:, walkers, index]
     return {
-        "cycles": int(work.cycles[index]),
+        "cycles": cycles,
         "seen": seen.tobytes().hex(),
         "effectual": None if np.array_equal(seen, effectual) else effectual.tobytes().hex(),
         "rows": None if (rows == 1).all() else rows.tolist(),
-        "costs": (costs if costs.shape[1] > 1 else costs[:, 0]).tolist(),
+        "costs": lanes.costs[:, walkers, index].tolist(),
+        "waits": waits.tolist() if waits.any() else None,
     }
 
 

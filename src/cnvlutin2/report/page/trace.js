@@ -39,6 +39,7 @@ function readRun(trace, shown, filters, r) {
     effectual,
     rows: shown.rows ? shown.rows[r] : 1,
     cost: shown.costs[r],
+    wait: shown.waits ? shown.waits[r] : 0,
   };
   const weights = [];
   for (let f = 0; f < filters; f += 1) weights.push(maskBits(trace.weights, trace.bytes, r * filters + f, length));
@@ -49,14 +50,16 @@ function readRun(trace, shown, filters, r) {
   return run;
 }
 
+const ofFilter = (cycles, f) => (Array.isArray(cycles) ? cycles[f] : cycles);
+
 /** When each run of a lane begins, for the lane or for each of its filters where they run free. */
 function walksOf(runs, count) {
   const walks = [];
   for (let f = 0; f < count; f += 1) {
     let from = 0;
     const begins = runs.map((run) => {
-      const begin = from;
-      from += Array.isArray(run.cost) ? run.cost[f] : run.cost;
+      const begin = from + ofFilter(run.wait, f);
+      from = begin + ofFilter(run.cost, f);
       return begin;
     });
     walks.push({ begins, end: from });
@@ -64,7 +67,10 @@ function walksOf(runs, count) {
   return walks;
 }
 
-/** Find the run of a walk in a cycle, and which of its own cycles that is (from 0); null when the walk has ended. */
+/**
+ * Find the run of a walk in a cycle, and which of its own cycles that is (from 0); null when the walk has ended. A filter that
+ * waits before its next run is beyond the cycles of the last one.
+ */
 function placeOf(walk, cycle) {
   if (cycle > walk.end) return null;
   let low = 0;
@@ -76,19 +82,29 @@ function placeOf(walk, cycle) {
   return { run: low, at: cycle - 1 - walk.begins[low] };
 }
 
+/** Which of a lane's walks it is shown by: the one that ends last, or while that one waits, one that it waits for. */
+function slowestWalk(lane, cycle) {
+  const last = lane.walks.reduce((best, walk, f) => (walk.end > lane.walks[best].end ? f : best), 0);
+  const place = placeOf(lane.walks[last], cycle);
+  if (!place || place.at < ofFilter(lane.runs[place.run].cost, last)) return last;
+  const run = (f) => (placeOf(lane.walks[f], cycle) || { run: lane.runs.length }).run;
+  return lane.walks.reduce((best, _, f) => (run(f) < run(best) ? f : best), 0);
+}
+
 /** What a lane does in a cycle: a slot kind (or "done"), its run, the values that its filters are at. */
 function laneState(trace, lane, barrier, cycles, dense, cycle) {
   if (cycle > cycles) return { kind: "done" };
   if (cycle > barrier) return { kind: "overhead", why: "the window's overhead" };
   if (!lane.runs.length) return { kind: "unused_lanes", why: "no value in this window" };
-  const last = lane.walks.reduce((a, b) => (b.end > a.end ? b : a));
-  const place = placeOf(last, cycle);
+  const f = slowestWalk(lane, cycle);
+  const place = placeOf(lane.walks[f], cycle);
   if (!place) return { kind: "lane_sync", why: "waits at the barrier" };
   const run = lane.runs[place.run];
-  const cost = Array.isArray(run.cost) ? greatest(run.cost) : run.cost;
+  const cost = ofFilter(run.cost, f);
+  const work = trace.free ? run.streams[f].length : run.work;
   const places = trace.free ? lane.walks.map((walk) => placeOf(walk, cycle)) : null;
-  const streams = run.streams.map((stream, f) => {
-    const own = places ? places[f] : place;
+  const streams = run.streams.map((stream, i) => {
+    const own = places ? places[i] : place;
     return own && own.run === place.run
       ? { run: place.run, at: own.at, value: stream[own.at] ?? null }
       : { run: own ? own.run : null, at: own ? own.at : 0, value: null };
@@ -97,14 +113,14 @@ function laneState(trace, lane, barrier, cycles, dense, cycle) {
   for (const { value } of streams) if (value !== null) now.set(value, (now.get(value) || 0) + 1);
   const state = { run: place.run, at: place.at, cost, streams, now };
   // Free filters may be at work in other runs than the slowest one's.
-  const elsewhere = places && places.some((p, f) => p && p.run !== place.run && lane.runs[p.run].streams[f][p.at] !== undefined);
+  const elsewhere = places && places.some((p, i) => p && p.run !== place.run && lane.runs[p.run].streams[i][p.at] !== undefined);
   if (now.size || elsewhere) {
     const useful = elsewhere || [...now.keys()].some((v) => run.effectual[v]);
     return { ...state, kind: useful ? "effectual" : "ineffectual_activation" };
   }
   if (dense) return { ...state, kind: "unused_lanes", why: "no value in this cycle" };
-  if (place.at < Math.max(run.work, run.rows))
-    return { ...state, kind: "fetch", why: run.work ? "reads another row" : "nothing effectual: 1 cycle" };
+  if (place.at < Math.max(work, run.rows))
+    return { ...state, kind: "fetch", why: work ? "reads another row" : "nothing effectual: 1 cycle" };
   if (place.at < cost - trace.run_overhead) return { ...state, kind: "lane_sync", why: "waits for other tiles" };
   return { ...state, kind: "overhead", why: "the run's overhead" };
 }
