@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -58,8 +57,7 @@ class OrganisationTiming(NamedTuple):
         return found
 
 
-@dataclass(frozen=True, eq=False)
-class LayerTimings:
+class LayerTimings(NamedTuple):
     """A layer under several organisations.
 
     Parameters

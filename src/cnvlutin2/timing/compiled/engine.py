@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +11,12 @@ from numpy.typing import NDArray
 from cnvlutin2.layer import Geometry, Layer
 from cnvlutin2.organisation import Organisation, with_overrides
 from cnvlutin2.simd import VECTOR
+from cnvlutin2.timing.compiled.counting import Counting
 from cnvlutin2.timing.compiled.lanes import count_lanes
 from cnvlutin2.timing.compiled.pairs import count_pairs
-from cnvlutin2.timing.compiled.plan import LayerPlan, OrganisationPlan, plan_layer
-from cnvlutin2.timing.compiled.records import FIRST_TABLE, STORED, Bytes
-from cnvlutin2.timing.compiled.sums import count_sums
+from cnvlutin2.timing.compiled.plan import LayerPlan, plan_layer
 from cnvlutin2.timing.compiled.tuning import BAND, THREAD_GRAIN
-from cnvlutin2.timing.engine import Counts, Engine, LayerTimings, OrganisationTiming, RunMode, Timing
+from cnvlutin2.timing.engine import Counts, Engine, LayerTimings, OrganisationTiming, RunMode
 from cnvlutin2.timing.observed import ObservedWeights
 from cnvlutin2.timing.options import Knows, any_value, either, one_of, refuse, unknown_options, whole_number
 from cnvlutin2.timing.threads import default_jobs, split
@@ -70,15 +68,8 @@ class CompiledEngine:
     def time(self, layers: Sequence[Layer], organisations: Sequence[Organisation]) -> list[LayerTimings]:
         """Count the cycles and slots of layers under organisations; see `Engine.time`."""
         plans = self._plans(layers, tuple(organisations))
-        made = [_Counting(layer, plan) for layer, plan in zip(layers, plans, strict=True)]
-        units = [
-            (i, band, first, min(first + together, layer.images))
-            for i, (layer, plan) in enumerate(zip(layers, plans, strict=True))
-            for band, record in enumerate(plan.bands)
-            for together in (max(1, BAND // record.activations),)
-            for first in range(0, layer.images, together)
-        ]
-        bits = max(made[i].bits(band, last - first) for i, band, first, last in units)
+        made = list(map(Counting, layers, plans))
+        units, bits = _units(layers, plans)
 
         def task(first: int, last: int) -> None:
             room = np.empty(bits, np.uint8)
@@ -87,7 +78,16 @@ class CompiledEngine:
 
         activations = sum(layer.activations.size for layer in layers)
         split(task, len(units), self._jobs, 1 + len(units) * THREAD_GRAIN // activations)
-        return [each.timings(organisations, self._fallback) for each in made]
+        return [
+            counting.timings(self._others(layer, plan, organisations))
+            for counting, layer, plan in zip(made, layers, plans, strict=True)
+        ]
+
+    def _others(self, layer: Layer, plan: LayerPlan, organisations: Sequence[Organisation]) -> Sequence[OrganisationTiming]:
+        """Return what is left to the plain engine."""
+        if not plan.left:
+            return ()
+        return self._fallback.time([layer], [organisations[i] for i in plan.left])[0].organisations
 
     def window_ends(self, layer: Layer, organisation: Organisation, mode: RunMode) -> Counts:
         """Return the cycle of its pass in which each window has ended; see `Engine.window_ends`."""
@@ -99,8 +99,8 @@ class CompiledEngine:
             return self._fallback.window_ends(layer, organisation, mode)
         schedule = found.schedule
         shape = layer.images, schedule.groups, schedule.passes, schedule.steps.windows
-        counting = _Counting(layer, plan)
-        record, room = plan.bands[0], np.empty(counting.bits(0, layer.images), np.uint8)
+        counting, record = Counting(layer, plan), plan.bands[0]
+        room = np.empty(layer.images * record.activations + VECTOR, np.uint8)
         counting.count(0, 0, layer.images, room)
         cycles = np.full(shape, schedule.dense_window_cycles, np.int64)
         if record.lanes:
@@ -172,72 +172,14 @@ class _Planned:
     plan: LayerPlan
 
 
-class _Counting:
-    """A batch of a layer while it is counted: `results` are by band, image and result; bands are added up in the end."""
-
-    def __init__(self, layer: Layer, plan: LayerPlan) -> None:
-        self._layer, self._plan = layer, plan
-        self._values = np.ascontiguousarray(layer.activations).reshape(-1)
-        self._sums = np.empty((len(plan.bands), layer.images, plan.bands[0].sums), np.int64)
-        self.results = np.zeros((len(plan.bands), layer.images, *plan.constants.shape), np.int64)
-        self.results[0] = plan.constants
-
-    def bits(self, band: int, images: int) -> int:
-        """Return the bytes that the bits of some images of a band take, with what vectors reach beyond them."""
-        return images * self._plan.bands[band].activations + VECTOR
-
-    def count(self, band: int, first: int, last: int, room: Bytes) -> None:
-        """Count some images of a band; `room` is for their bits."""
-        record, results, none = self._plan.bands[band], self.results[band], _NO_WINDOWS
-        count_sums(record.layer, self._values, self._layer.threshold, first, last, room, self._sums[band], results)
-        for lanes in record.lanes:
-            count_lanes(lanes, room, first, last, results, none)
-        for pairs in record.pairs:
-            count_pairs(pairs, room, first, last, results, _NO_TILES)
-
-    def timings(self, organisations: Sequence[Organisation], fallback: Engine) -> LayerTimings:
-        """Return what was found, once all bands of all images are counted."""
-        plan = self._plan
-        sums, results = self._sums[: plan.summed], self.results
-        found = sums[0] if len(sums) == 1 else sums.sum(axis=0)
-        left = [
-            o for o, each in zip(organisations, plan.organisations, strict=True) if each.skip is None and each.mode != "dense"
-        ]
-        others = fallback.time([self._layer], left)[0].organisations if left else ()
-        by_result = results[0] if len(results) == 1 else results.sum(axis=0)
-        return LayerTimings(found[:, STORED], found[:, FIRST_TABLE], _Timings(plan.organisations, by_result, others))
-
-
-class _Timings(Sequence[OrganisationTiming]):
-    """What each organisation takes, made when it is asked for: most organisations share their results."""
-
-    def __init__(self, plans: Sequence[OrganisationPlan], results: Counts, others: Sequence[OrganisationTiming]) -> None:
-        self._plans, self._results = plans, results
-        left = iter(others)
-        self._others = (
-            [None if each.skip is not None or each.mode == "dense" else next(left) for each in plans] if others else None
-        )
-
-    def __len__(self) -> int:
-        return len(self._plans)
-
-    @overload
-    def __getitem__(self, i: int) -> OrganisationTiming: ...
-    @overload
-    def __getitem__(self, i: slice) -> Sequence[OrganisationTiming]: ...
-    def __getitem__(self, i: int | slice) -> OrganisationTiming | Sequence[OrganisationTiming]:
-        if isinstance(i, slice):
-            return [self[k] for k in range(*i.indices(len(self)))]
-        other = self._others[i] if self._others is not None else None
-        if other is not None:
-            return other
-        plan = self._plans[i]
-        return OrganisationTiming(plan.mode, plan.schedule.dense_cycles, self._timing(plan.skip), self._timing(plan.dense))
-
-    def _timing(self, result: int | None) -> Timing | None:
-        return None if result is None else Timing(self._results[:, result, 0], self._results[:, result, 1:])
-
-
-_NO_WINDOWS: Counts = np.zeros((0, 0, 0, 0), np.int64)
-_NO_TILES: Counts = np.zeros((0, 0, 0, 0, 0), np.int64)
-"""Where nobody asks for the cycles of windows."""
+def _units(layers: Sequence[Layer], plans: Sequence[LayerPlan]) -> tuple[list[Unit], int]:
+    """Return what threads do at a time, and the most bytes that the bits of a unit take with what vectors reach beyond them."""
+    units: list[Unit] = []
+    bits = 0
+    for i, (layer, plan) in enumerate(zip(layers, plans, strict=True)):
+        images = len(layer.activations)
+        for band, record in enumerate(plan.bands):
+            together = min(images, max(1, BAND // record.activations))
+            units += [(i, band, first, min(first + together, images)) for first in range(0, images, together)]
+            bits = max(bits, together * record.activations + VECTOR)
+    return units, bits

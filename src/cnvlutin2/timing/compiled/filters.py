@@ -16,7 +16,7 @@ from cnvlutin2.simd.lookups import free_cycles, most_products, products
 from cnvlutin2.simd.narrow import both, larger, plus
 from cnvlutin2.simd.sizes import Integer
 from cnvlutin2.simd.vectors import add_bytes, chosen, first_places, load, load_as, splat, splat_as, store, total, widened
-from cnvlutin2.timing.compiled.records import Bytes
+from cnvlutin2.timing.compiled.records import COSTS, WAITS, WORK, Bytes, Edges, Ints
 
 Units = NDArray[Any]
 """Bytes, or words of 16 bits where a lane's cycles in a window may take more than a byte."""
@@ -52,10 +52,31 @@ class Lane(NamedTuple):
     windows: Integer
 
 
+class Tiles(NamedTuple):
+    """The tiles that walk a lane, and what they find.
+
+    Parameters
+    ----------
+    filters : int32 ``[passes, tiles]``
+    first : int
+        Which of the tiles of all groups and passes is the first one.
+    begin : int
+        Which of the runs of a window is the lane's first one.
+    most : uint8 or uint16 ``[passes, tiles + 1, windows]``
+        Raised to the cycles of the lane in each window; last, of all tiles together.
+    found : int64 ``[quantities]``
+        Added to: `COSTS`, `WORK` and `WAITS` over all windows, tiles and filters.
+    """
+
+    filters: Edges
+    first: Integer
+    begin: Integer
+    most: Units
+    found: Ints
+
+
 @helper
-def walk_waiting(
-    weights: Bytes, leaders: NDArray[np.uint16], lane: Lane, first_run: Integer, together: Bytes, most: Units, at: Integer
-) -> tuple[np.int64, np.int64]:
+def walk_waiting(weights: Bytes, leaders: NDArray[np.uint16], lane: Lane, tiles: Tiles, together: Bytes) -> None:
     """Walk a lane where the filters of a tile wait for each other at every run.
 
     Parameters
@@ -63,41 +84,42 @@ def walk_waiting(
     weights, leaders
         As of `WalkRecord`.
     lane : Lane
-    first_run : int
-        Which of the runs of all tiles is the lane's first one in this tile.
+    tiles : Tiles
     together : uint8 ``[runs, windows]``, or of size 0
-        Raised to the cycles of each run.
-    most : uint8 or uint16
-        Raised, from place `at` on, to the lane's cycles in each window.
-
-    Returns
-    -------
-    work, cost : int64
-        Over all windows and runs, the products of the busiest filter, and the cycles.
+        Room for the cycles of each run in the slowest tile, where a run is replaced in all tiles at once.
     """
-    unit, size, burst = most.dtype.type(0), lane.least.shape[1], 255 // lane.worst
-    slots, digits, runs = weights.shape[4], lane.digits.shape[2], lane.digits.shape[1]
-    masks, least, each = lane.digits, lane.least, np.int64(not lane.plain) * size
-    work, cost, added, no_words = np.int64(0), np.int64(0), 0, splat_as(np.int64(0), np.uint16(0))
-    works, costs = no_words, no_words
-    for x in range(0, size, VECTOR):
-        here, end = first_places(lane.windows - x), splat_as(np.int64(0), unit)
-        for first in range(0, lane.length, burst):
-            busy, cycles = splat(np.uint8(0)), splat(np.uint8(0))
-            for k in range(first, min(first + burst, lane.length)):
-                w, filters = (first_run + k) * slots * digits, np.int64(leaders[first_run + k])
-                busiest = _most_products(weights, w, filters, masks, (x * runs + k * VECTOR) * digits)
-                busy, busiest = plus(busy, busiest), larger(busiest, load(least, k * each + x))
-                cycles = plus(cycles, busiest)
-                if together.size:
-                    store(together, k * size + x, larger(busiest, load(together, k * size + x)))
-            works, costs = add_bytes(works, both(busy, here)), add_bytes(costs, both(cycles, here))
-            end, added = plus(end, widened(cycles, unit)), added + 1
-            if added == BYTES_IN_WORD:
-                work, cost, added = work + total(works), cost + total(costs), 0
-                works, costs = no_words, no_words
-        store(most, at + x, larger(end, load_as(most, at + x, unit)))
-    return work + total(works), cost + total(costs)
+    # Arrays are taken out of the tuples before the loops, which would count their owners again and again.
+    masks, least, tile_filters, most = lane.digits, lane.least, tiles.filters, tiles.most
+    (passes, count), unit, size, burst = tile_filters.shape, most.dtype.type(0), least.shape[1], 255 // lane.worst
+    slots, digits, runs, each = weights.shape[4], masks.shape[2], masks.shape[1], np.int64(not lane.plain) * size
+    no_words, all_costs, all_work = splat_as(np.int64(0), np.uint16(0)), np.int64(0), np.int64(0)
+    for tile in range(passes * count):
+        p, t = tile // count, tile % count
+        first_run, at, filters = (tiles.first + tile) * weights.shape[3] + tiles.begin, (tile + p) * size, tile_filters[p, t]
+        works, costs, added, work, cost = no_words, no_words, 0, np.int64(0), np.int64(0)
+        for x in range(0, size if filters else 0, VECTOR):
+            here, end = first_places(lane.windows - x), splat_as(np.int64(0), unit)
+            for first in range(0, lane.length, burst):
+                busy, cycles = splat(np.uint8(0)), splat(np.uint8(0))
+                for k in range(first, min(first + burst, lane.length)):
+                    w, leading = (first_run + k) * slots * digits, np.int64(leaders[first_run + k])
+                    busiest = _most_products(weights, w, leading, masks, (x * runs + k * VECTOR) * digits)
+                    busy, busiest = plus(busy, busiest), larger(busiest, load(least, k * each + x))
+                    cycles = plus(cycles, busiest)
+                    if together.size:
+                        store(together, k * size + x, larger(busiest, load(together, k * size + x)))
+                works, costs = add_bytes(works, both(busy, here)), add_bytes(costs, both(cycles, here))
+                end, added = plus(end, widened(cycles, unit)), added + 1
+                if added == BYTES_IN_WORD:
+                    work, cost, added = work + total(works), cost + total(costs), 0
+                    works, costs = no_words, no_words
+            store(most, at + x, larger(end, load_as(most, at + x, unit)))
+        all_work += filters * (work + total(works))
+        all_costs += filters * (cost + total(costs))
+        if together.size and t == count - 1:
+            _walk_together(lane, together, most, at + size)
+    tiles.found[WORK] += all_work
+    tiles.found[COSTS] += all_costs
 
 
 @inlined_helper
@@ -122,7 +144,7 @@ def _products(weights: Bytes, w: Integer, digits: Bytes, at: Integer) -> Any:
 
 
 @helper
-def walk_together(lane: Lane, together: Bytes, most: Units, at: Integer) -> None:
+def _walk_together(lane: Lane, together: Bytes, most: Units, at: Integer) -> None:
     """Walk a lane whose runs are replaced in all tiles at once; the slowest tile's cycles are at hand, and then forgotten."""
     size, unit, nothing = together.shape[1], most.dtype.type(0), splat(np.uint8(0))
     for x in range(0, size, VECTOR):
@@ -134,9 +156,7 @@ def walk_together(lane: Lane, together: Bytes, most: Units, at: Integer) -> None
 
 
 @helper
-def walk_free(
-    weights: Bytes, lane: Lane, place: Integer, filters: Integer, most: Units, at_most: Integer
-) -> tuple[np.int64, np.int64]:
+def walk_free(weights: Bytes, lane: Lane, tiles: Tiles) -> None:
     """Walk a lane where every filter does so on its own.
 
     Parameters
@@ -144,45 +164,40 @@ def walk_free(
     weights
         As of `WalkRecord`, filters before runs.
     lane : Lane
-    place : int
-        Where the first filter's weights of the lane begin.
-    filters : int
-        Of the tile.
-    most : uint8 or uint16
-        Raised, from place `at_most` on, to the slowest filter's cycles in each window.
-
-    Returns
-    -------
-    spent, held : int64
-        Over all windows, all filters' cycles, and what they were if each took as long as the slowest.
+    tiles : Tiles
     """
-    unit, no_words, burst = most.dtype.type(0), splat_as(np.int64(0), np.uint16(0)), 255 // lane.worst
-    masks, rows, size, digits, runs = lane.digits, lane.least, lane.least.shape[1], lane.digits.shape[2], lane.digits.shape[1]
-    nothing, stride, quick = splat_as(np.int64(0), unit), weights.shape[4] * digits, lane.plain and digits <= 4
-    spent, held = np.int64(0), np.int64(0)
+    masks, rows, tile_filters, most, digits = lane.digits, lane.least, tiles.filters, tiles.most, lane.digits.shape[2]
+    (passes, count), unit, size, burst = tile_filters.shape, most.dtype.type(0), rows.shape[1], 255 // lane.worst
+    nothing, no_words = splat_as(np.int64(0), unit), splat_as(np.int64(0), np.uint16(0))
+    stride, quick, next_row = weights.shape[4] * digits, lane.plain and digits <= 4, np.int64(not lane.plain) * size
     # As many filters at a time as a byte holds the cycles of; one, if their cycles are more than a burst.
     group = max(1, 255 // (lane.length * lane.worst)) if lane.length <= burst else 1
-    for x in range(0, size, VECTOR):
-        here, slowest, added, sums, least = first_places(lane.windows - x), nothing, 0, no_words, load(rows, x)
-        for begin in range(0, filters, group):
-            end, some = nothing, min(group, filters - begin)
-            for first in range(0, lane.length, burst):
-                count, w = min(burst, lane.length - first), place + begin * stride + first * digits
-                at = (x * runs + first * VECTOR) * digits
-                if quick:  # `least` is loaded, lest the compiler knows it to be 1 and takes a comparison for the maximum
-                    every, longest = free_cycles(weights, w, stride, some, masks, at, count, digits, least)
-                else:
-                    fetched = (0 if lane.plain else first * size) + x, 0 if lane.plain else size
-                    every, longest = _free_filters(weights, (w, stride), some, masks, at, count, rows, fetched)
-                end, sums, added = plus(end, widened(longest, unit)), add_bytes(sums, every), added + 1
-                if added == BYTES_IN_WORD:
-                    spent += total(chosen(here, sums, no_words))
-                    sums, added = no_words, 0
-            slowest = larger(slowest, end)
-        spent += total(chosen(here, sums, no_words))
-        held += filters * total(chosen(here, slowest, nothing))
-        store(most, at_most + x, larger(slowest, load_as(most, at_most + x, unit)))
-    return spent, held
+    all_spent, all_held = np.int64(0), np.int64(0)
+    for tile in range(passes * count):
+        filters, at_most = np.int64(tile_filters[tile // count, tile % count]), (tile + tile // count) * size
+        place = ((tiles.first + tile) * weights.shape[3] * weights.shape[4] + tiles.begin) * digits
+        for x in range(0, size if filters else 0, VECTOR):
+            here, slowest, added, sums, least = first_places(lane.windows - x), nothing, 0, no_words, load(rows, x)
+            for begin in range(0, filters, group):
+                end, some = nothing, min(group, filters - begin)
+                for first in range(0, lane.length, burst):
+                    length, w = min(burst, lane.length - first), place + begin * stride + first * digits
+                    at = (x * masks.shape[1] + first * VECTOR) * digits
+                    if quick:  # `least` is loaded, lest the compiler knows it to be 1 and takes a comparison for the maximum
+                        every, longest = free_cycles(weights, w, stride, some, masks, at, length, digits, least)
+                    else:
+                        fetched = first * next_row + x, next_row
+                        every, longest = _free_filters(weights, (w, stride), some, masks, at, length, rows, fetched)
+                    end, sums, added = plus(end, widened(longest, unit)), add_bytes(sums, every), added + 1
+                    if added == BYTES_IN_WORD:
+                        all_spent += total(chosen(here, sums, no_words))
+                        sums, added = no_words, 0
+                slowest = larger(slowest, end)
+            all_spent += total(chosen(here, sums, no_words))
+            all_held += filters * total(chosen(here, slowest, nothing))
+            store(most, at_most + x, larger(slowest, load_as(most, at_most + x, unit)))
+    tiles.found[COSTS] += all_spent
+    tiles.found[WAITS] += all_held - all_spent
 
 
 @inlined_helper
@@ -212,52 +227,56 @@ def _free_filters(
 
 
 @helper
-def walk_drifting(
-    weights: Bytes,
-    lane: Lane,
-    place: Integer,
-    filters: Integer,
-    drift: tuple[Integer, Integer],
-    rooms: tuple[Units, Units],
-    most: Units,
-    at: Integer,
-) -> tuple[np.int64, np.int64]:
+def walk_drifting(weights: Bytes, lane: Lane, tiles: Tiles, drift: tuple[Integer, Integer], rooms: tuple[Units, Units]) -> None:
     """Walk a lane where no filter gets more than some runs ahead of the slowest one of its tile.
 
-    Parameters are those of `walk_free`, but for
-
+    Parameters
+    ----------
     weights
         As of `WalkRecord`, runs before filters.
-    place : int
-        Where the weights of the lane's first run begin.
+    lane : Lane
+    tiles : Tiles
     drift : (int, int)
         How many runs that is, and the overhead of a run.
     rooms : two arrays uint8 or uint16, ``[filters, 64]`` and ``[runs, 64]``
         Room for the cycle at which each filter has ended its run, and for that at which all have ended each run.
     """
-    unit, no_words, (ahead, overhead), (ends, reached) = most.dtype.type(0), splat_as(np.int64(0), np.uint16(0)), drift, rooms
-    slots, digits, size, masks, rows = weights.shape[4], lane.digits.shape[2], lane.least.shape[1], lane.digits, lane.least
-    nothing, extra, each = splat_as(np.int64(0), unit), splat_as(np.int64(overhead), unit), np.int64(not lane.plain) * size
+    masks, rows, tile_filters, most, digits = lane.digits, lane.least, tiles.filters, tiles.most, lane.digits.shape[2]
+    (passes, count), unit, size, (ahead, overhead), (ends, reached) = (
+        tile_filters.shape,
+        most.dtype.type(0),
+        rows.shape[1],
+        drift,
+        rooms,
+    )
+    nothing, no_words = splat_as(np.int64(0), unit), splat_as(np.int64(0), np.uint16(0))
+    extra, each = splat_as(np.int64(overhead), unit), np.int64(not lane.plain) * size
     spent, held = np.int64(0), np.int64(0)
-    for x in range(0, size, VECTOR):
-        here, slowest, added, sums = first_places(lane.windows - x), nothing, 0, no_words
-        for f in range(filters):
-            store(ends, f * VECTOR, nothing)
-        for k in range(lane.length):
-            least, begins = load(rows, k * each + x), nothing
-            if k > ahead:
-                begins = load_as(reached, (k - 1 - ahead) * VECTOR, unit)
-            w, a, slowest = place + k * slots * digits, (x * masks.shape[1] + k * VECTOR) * digits, nothing
+    for tile in range(passes * count):
+        filters, at = np.int64(tile_filters[tile // count, tile % count]), (tile + tile // count) * size
+        place = (tiles.first + tile) * weights.shape[3] + tiles.begin
+        for x in range(0, size if filters else 0, VECTOR):
+            here, slowest, added, sums = first_places(lane.windows - x), nothing, 0, no_words
             for f in range(filters):
-                cost = larger(_products(weights, w + f * digits, masks, a), least)
-                end = plus(larger(load_as(ends, f * VECTOR, unit), begins), plus(widened(cost, unit), extra))
-                store(ends, f * VECTOR, end)
-                slowest, sums, added = larger(slowest, end), add_bytes(sums, cost), added + 1
-                if added == BYTES_IN_WORD:
-                    spent += total(chosen(here, sums, no_words))
-                    sums, added = no_words, 0
-            store(reached, k * VECTOR, slowest)
-        spent += total(chosen(here, sums, no_words))
-        held += filters * total(chosen(here, slowest, nothing))
-        store(most, at + x, larger(slowest, load_as(most, at + x, unit)))
-    return spent, held - filters * lane.windows * lane.length * overhead
+                store(ends, f * VECTOR, nothing)
+            for k in range(lane.length):
+                least, begins = load(rows, k * each + x), nothing
+                if k > ahead:
+                    begins = load_as(reached, (k - 1 - ahead) * VECTOR, unit)
+                w, a = (place + k) * weights.shape[4] * digits, (x * masks.shape[1] + k * VECTOR) * digits
+                slowest = nothing
+                for f in range(filters):
+                    cost = larger(_products(weights, w + f * digits, masks, a), least)
+                    end = plus(larger(load_as(ends, f * VECTOR, unit), begins), plus(widened(cost, unit), extra))
+                    store(ends, f * VECTOR, end)
+                    slowest, sums, added = larger(slowest, end), add_bytes(sums, cost), added + 1
+                    if added == BYTES_IN_WORD:
+                        spent += total(chosen(here, sums, no_words))
+                        sums, added = no_words, 0
+                store(reached, k * VECTOR, slowest)
+            spent += total(chosen(here, sums, no_words))
+            held += filters * total(chosen(here, slowest, nothing))
+            store(most, at + x, larger(slowest, load_as(most, at + x, unit)))
+        held -= filters * lane.windows * lane.length * overhead
+    tiles.found[COSTS] += spent
+    tiles.found[WAITS] += held - spent

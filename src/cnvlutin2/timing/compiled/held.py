@@ -1,4 +1,4 @@
-"""Records on the compiled side: a kernel takes one pointer, where taking a tuple of arrays apart costs more than a small layer."""
+"""Records on the compiled side: a kernel takes one pointer; to take a tuple of arrays apart costs more than a small layer."""
 
 # Numba leaves the classes that these derive from untyped.
 # mypy: disable-error-code="misc, no-untyped-call, no-untyped-def"
@@ -6,14 +6,15 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from numba import config, types
+from numba import types
+from numba.core import config
 from numba.experimental import structref
 
 from cnvlutin2.simd.jit import kernel
 
 R = TypeVar("R")
 
-if config.DISABLE_JIT:
+if config.DISABLE_JIT:  # type: ignore[attr-defined] # set as it reads the environment
 
     class Held(Generic[R]):
         """A record that is passed to kernels as one thing."""

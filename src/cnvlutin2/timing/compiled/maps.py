@@ -27,27 +27,27 @@ def row_packed_bits(steps: StepsRecord, bits: Bytes, begin: Integer, out: Bytes)
     out : uint8
         Set: ``[values, rows, columns]``, flat; 0 beside the map.
     """
-    places = steps.rows * steps.columns
+    columns, stride = steps.columns, steps.row_stride
     for kx in range(steps.row_kernel):
         shift = kx - steps.row_pad
-        low = min(steps.columns, max(0, -(shift // steps.row_stride)))
-        high = max(low, min(steps.columns, (steps.width - 1 - shift) // steps.row_stride + 1))
-        for c in range(steps.channels):
-            plane = (kx * steps.channels + c) * places
-            for y in range(steps.rows):
-                row = out[plane + y * steps.columns : plane + (y + 1) * steps.columns]
-                row[:low] = 0
-                row[high:] = 0
-                source = bits[begin + (c * steps.rows + y) * steps.width + shift + low * steps.row_stride :]
-                if steps.row_stride == 1:  # said apart, as strides that are known are vectorised
-                    for x in range(high - low):
-                        row[low + x] = source[x]
-                elif steps.row_stride == 2:
-                    for x in range(high - low):
-                        row[low + x] = source[2 * x]
-                else:
-                    for x in range(high - low):
-                        row[low + x] = source[x * steps.row_stride]
+        low = min(columns, max(0, -(shift // stride)))
+        high = max(low, min(columns, (steps.width - 1 - shift) // stride + 1))
+        for row in range(steps.channels * steps.rows):  # of all channels
+            at, source = (kx * steps.channels * steps.rows + row) * columns, begin + row * steps.width + shift
+            for x in range(low):
+                out[at + x] = 0
+            for x in range(high, columns):
+                out[at + x] = 0
+            # Strides that are known are vectorised, and so are places that cannot be negative.
+            if stride == 1:
+                for x in range(low, high):
+                    out[np.uintp(at + x)] = bits[np.uintp(source + x)]
+            elif stride == 2:
+                for x in range(low, high):
+                    out[np.uintp(at + x)] = bits[np.uintp(source + 2 * x)]
+            else:
+                for x in range(low, high):
+                    out[np.uintp(at + x)] = bits[np.uintp(source + x * stride)]
 
 
 @helper

@@ -8,22 +8,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.simd import VECTOR
-from cnvlutin2.simd.jit import helper, kernel
+from cnvlutin2.simd.jit import helper, inlined_helper, kernel
 from cnvlutin2.simd.lookups import DIGIT_BITS, digit
 from cnvlutin2.simd.narrow import both
 from cnvlutin2.simd.sizes import Integer
 from cnvlutin2.simd.vectors import load, store
-from cnvlutin2.timing.compiled.filters import Lane, walk_drifting, walk_free, walk_together, walk_waiting
+from cnvlutin2.timing.compiled.filters import Lane, Tiles, walk_drifting, walk_free, walk_waiting
 from cnvlutin2.timing.compiled.held import Held
 from cnvlutin2.timing.compiled.maps import add_planes, find_rows, row_packed_bits
 from cnvlutin2.timing.compiled.masks import fill_runs, pack_runs, rows_of_runs
-from cnvlutin2.timing.compiled.records import DRIFTING, WAITING, Bytes, Edges, Ints, PairRecord
+from cnvlutin2.timing.compiled.records import (
+    CYCLES,
+    DRIFTING,
+    FILTER_CYCLES,
+    PAIR_QUANTITIES,
+    WAITING,
+    Bytes,
+    Edges,
+    Ints,
+    PairRecord,
+)
 from cnvlutin2.timing.compiled.tuning import BLOCK
 
 Units = NDArray[Any]
 IN_BYTE = 8 // DIGIT_BITS
-CYCLES, FILTER_CYCLES, COSTS, WORK, WAITS = range(5)
-"""Of `records.PAIR_QUANTITIES`."""
 
 
 @kernel
@@ -63,7 +71,7 @@ def _count_maps(
     rows, run_rows = np.empty_like(bricks), np.zeros((pairs.starts.size if has_rows else 0, span), np.uint8)
     if pairs.sees_all:
         fill_runs(pairs, masks)
-    begin, found = np.int64(0), np.zeros(5, np.int64)
+    begin, found = np.int64(0), np.zeros(len(PAIR_QUANTITIES), np.int64)
     for m in range((last - first) * steps.groups):
         n, g = first + m // steps.groups, m % steps.groups
         if has_rows:
@@ -107,62 +115,29 @@ def _walk_block(
         The slowest lane's cycles in each tile; last, with a barrier at every run over all tiles.
     """
     walk, size = pairs.walk, (count + VECTOR - 1) // VECTOR * VECTOR
-    passes, tiles = walk.tile_filters.shape
+    passes, tile_count = walk.tile_filters.shape
     lanes, most_runs = walk.begins.size - 1, pairs.most_runs
     digits = np.zeros((size // VECTOR, most_runs, walk.weights.shape[5], VECTOR), np.uint8)
     least = np.ones((most_runs if run_rows.size else 1, size), np.uint8)
     together = np.zeros((most_runs if pairs.barrier else 0, size), np.uint8)
     slots = walk.weights.shape[4] if pairs.kind == DRIFTING else 0
     ends, reached = np.zeros((slots, VECTOR), unit.dtype), np.zeros((most_runs, VECTOR), unit.dtype)
-    most = np.zeros((passes, tiles + 1, size), unit.dtype)  # over lanes of as many runs
-    slowest = np.zeros((passes, tiles + 1, size), np.int64)
+    most = np.zeros((passes, tile_count + 1, size), unit.dtype)  # over lanes of as many runs
+    slowest = np.zeros((passes, tile_count + 1, size), np.int64)
     for number in range(lanes):
         begin, length = np.int64(walk.begins[number]), np.int64(walk.begins[number + 1] - walk.begins[number])
         _read_lane(pairs, masks, run_rows, begin, length, start, count, digits, least)
         lane = Lane(digits, least, run_rows.size == 0, length, pairs.worst, count)
-        _walk_tiles(pairs, lane, g, begin, together, (ends, reached), most, found)
+        tiles = Tiles(walk.tile_filters, g * passes * tile_count, begin, most, found)
+        if pairs.kind == WAITING:
+            walk_waiting(walk.weights, walk.leaders, lane, tiles, together)
+        elif pairs.kind == DRIFTING:
+            walk_drifting(walk.weights, lane, tiles, (pairs.drift, pairs.overhead), (ends, reached))
+        else:
+            walk_free(walk.weights, lane, tiles)
         if number + 1 == lanes or walk.begins[number + 2] - walk.begins[number + 1] != length:
             _raise_slowest(most, 0 if pairs.kind == DRIFTING else pairs.overhead * length, slowest)
     return slowest
-
-
-@helper
-def _walk_tiles(
-    pairs: PairRecord,
-    lane: Lane,
-    g: Integer,
-    begin: Integer,
-    together: Bytes,
-    rooms: tuple[Units, Units],
-    most: Units,
-    found: Ints,
-) -> None:
-    """Walk a lane in all tiles of all passes, and add up what its runs cost."""
-    weights, leaders, tile_filters = pairs.walk.weights, pairs.walk.leaders, pairs.walk.tile_filters
-    (passes, tiles), shape, size = tile_filters.shape, weights.shape, lane.least.shape[1]
-    kind, drift, barrier = pairs.kind, (pairs.drift, pairs.overhead), pairs.barrier
-    costs, works, waits = np.int64(0), np.int64(0), np.int64(0)
-    for p in range(passes):
-        for t in range(tiles):
-            filters, tile, at = np.int64(tile_filters[p, t]), (g * passes + p) * tiles + t, (p * (tiles + 1) + t) * size
-            if filters == 0:
-                continue
-            if kind == WAITING:
-                work, cost = walk_waiting(weights, leaders, lane, tile * shape[3] + begin, together, most, at)
-                costs, works = costs + filters * cost, works + filters * work
-                continue
-            if kind == DRIFTING:
-                place = (tile * shape[3] + begin) * shape[4] * shape[5]
-                spent, held = walk_drifting(weights, lane, place, filters, drift, rooms, most, at)
-            else:
-                place = (tile * shape[3] * shape[4] + begin) * shape[5]
-                spent, held = walk_free(weights, lane, place, filters, most, at)
-            costs, waits = costs + spent, waits + held - spent
-        if barrier:
-            walk_together(lane, together, most, (p * (tiles + 1) + tiles) * size)
-    found[COSTS] += costs
-    found[WORK] += works
-    found[WAITS] += waits
 
 
 @helper
@@ -214,14 +189,14 @@ def _read_lane(
                 least[k, x] = some[x] + 1
 
 
-@helper
+@inlined_helper
 def _read_flat(source: Bytes, at: Integer, inside: Bytes, inside_at: Integer, out: Bytes) -> None:
     """Read consecutive places from `at` on, and zeros beside the map."""
     for x in range(0, out.size, VECTOR):
         store(out, x, both(load(source, at + x), load(inside, inside_at + x)))
 
 
-@helper
+@inlined_helper
 def _read_places(source: Bytes, plane: Integer, places: Edges, step: Integer, start: Integer, count: Integer, out: Bytes) -> None:
     """Read the places of some windows in a plane; the one before the first stands for the padding."""
     flat = source.reshape(-1)

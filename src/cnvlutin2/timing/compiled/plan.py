@@ -74,12 +74,15 @@ class LayerPlan:
         Together they are the layer, once for those organisations that do bands and once, whole, for the others.
     summed : int
         The first so many of `bands` give the layer's own sums.
+    left : tuple of int
+        Which of the organisations are left to the plain engine.
     """
 
     organisations: list[OrganisationPlan]
     constants: NDArray[np.int64]
     bands: list[BandPlan]
     summed: int
+    left: tuple[int, ...]
 
 
 def plan_layer(
@@ -132,7 +135,8 @@ class _Planner:
             (band,) = whole(self._layer.geometry)
             bands.append(self._band(band, lanes, pairs, summed=False))
         constants = np.stack(self._results.constants) if self._results.constants else np.zeros((0, 0), np.int64)
-        return LayerPlan(plans, constants, bands, len(self._bands))
+        left = tuple(i for i, each in enumerate(plans) if each.skip is None and each.mode != "dense")
+        return LayerPlan(plans, constants, bands, len(self._bands), left)
 
     def _organisation(self, organisation: Organisation) -> OrganisationPlan:
         schedule = Schedule.of(self._layer.geometry, organisation)

@@ -28,6 +28,7 @@ LANE_QUANTITIES = ("cycles", "costs", "seen")
 
 PAIR_QUANTITIES = ("cycles", "filter_cycles", "costs", "work", "waits")
 """What is measured where they are; see `cnvlutin2.timing.accounting.Measured`."""
+CYCLES, FILTER_CYCLES, COSTS, WORK, WAITS = range(5)
 
 
 def room_for(size: int) -> int:

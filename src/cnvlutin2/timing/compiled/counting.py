@@ -1,0 +1,85 @@
+"""A batch of a layer while it is counted, and what was found of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import overload
+
+import numpy as np
+
+from cnvlutin2.layer import Layer
+from cnvlutin2.timing.compiled.lanes import count_lanes
+from cnvlutin2.timing.compiled.pairs import count_pairs
+from cnvlutin2.timing.compiled.plan import LayerPlan
+from cnvlutin2.timing.compiled.records import FIRST_TABLE, STORED, Bytes
+from cnvlutin2.timing.compiled.sums import count_sums
+from cnvlutin2.timing.engine import Counts, LayerTimings, OrganisationTiming, Timing
+
+NO_WINDOWS: Counts = np.zeros((0, 0, 0, 0), np.int64)
+NO_TILES: Counts = np.zeros((0, 0, 0, 0, 0), np.int64)
+"""Where nobody asks for the cycles of windows."""
+
+
+class Counting:
+    """A batch of a layer while it is counted.
+
+    Parameters
+    ----------
+    layer : Layer
+    plan : LayerPlan
+
+    Attributes
+    ----------
+    results : int64 ``[bands, N, results, columns]``
+        Cycles and slots; bands are added up in the end.
+    """
+
+    def __init__(self, layer: Layer, plan: LayerPlan) -> None:
+        self._layer, self._plan = layer, plan
+        self._values = np.ascontiguousarray(layer.activations).reshape(-1)
+        bands, images = len(plan.bands), len(layer.activations)
+        self._sums = np.empty((bands, images, plan.bands[0].sums), np.int64)
+        self.results = np.zeros((bands, images, *plan.constants.shape), np.int64)
+        self.results[0] = plan.constants
+
+    def count(self, band: int, first: int, last: int, room: Bytes) -> None:
+        """Count some images of a band; `room` is for their bits, and for what vectors reach beyond them."""
+        record, results = self._plan.bands[band], self.results[band]
+        count_sums(record.layer, self._values, self._layer.threshold, first, last, room, self._sums[band], results)
+        for lanes in record.lanes:
+            count_lanes(lanes, room, first, last, results, NO_WINDOWS)
+        for pairs in record.pairs:
+            count_pairs(pairs, room, first, last, results, NO_TILES)
+
+    def timings(self, others: Sequence[OrganisationTiming]) -> LayerTimings:
+        """Return what was found, once all bands of all images are counted; `others` are those of `LayerPlan.left`."""
+        plan, sums, results = self._plan, self._sums, self.results
+        found = sums[0] if plan.summed == 1 else sums[: plan.summed].sum(axis=0)
+        by_result = results[0] if len(results) == 1 else results.sum(axis=0)
+        return LayerTimings(found[:, STORED], found[:, FIRST_TABLE], OrganisationTimings(plan, by_result, others))
+
+
+class OrganisationTimings(Sequence[OrganisationTiming]):
+    """What each organisation takes, made when it is asked for: most organisations share their results."""
+
+    def __init__(self, plan: LayerPlan, results: Counts, others: Sequence[OrganisationTiming]) -> None:
+        self._plan, self._results, self._others = plan, results, others
+
+    def __len__(self) -> int:
+        return len(self._plan.organisations)
+
+    @overload
+    def __getitem__(self, i: int) -> OrganisationTiming: ...
+    @overload
+    def __getitem__(self, i: slice) -> Sequence[OrganisationTiming]: ...
+    def __getitem__(self, i: int | slice) -> OrganisationTiming | Sequence[OrganisationTiming]:
+        which = range(len(self))[i]
+        if isinstance(which, range):
+            return [self[k] for k in which]
+        if which in self._plan.left:
+            return self._others[self._plan.left.index(which)]
+        found = self._plan.organisations[which]
+        return OrganisationTiming(found.mode, found.schedule.dense_cycles, self._timing(found.skip), self._timing(found.dense))
+
+    def _timing(self, result: int | None) -> Timing | None:
+        return None if result is None else Timing(self._results[:, result, 0], self._results[:, result, 1:])
