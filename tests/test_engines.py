@@ -25,10 +25,15 @@ from cnvlutin2.layer import Layer
 from cnvlutin2.organisation import Organisation, parameter, with_overrides
 from cnvlutin2.testing import layers, organisations
 from cnvlutin2.timing.engine import Engine, LayerTimings, RunMode
+from cnvlutin2.timing.engines import make_engine
 from cnvlutin2.timing.plain import PlainEngine
 from cnvlutin2.timing.slots import SLOT_KINDS
 
-ENGINES: Mapping[str, Callable[[], Engine]] = {"reference": ReferenceEngine, "plain": PlainEngine}
+ENGINES: Mapping[str, Callable[[], Engine]] = {
+    "reference": ReferenceEngine,
+    "plain": PlainEngine,
+    "compiled": lambda: make_engine(2, "numba"),
+}
 CYCLES_ONLY: Mapping[str, Callable[[], Engine]] = {}
 MODES: tuple[RunMode, ...] = ("skip", "dense")
 

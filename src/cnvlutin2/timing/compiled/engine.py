@@ -12,31 +12,15 @@ from cnvlutin2.layer import Geometry, Layer
 from cnvlutin2.organisation import Organisation, with_overrides
 from cnvlutin2.simd import VECTOR
 from cnvlutin2.timing.compiled.counting import Counting
+from cnvlutin2.timing.compiled.knowledge import KNOWN
 from cnvlutin2.timing.compiled.lanes import count_lanes
 from cnvlutin2.timing.compiled.pairs import count_pairs
 from cnvlutin2.timing.compiled.plan import LayerPlan, plan_layer
 from cnvlutin2.timing.compiled.tuning import BAND, THREAD_GRAIN
 from cnvlutin2.timing.engine import Counts, Engine, LayerTimings, OrganisationTiming, RunMode
 from cnvlutin2.timing.observed import ObservedWeights
-from cnvlutin2.timing.options import Knows, any_value, either, one_of, refuse, unknown_options, whole_number
+from cnvlutin2.timing.options import refuse, unknown_options
 from cnvlutin2.timing.threads import default_jobs, split
-
-KNOWN: dict[str, Knows] = {
-    **dict.fromkeys(
-        ("tiles", "filters_per_tile", "lanes", "brick", "data_bits", "run_overhead", "window_overhead"), whole_number
-    ),
-    **dict.fromkeys(("layer_mode", "format", "skip_activations"), any_value),
-    "skip_weights": one_of("none", "shared", "per_filter"),
-    "filter_sync": either(one_of("brick", "window"), whole_number),
-    "filter_map": one_of("blocked", "spread"),
-    "group_map": one_of("serial", "parallel"),
-    "tile_sync": one_of("brick", "window", "layer"),
-    "lane_map": one_of("sliced", "interleaved"),
-    "detect": one_of("output", "dispatch"),
-    "packing": one_of("row", "brick"),
-}
-"""The values of parameters that the engine knows; what the kernels do not do of them it leaves to the plain engine."""
-
 
 Unit = tuple[int, int, int, int]
 """What a thread does at a time: a layer, a band of it, the first of some images, and their end."""
@@ -50,7 +34,7 @@ class CompiledEngine:
     jobs : int, optional
         Threads; by default all processors. The counts do not depend on it.
     fallback : Engine
-        Who times what the kernels do not do (`cnvlutin2.timing.compiled.recording.unknown_to_kernels`).
+        Who times what this one does not (`cnvlutin2.timing.compiled.knowledge`).
     """
 
     name = "compiled"
@@ -62,8 +46,8 @@ class CompiledEngine:
         self._weights: dict[str, tuple[_Weights, ObservedWeights]] = {}
 
     def unknown(self, organisation: Organisation) -> tuple[str, ...]:
-        """Return what of an organisation is not known; see `Engine.unknown`."""
-        return unknown_options(organisation, KNOWN)
+        """Return what neither this engine nor the one that it leaves things to knows of an organisation; see `Engine.unknown`."""
+        return unknown_options(organisation, KNOWN) and self._fallback.unknown(organisation)
 
     def time(self, layers: Sequence[Layer], organisations: Sequence[Organisation]) -> list[LayerTimings]:
         """Count the cycles and slots of layers under organisations; see `Engine.time`."""
@@ -91,11 +75,11 @@ class CompiledEngine:
 
     def window_ends(self, layer: Layer, organisation: Organisation, mode: RunMode) -> Counts:
         """Return the cycle of its pass in which each window has ended; see `Engine.window_ends`."""
+        refuse(self.name, organisation, self.unknown(organisation))
         chosen = with_overrides(organisation, {"layer_mode": mode})
-        self._check(chosen)
         plan = plan_layer(layer, ObservedWeights(layer), [chosen], in_bands=False)
         found = plan.organisations[0]
-        if mode == "skip" and found.skip is None:
+        if plan.left:
             return self._fallback.window_ends(layer, organisation, mode)
         schedule = found.schedule
         shape = layer.images, schedule.groups, schedule.passes, schedule.steps.windows
@@ -112,21 +96,19 @@ class CompiledEngine:
             count_pairs(record.pairs[0], room, 0, layer.images, counting.results[0], by_tile)
             by_tile += chosen.window_overhead
             if chosen.tile_sync == "layer":
-                return by_tile.cumsum(axis=4).max(axis=3)
-            return by_tile.max(axis=3).cumsum(axis=3)
+                ends: Counts = by_tile.cumsum(axis=4).max(axis=3)
+                return ends
+            cycles = by_tile.max(axis=3) - chosen.window_overhead
         elif mode == "skip":  # every run takes one cycle
             cycles[:] = schedule.lane_order.lengths.max() * (1 + chosen.run_overhead)
         return (cycles + chosen.window_overhead).cumsum(axis=3)
-
-    def _check(self, organisation: Organisation) -> None:
-        refuse(self.name, organisation, self.unknown(organisation))
 
     def _plans(self, layers: Sequence[Layer], organisations: tuple[Organisation, ...]) -> list[LayerPlan]:
         """Return the layers' plans, which are made for the first batch of each."""
         known = next((plans for chosen, plans in self._sets if chosen == organisations), None)
         if known is None:
             for organisation in organisations:
-                self._check(organisation)
+                refuse(self.name, organisation, self.unknown(organisation))
             known = {}
             self._sets.append((organisations, known))
         return [self._plan(layer, organisations, known) for layer in layers]

@@ -71,7 +71,8 @@ def _count_maps(
     rows, run_rows = np.empty_like(bricks), np.zeros((pairs.starts.size if has_rows else 0, span), np.uint8)
     if pairs.sees_all:
         fill_runs(pairs, masks)
-    begin, found = np.int64(0), np.zeros(len(PAIR_QUANTITIES), np.int64)
+    begin: Integer = np.int64(0)
+    found = np.zeros(len(PAIR_QUANTITIES), np.int64)
     for m in range((last - first) * steps.groups):
         n, g = first + m // steps.groups, m % steps.groups
         if has_rows:
@@ -85,7 +86,7 @@ def _count_maps(
         elif not pairs.sees_all:
             pack_runs(pairs, bits, m * stored, masks)
         found[:] = 0
-        totals = np.zeros(tile_filters.shape, np.int64)
+        totals: Ints = np.zeros(tile_filters.shape, np.int64)
         for start in range(0, reads.windows, BLOCK):
             count = min(BLOCK, reads.windows - start)
             slowest = _walk_block(pairs, masks, run_rows, g, start, count, unit, found)

@@ -15,10 +15,12 @@ from cnvlutin2.organisation import Mode, Organisation
 from cnvlutin2.timing.compiled import recording
 from cnvlutin2.timing.compiled.bands import Band, bands_of, whole
 from cnvlutin2.timing.compiled.held import Held, hold
+from cnvlutin2.timing.compiled.knowledge import KNOWN, left_to_plain
 from cnvlutin2.timing.compiled.packing import walk_record
 from cnvlutin2.timing.compiled.records import LaneRecord, LayerRecord, PairRecord, WalkRecord
 from cnvlutin2.timing.compiled.results import ResultTable
 from cnvlutin2.timing.observed import ObservedWeights
+from cnvlutin2.timing.options import unknown_options
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,14 +32,16 @@ class OrganisationPlan:
     schedule : Schedule
     mode : {"skip", "dense", "auto"}
     skip, dense : int or None
-        Which of the layer's results tell about the modes that `mode` needs. A `skip` that is None where it is needed is left to
-        the plain engine.
+        Which of the layer's results tell about the modes that `mode` needs.
+    left : bool
+        Whether it is left to the plain engine.
     """
 
     schedule: Schedule
     mode: Mode
     skip: int | None
     dense: int | None
+    left: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,18 +139,21 @@ class _Planner:
             (band,) = whole(self._layer.geometry)
             bands.append(self._band(band, lanes, pairs, summed=False))
         constants = np.stack(self._results.constants) if self._results.constants else np.zeros((0, 0), np.int64)
-        left = tuple(i for i, each in enumerate(plans) if each.skip is None and each.mode != "dense")
+        left = tuple(i for i, each in enumerate(plans) if each.left)
         return LayerPlan(plans, constants, bands, len(self._bands), left)
 
     def _organisation(self, organisation: Organisation) -> OrganisationPlan:
         schedule = Schedule.of(self._layer.geometry, organisation)
         mode = organisation.mode_for(self._layer.name, first=self._layer.first)
-        dense = None if mode == "skip" else self._results.dense(schedule)
-        return OrganisationPlan(schedule, mode, None if mode == "dense" else self._skip(schedule), dense)
+        skip = None if mode == "dense" else self._skip(schedule)
+        left = unknown_options(organisation, KNOWN) or (mode != "dense" and skip is None)
+        return OrganisationPlan(
+            schedule, mode, skip, None if left or mode == "skip" else self._results.dense(schedule), bool(left)
+        )
 
     def _skip(self, schedule: Schedule) -> int | None:
-        """Return which result tells about skip mode, or None if it is left to the plain engine."""
-        if recording.unknown_to_kernels(schedule):
+        """Return which result tells about skip mode, or None if the kernels do not do it."""
+        if left_to_plain(schedule):
             return None
         key, o = _skip_key(schedule), schedule.organisation
         known = self._results.known(key)

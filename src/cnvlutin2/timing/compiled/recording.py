@@ -25,26 +25,7 @@ from cnvlutin2.timing.compiled.records import (
 )
 
 
-def unknown_to_kernels(schedule: Schedule) -> str:
-    """Return what of a layer under an organisation the kernels do not do, or nothing if they do all of it.
-
-    Such layers are rare; the plain engine times them (docs/performance.md says what that costs).
-    """
-    o, steps, runs = schedule.organisation, schedule.steps, schedule.runs
-    weights = o.skip_weights != "none"
-    if get_format(o.format).own_rows and schedule.has_rows:
-        return "rows that a format finds in a way of its own"
-    if not weights and (not runs.sliced or schedule.view == "all"):
-        return "interleaved lanes or zeros multiplied, where no weights are skipped"
-    if schedule.view == "raw" and (weights or steps.row_packed):
-        return "raw bricks where weights are skipped or rows are packed"
-    lane = int(np.add.reduceat(_worst_cycles(schedule), schedule.runs.lane_parts[:-1]).max()) if not weights else 0
-    if max(longest_lane(schedule), _all_lanes(schedule), lane) >= 1 << 16:
-        return "cycles beyond 16 bits in a window"
-    return ""
-
-
-def _worst_cycles(schedule: Schedule) -> NDArray[np.int64]:
+def worst_cycles(schedule: Schedule) -> NDArray[np.int64]:
     """Return the cycles that each run of a step takes at most, without overhead."""
     cycles: NDArray[np.int64] = np.maximum(schedule.runs.lengths, most_rows(schedule)).astype(np.int64)
     return cycles
@@ -61,13 +42,8 @@ def most_rows(schedule: Schedule) -> int:
 def longest_lane(schedule: Schedule) -> int:
     """Return the most cycles that a lane can take in a window; without overhead where that is added apart."""
     o, order = schedule.organisation, schedule.lane_order
-    worst = _worst_cycles(schedule)[order.run_of] + (o.run_overhead if o.skip_weights == "none" or o.drift is not None else 0)
+    worst = worst_cycles(schedule)[order.run_of] + (o.run_overhead if o.skip_weights == "none" or o.drift is not None else 0)
     return int(np.add.reduceat(worst, order.begins[:-1]).max())
-
-
-def _all_lanes(schedule: Schedule) -> int:
-    """Return the most cycles, or values, of all lanes at one place, beyond one a run."""
-    return max(int(_worst_cycles(schedule).sum()), schedule.steps.values, schedule.steps.steps)
 
 
 @lru_cache(maxsize=1024)
