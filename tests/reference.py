@@ -1,8 +1,8 @@
 """The slow reference: cycles, slot accounting and arithmetic of one layer in plain Python loops.
 
-It is written from `docs/model.md` (the storage, organisations and encodings sections) alone and shares no code with the
-package, so that agreement of the two means something. Nothing here is vectorised. A set of values is a Python integer whose
-bit `i` says whether the `i`-th value of the run belongs to it.
+It is written from the model's page alone and shares no code with the package, so that agreement of the two means something.
+Nothing here is vectorised. A set of values is a Python integer whose bit `i` says whether the `i`-th value of the run belongs
+to it. `Options`, `side_by_side` and `tiles_of` also serve the references of traffic and memory.
 
 Every multiplier slot of every cycle is classified where it is spent; nothing is found by subtraction, and `simulate` checks
 that the classes add up to all slots.
@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from functools import lru_cache
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,9 +40,15 @@ Run = list[Place]
 Slots = dict[str, int]
 
 
+class Dumped(Protocol):
+    """Whatever says its options as a mapping, such as an `Organisation`."""
+
+    def model_dump(self) -> dict[str, object]: ...
+
+
 @dataclass(frozen=True)
 class Options:
-    """The options that cycles depend on, under the names and with the defaults of the model."""
+    """The options that counts depend on, under the names and with the defaults of the model."""
 
     tiles: int = 16
     filters_per_tile: int = 16
@@ -51,28 +57,53 @@ class Options:
     data_bits: int = 16
     skip_activations: bool = True
     skip_weights: str = "none"
-    filter_sync: str = "brick"
+    filter_sync: str | int = "brick"
+    filter_map: str = "blocked"
     tile_sync: str = "window"
     lane_map: str = "sliced"
+    group_map: str = "serial"
     layer_mode: str | Mapping[str, str] = "skip"
     run_overhead: int = 0
     window_overhead: int = 0
     format: str = "dense"
     detect: str = "dispatch"
     packing: str = "row"
+    pointer_group: int = 1
+    nm_bytes: int = 4 << 20
+    sb_bytes_per_tile: int = 2 << 20
+    clock_ghz: float = 1.0
+    encoder_values_per_cycle: int = 1
+    weight_format: str = "dense"
+    dram: str | float = "unlimited"
+    prefetch_weights: bool = False
+    batch: int = 1
+
+    def __post_init__(self) -> None:
+        known = {
+            "skip_weights": ("none", "shared", "per_filter"),
+            "filter_map": ("blocked", "spread"),
+            "tile_sync": ("window", "brick", "layer"),
+            "lane_map": ("sliced", "interleaved"),
+            "group_map": ("serial", "parallel"),
+            "packing": ("row", "brick"),
+        }
+        for name, values in known.items():
+            assert getattr(self, name) in values, f"the reference knows no {name}: {getattr(self, name)!r}"
+        drift = self.filter_sync
+        assert drift in ("brick", "window") or (isinstance(drift, int) and 1 <= drift <= 4096), drift
+        assert self.encoder_values_per_cycle >= 0
 
     @classmethod
-    def of(cls, options: Mapping[str, object]) -> Options:
-        """Take what is known from a mapping (an `Organisation.model_dump()` has more, which no cycle depends on)."""
-        unrelated = {
-            *("name", "description", "pointer_group", "nm_bytes", "sb_bytes_per_tile"),
-            *("nbin_entries", "nbout_entries", "clock_ghz"),
-            *("encoder_buffer_entries", "weight_format", "dram", "prefetch_weights", "batch"),
-        }
+    def of(cls, options: Given) -> Options:
+        """Take what is known from a mapping or an organisation (which has more, on which no count depends)."""
+        if isinstance(options, Options):
+            return options
+        given = options if isinstance(options, Mapping) else options.model_dump()
+        unrelated = {"name", "description", "nbin_entries", "nbout_entries", "encoder_buffer_entries"}
         known = {f.name for f in fields(cls)}
-        unknown = set(options) - known - unrelated
+        unknown = set(given) - known - unrelated
         assert not unknown, f"the reference knows no {unknown}"
-        return cls(**{key: value for key, value in options.items() if key in known})  # type: ignore[arg-type]
+        return cls(**{key: value for key, value in given.items() if key in known})  # type: ignore[arg-type]
 
     def mode(self, layer: Layer) -> str:
         if isinstance(self.layer_mode, str):
@@ -82,6 +113,10 @@ class Options:
         if layer.first and "first" in self.layer_mode:
             return self.layer_mode["first"]
         return self.layer_mode.get("default", "skip")
+
+
+Given = Mapping[str, object] | Dumped | Options
+"""Options in any form that `Options.of` takes."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +139,12 @@ class ReferenceResult:
         return self.slots["ineffectual_activation"] + self.slots["ineffectual_weight"] + self.slots["effectual"]
 
 
-def simulate(layer: Layer, options: Mapping[str, object] | None = None) -> list[ReferenceResult]:
-    """Return what each image of a layer costs; `auto` is decided for all images together, dense on a tie."""
+def simulate(layer: Layer, options: Given | None = None) -> list[ReferenceResult]:
+    """Return what each image of a layer costs; `auto` is decided for all images together, dense on a tie.
+
+    The layer is alone, so that nobody reads what it writes and it waits for no encoder; `auto` among neighbours is decided
+    in the reference of the memory system.
+    """
     opt = Options.of(options or {})
     mode = opt.mode(layer)
     machine = Machine(layer, opt)
@@ -140,17 +179,21 @@ class Work:
 
 
 class Machine:
-    """One layer on one organisation."""
+    """One layer on one organisation; `layer` is the given one with its groups side by side, where they are."""
 
     def __init__(self, layer: Layer, opt: Options) -> None:
-        self.layer, self.opt = layer, opt
+        self.layer, self.opt = side_by_side(layer, opt), opt
+        layer = self.layer
         self.filters, self.channels, self.kernel_height, self.kernel_width = (int(n) for n in layer.weights.shape)
         self.height, self.width = (int(n) for n in layer.activations.shape[2:])
         self.row_packed = opt.packing == "row" and self.channels < opt.brick and layer.dilations[1] == 1
-        self.weights = effectual_weights(layer)
         self.steps = self._steps()
         self.lane_runs = self._lane_runs()
         self.chunks = [step[i : i + opt.lanes] for step in self.steps for i in range(0, len(step), opt.lanes)]
+
+    @cached_property
+    def weights(self) -> set[tuple[int, Place]]:
+        return effectual_weights(self.layer)
 
     # -- the order of the work ----------------------------------------------------------------------------------------
 
@@ -191,13 +234,12 @@ class Machine:
 
     def passes(self) -> Iterator[tuple[int, list[list[int]]]]:
         """Yield each group's passes: the group and the filters of every tile that has any."""
-        per_tile, own = self.opt.filters_per_tile, self.filters // self.layer.groups
-        at_a_time = self.opt.tiles * per_tile
+        own = self.filters // self.layer.groups
+        at_a_time = self.opt.tiles * self.opt.filters_per_tile
         for group in range(self.layer.groups):
             for first in range(0, own, at_a_time):
-                in_pass = range(own)[first : first + at_a_time]
-                tiles = [in_pass[t : t + per_tile] for t in range(0, len(in_pass), per_tile)]
-                yield group, [[group * own + f for f in tile] for tile in tiles]
+                in_pass = [group * own + f for f in range(own)[first : first + at_a_time]]
+                yield group, [tile for tile in tiles_of(in_pass, self.opt) if tile]
 
     # -- what is stored -----------------------------------------------------------------------------------------------
 
@@ -312,7 +354,7 @@ class Machine:
         """Walk one lane's runs of a window in all tiles; `masks[run][tile][filter]`. Returns when it ends in each tile."""
         opt = self.opt
         # A barrier over all tiles at every run leaves a filter nothing to walk ahead to.
-        if opt.skip_weights == "per_filter" and opt.filter_sync == "window" and opt.tile_sync != "brick":
+        if opt.skip_weights == "per_filter" and opt.filter_sync != "brick" and opt.tile_sync != "brick":
             return [self._free_filters(works, [run_masks[t] for run_masks in masks], slots) for t in range(tiles)]
         ends = [0] * tiles
         for work, run_masks in zip(works, masks, strict=True):
@@ -334,16 +376,26 @@ class Machine:
         return slowest + fetching
 
     def _free_filters(self, works: list[Work], masks: list[list[int]], slots: Slots) -> int:
-        """Let every filter of a tile walk the lane's runs on its own. Returns when the slowest ends."""
+        """Let every filter of a tile walk the lane's runs on its own. Returns when the slowest ends.
+
+        With a bounded drift of `N`, no filter begins a run before all of the tile have ended the one `N + 1` earlier, whose
+        place in the buffer the run takes. `all_ended[q]` is when the slowest filter ends run `q`.
+        """
         if not works:
             return 0
-        ends = [0] * len(masks[0])
-        for work, weights in zip(works, masks, strict=True):
+        drift = self.opt.filter_sync
+        ends, all_ended = [0] * len(masks[0]), list[int]()
+        for q, (work, weights) in enumerate(zip(works, masks, strict=True)):
+            bounded = isinstance(drift, int) and q - 1 - drift >= 0
+            room = all_ended[q - 1 - drift] if bounded else 0  # type: ignore[operator]
             for f, busy in enumerate(self._execute(work, weights, slots)):
+                waiting = max(room - ends[f], 0)
+                slots["filter_sync"] += waiting
                 fetching = max(work.rows - busy, 0)
                 slots["fetch"] += fetching
                 slots["overhead"] += self.opt.run_overhead
-                ends[f] += busy + fetching + self.opt.run_overhead
+                ends[f] += waiting + busy + fetching + self.opt.run_overhead
+            all_ended.append(max(ends))
         slots["filter_sync"] += sum(max(ends) - end for end in ends)
         return max(ends)
 
@@ -358,6 +410,43 @@ class Machine:
         elif self.opt.skip_weights == "per_filter":
             executed = [work.occupying & weight for weight in weights]
         return _multiply(executed, work.effectual, weights, slots)
+
+
+def tiles_of(in_pass: Sequence[int], opt: Options) -> list[list[int]]:
+    """Seat the filters of a pass: those of each tile of the machine, in the order of their slots."""
+    tiles: list[list[int]] = [[] for _ in range(opt.tiles)]
+    for r, filter_ in enumerate(in_pass):
+        tiles[r // opt.filters_per_tile if opt.filter_map == "blocked" else r % opt.tiles].append(filter_)
+    assert all(len(tile) <= opt.filters_per_tile for tile in tiles)
+    return tiles
+
+
+def side_by_side(layer: Layer, opt: Options) -> Layer:
+    """Return the layer as the machine takes it: with `group_map = parallel`, as many groups as suit it made one."""
+    if opt.group_map == "serial":
+        return layer
+    channels, filters = int(layer.weights.shape[1]), len(layer.weights) // layer.groups
+    found, fewest = layer, None
+    for together in range(1, layer.groups + 1):
+        fits = together * channels <= opt.lanes * opt.brick and together * filters <= opt.tiles * opt.filters_per_tile
+        if layer.groups % together or not (fits or together == 1):
+            continue
+        merged = _merged(layer, together)
+        cycles = Machine(merged, replace(opt, group_map="serial")).dense_cycles()
+        if fewest is None or cycles <= fewest:  # the largest on a tie
+            found, fewest = merged, cycles
+    return found
+
+
+def _merged(layer: Layer, together: int) -> Layer:
+    """Make every so many groups one, whose filters have no weights but in the channels of the group that they come from."""
+    channels, own = int(layer.weights.shape[1]), len(layer.weights) // layer.groups
+    weights = np.zeros((len(layer.weights), together * channels, *layer.weights.shape[2:]), np.int16)
+    for f, filter_ in enumerate(layer.weights):
+        place = f // own % together  # of the filter's group among those that become one
+        for c in range(channels):
+            weights[f, place * channels + c] = filter_[c]
+    return replace(layer, weights=weights, groups=layer.groups // together)
 
 
 @lru_cache(maxsize=2)

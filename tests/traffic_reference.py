@@ -1,6 +1,7 @@
 """Traffic of one image of one layer in plain Python loops, written from docs/cost.md and sharing no code with the package.
 
-A value is (channel of the group, y, x); a value in the padding has a y or x outside the map.
+A value is (channel of the group, y, x); a value in the padding has a y or x outside the map. Where groups are set side by side,
+everything here, what is stored too, is that of the merged layer.
 """
 
 from __future__ import annotations
@@ -11,21 +12,27 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from reference import Given, Options, side_by_side, tiles_of
+
 if TYPE_CHECKING:
     from cnvlutin2.layer import Layer
-    from cnvlutin2.organisation import Organisation
 
 Value = tuple[int, int, int]
+
+
+def is_row_packed(layer: Layer, o: Options) -> bool:
+    return o.packing == "row" and layer.group_channels < o.brick and layer.dilations[1] == 1
 
 
 class Traffic:
     """An image of a layer as it is stored; `events` walks every window and counts what the layer alone determines."""
 
-    def __init__(self, layer: Layer, organisation: Organisation, image: int, mode: str) -> None:
-        self.layer, self.o, self.image = layer, organisation, image
+    def __init__(self, layer: Layer, organisation: Given, image: int, mode: str) -> None:
+        self.o, self.image = Options.of(organisation), image
+        self.layer = side_by_side(layer, self.o)
         self.skip = mode == "skip"
-        self.format = organisation.format if self.skip else "dense"
-        self.row_packed = organisation.packing == "row" and layer.group_channels < organisation.brick and layer.dilations[1] == 1
+        self.format = self.o.format if self.skip else "dense"
+        self.row_packed = is_row_packed(self.layer, self.o)
         self.records = self._records()
 
     @cached_property
@@ -113,9 +120,9 @@ class Traffic:
 
     def _group(self, group: int, events: Counter[str]) -> None:
         layer, o = self.layer, self.o
-        filters = range(layer.group_filters)
-        tiles = [filters[i : i + o.filters_per_tile] for i in range(0, len(filters), o.filters_per_tile)]
-        passes = math.ceil(len(tiles) / o.tiles)
+        filters, at_a_time = range(layer.group_filters), o.tiles * o.filters_per_tile
+        passes = [filters[i : i + at_a_time] for i in range(0, len(filters), at_a_time)]
+        tiles = [tile for in_pass in passes for tile in tiles_of(in_pass, o) if tile]  # those in use, of all passes
         apart = self.skip and o.skip_weights != "none" and o.tile_sync == "layer"
         for oy in range(layer.output_size[0]):
             for ox in range(layer.output_size[1]):
@@ -123,7 +130,7 @@ class Traffic:
                     for kind in ("written", "read"):
                         events[f"nbout_bits_{kind}"] += len(tile) * o.data_bits
                 for number, step in enumerate(self.steps(oy, ox)):
-                    for _ in range(len(tiles) if apart else passes):
+                    for _ in range(len(tiles if apart else passes)):
                         self._fetch(group, step, events)
                     for tile in tiles:
                         self._multiply(group, number, step, tile, events)
@@ -175,7 +182,7 @@ class Traffic:
             (ky, kx), channel = divmod(number, layer.kernel_size[1]), index
         return abs(int(layer.weights[group * layer.group_filters + filter_, channel, ky, kx])) >= layer.weight_threshold
 
-    def _multiply(self, group: int, number: int, step: list[Value], tile: range, events: Counter[str]) -> None:
+    def _multiply(self, group: int, number: int, step: list[Value], tile: list[int], events: Counter[str]) -> None:
         o = self.o
         width = o.data_bits + (self.offset_bits() if self.skip else 0)
         skip_weights = o.skip_weights if self.skip else "none"
