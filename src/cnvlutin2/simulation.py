@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.collection import Collection
-from cnvlutin2.cost import DEFAULT_TABLE, CostBook, CostTable, NetworkCost, load_table
+from cnvlutin2.cost import DEFAULT_TABLE, CostObserver, CostTable, NetworkCost, load_table
 from cnvlutin2.errors import ConfigError, NetworkError
 from cnvlutin2.first_run import compile_kernels
 from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Network, Numeric, Threshold, Thresholds
 from cnvlutin2.organisation import LayerModes, Organisation, load_organisations
 from cnvlutin2.results.model import LayerResult, NetworkResult, Results
 from cnvlutin2.timing import LayerTiming, PreparedLayer, time_layers
+from cnvlutin2.timing.engine import LayerTimings, OrganisationTiming, Timing
+from cnvlutin2.timing.observed import ObservedLayer, ObservedWeights
 from cnvlutin2.timing.verify import verify_layer
 from cnvlutin2.timing.weights import PreparedWeights
 
@@ -105,8 +107,9 @@ def simulate(
         raise ConfigError(f"{jobs!r} threads are not possible; give a whole number of at least 1", where="jobs")
     compile_kernels(chosen, jobs)
     by_width = _by_width(chosen)
-    book = CostBook(load_table(energy)) if cost else None
-    watching: tuple[Observer, ...] = (*observers, *([book] if book else []))
+    costs_seen = CostObserver(load_table(energy)) if cost else None
+    watching = tuple(observers)
+    observed_weights: dict[str, ObservedWeights] = {}
     for done, (data_bits, group) in enumerate(by_width.items()):
         numeric = Numeric(data_bits, *limits, quantised=quantised)
         seen: dict[str, int] = {}
@@ -127,6 +130,8 @@ def simulate(
                     _verify(prepared, group, timings)
                 for observe in watching:
                     observe(prepared, group, timings)
+                if costs_seen is not None:
+                    _observe_costs(costs_seen, prepared, group, timings, observed_weights)
                 finished.add(prepared.layer.name)
                 if progress is not None:
                     progress(prepared.layer.name, done * len(names) + len(finished), len(by_width) * len(names))
@@ -136,8 +141,8 @@ def simulate(
     layers = collection.results(chosen)
     images = list(given.names) if given else [str(i) for i in range(layers[0].cycles.size)]
     costs: dict[str, NetworkCost] = {}
-    if book is not None:
-        layers, costs = _with_costs(book, chosen, layers)
+    if costs_seen is not None:
+        layers, costs = _with_costs(costs_seen, chosen, layers)
     hashes = {**source.hashes, **(given.hashes if given else {})}
     made = {**source.settings, **(given.settings if given else {})}
     found = NetworkResult(source.name, images, layers, source.left_out, accuracy, hashes, made, costs)
@@ -146,8 +151,8 @@ def simulate(
         "weight_thresholds": _described(limits[1]),
         "quantised": executed_quantised,
         "verified": verify,
-        "energy_table": book.table.name if book else None,
-        "energy_table_sha256": book.table.sha256 if book else None,
+        "energy_table": costs_seen.table.name if costs_seen else None,
+        "energy_table_sha256": costs_seen.table.sha256 if costs_seen else None,
     }
     return Results([found], {o.name: o for o in chosen}, {**versions(), **settings})
 
@@ -247,12 +252,31 @@ def _verify(prepared: PreparedLayer, organisations: Sequence[Organisation], timi
                 verify_layer(prepared, organisation, mode, found.slots)
 
 
+def _observe_costs(
+    costs_seen: CostObserver,
+    prepared: PreparedLayer,
+    organisations: Sequence[Organisation],
+    timings: Sequence[LayerTiming],
+    weights: dict[str, ObservedWeights],
+) -> None:
+    """Let costs see a layer as `cnvlutin2.timing.engine` describes it."""
+    layer = prepared.layer
+    observed = ObservedLayer(layer, weights.get(layer.name))
+    weights[layer.name] = observed.weights
+    found = [OrganisationTiming(t.mode, t.dense_cycles, _as_timing(t.skip), _as_timing(t.dense)) for t in timings]
+    costs_seen(observed, organisations, LayerTimings(prepared.activation_counts, prepared.effectual_macs, found))
+
+
+def _as_timing(timing: tuple[NDArray[np.int64], NDArray[np.int64]] | None) -> Timing | None:
+    return None if timing is None else Timing(*timing)
+
+
 def _with_costs(
-    book: CostBook, organisations: Sequence[Organisation], layers: Sequence[LayerResult]
+    costs_seen: CostObserver, organisations: Sequence[Organisation], layers: Sequence[LayerResult]
 ) -> tuple[list[LayerResult], dict[str, NetworkCost]]:
     """Return the layers with what they cost, in the same order, and the network's costs by organisation."""
     by_arch = {o.name: [layer for layer in layers if layer.arch == o.name] for o in organisations}
-    settled = {o.name: book.settle(o, by_arch[o.name]) for o in organisations}
+    settled = {o.name: costs_seen.costs(o, by_arch[o.name]) for o in organisations}
     costs = {
         (run.name, arch): cost for arch, (found, _) in settled.items() for run, cost in zip(by_arch[arch], found, strict=True)
     }
