@@ -62,12 +62,12 @@ def _fetch_input(observed: ObservedLayer, schedule: Schedule, fmt: Format) -> Fe
     bricks = _bricks_fetched(schedule.geometry, o.brick, o.packing)
     raw: Counts | int = 0 if fmt.marks else bricks
     if fmt.mixed:
-        of_bricks = raw_bricks(observed, schedule, fmt) * _brick_uses(schedule)
+        of_bricks = raw_bricks(observed, schedule, fmt) * brick_uses(schedule)
         raw = of_bricks.reshape(observed.images, -1).sum(axis=1)
     if not fmt.indirect:
         return Fetches(bricks, bricks * brick_bits(fmt, o.brick, o.data_bits), 0, 0, raw)
     rows, bits = _indirect_sizes(observed, schedule, fmt)
-    return Fetches(rows, bits, bricks, pointer_widths(stream_bits(observed, schedule, fmt)), raw)
+    return Fetches(rows, bits, bricks, indirect_stream(observed, schedule, fmt).pointer_bits, raw)
 
 
 @lru_cache(maxsize=64)
@@ -76,11 +76,30 @@ def brick_bits(fmt: Format, brick: int, data_bits: int) -> int:
     return fmt.most_bits(brick, data_bits)
 
 
-def stream_bits(observed: ObservedLayer, schedule: Schedule, fmt: Format) -> Counts:
-    """Return the bits of a layer's input in a format, without pointers, ``[N]``."""
+class IndirectStream(NamedTuple):
+    """A layer's input in a format whose bricks are found through pointers.
+
+    Parameters
+    ----------
+    bits : int64 ``[N]``
+        Without pointers.
+    pointer_bits : int64 ``[N]``
+        Of one pointer.
+    """
+
+    bits: Counts
+    pointer_bits: Counts
+
+
+def indirect_stream(observed: ObservedLayer, schedule: Schedule, fmt: Format) -> IndirectStream:
+    """Return how long the stream of a layer's input is, and how wide its pointers are."""
     o = schedule.organisation
-    bits: Counts = observed.brick_histograms(schedule.storage) @ brick_sizes(fmt, o.brick, o.data_bits)
-    return bits
+
+    def measure() -> IndirectStream:
+        bits: Counts = observed.brick_histograms(schedule.storage) @ brick_sizes(fmt, o.brick, o.data_bits)
+        return IndirectStream(bits, pointer_widths(bits))
+
+    return observed.kept(("indirect stream", schedule.storage, o.data_bits, fmt.name), measure)
 
 
 def raw_bricks(observed: ObservedLayer, schedule: Schedule, fmt: Format) -> NDArray[np.bool_]:
@@ -89,7 +108,7 @@ def raw_bricks(observed: ObservedLayer, schedule: Schedule, fmt: Format) -> NDAr
     return fmt.raw_bricks(observed.brick_counts(schedule.storage), o.brick, o.data_bits)
 
 
-def _brick_uses(schedule: Schedule) -> NDArray[np.int64]:
+def brick_uses(schedule: Schedule) -> NDArray[np.int64]:
     """Return how many windows fetch each storage brick of a group.
 
     Returns
@@ -137,7 +156,7 @@ def _row_brick_uses(geometry: Geometry, brick: int) -> Counts:
 def _indirect_sizes(observed: ObservedLayer, schedule: Schedule, fmt: Format) -> tuple[Counts, Counts]:
     """Return rows touched and bits read over all windows, of each image."""
     o, counts = schedule.organisation, observed.brick_counts(schedule.storage)
-    by_brick = np.broadcast_to(_brick_uses(schedule), counts.shape[1:]).reshape(-1)
+    by_brick = np.broadcast_to(brick_uses(schedule), counts.shape[1:]).reshape(-1)
     # To reach the k-th brick of a pointer's group, the vectors of the k before it tell where it begins.
     stepped_over = o.brick * int((np.arange(by_brick.size) % o.pointer_group) @ by_brick) if o.pointer_group > 1 else 0
     rows, bits = fetched(fmt, counts, by_brick, o.brick, o.data_bits)

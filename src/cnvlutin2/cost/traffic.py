@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.cost.executed import ExecutedLayer
-from cnvlutin2.cost.fetches import brick_bits, fetch_input, raw_bricks, stream_bits, values_in_windows
+from cnvlutin2.cost.fetches import brick_bits, brick_uses, fetch_input, indirect_stream, raw_bricks, values_in_windows
 from cnvlutin2.cost.weight_storage import WeightStorage, store_weights
 from cnvlutin2.encodings import get_format
-from cnvlutin2.encodings.base import pointer_widths
 from cnvlutin2.machine import Machine
 from cnvlutin2.mapping import Schedule
 from cnvlutin2.organisation import Organisation
@@ -170,36 +169,44 @@ def _store_input(observed: ObservedLayer, schedule: Schedule, format_name: str) 
 def _stored_input(observed: ObservedLayer, schedule: Schedule, format_name: str) -> StoredInput:
     o, fmt, bricks = schedule.organisation, get_format(format_name), schedule.storage.bricks
     if fmt.indirect:
-        streams = stream_bits(observed, schedule, fmt)
-        bits = streams + fmt.pointer_count(bricks, o.pointer_group) * pointer_widths(streams)
+        stream = indirect_stream(observed, schedule, fmt)
+        bits = stream.bits + fmt.pointer_count(bricks, o.pointer_group) * stream.pointer_bits
         return StoredInput(bits, -(-bits // o.row_bits), o.row_bits)
     row_bits = brick_bits(fmt, o.brick, o.data_bits)
     rows = np.full(observed.images, bricks, np.int64)
     return StoredInput(rows * row_bits, rows, row_bits)
 
 
-def _raw_values(observed: ObservedLayer, schedule: Schedule) -> Bits:
-    """Return which values lie in bricks that the organisation's format stores raw, ``[N, C, H, W]``."""
-    o = schedule.organisation
-
-    def spread() -> Bits:
-        return observed.spread(raw_bricks(observed, schedule, get_format(o.format)), schedule.storage)
-
-    return observed.kept(("raw values", schedule.storage, o.data_bits, o.format), spread)
+def _seen_bits(observed: ObservedLayer, schedule: Schedule) -> Bits:
+    """Return the activations that a lane takes for effectual, ``[N, C, H, W]``: all of raw bricks, where these are walked."""
+    if schedule.view == "effectual":
+        return observed.bits
+    raw = raw_bricks(observed, schedule, get_format(schedule.organisation.format))
+    return observed.bits | observed.spread(raw, schedule.storage)
 
 
 def _seen_in_windows(observed: ObservedLayer, schedule: Schedule) -> Counts:
     """Return the activations that a lane takes for effectual, over all windows, ``[N]``."""
+    if schedule.steps.row_packed:
+        return observed.in_windows(_seen_bits(observed, schedule))
+    counts = observed.brick_counts(schedule.storage)
     if schedule.view == "effectual":
-        return observed.effectual_in_windows
-    return observed.in_windows(observed.bits | _raw_values(observed, schedule))
+        return _over_windows(counts, schedule)
+    raw = raw_bricks(observed, schedule, get_format(schedule.organisation.format))
+    return _over_windows(np.where(raw, _values_of_bricks(schedule), counts), schedule)
 
 
-def _seen_positions(observed: ObservedLayer, schedule: Schedule) -> NDArray[np.int32]:
-    """Count, for every weight, the windows in which the activation that it meets goes to the lanes, ``[N, C, Kh, Kw]``."""
-    if schedule.view == "effectual":
-        return observed.position_counts
-    return observed.windows_with(observed.bits | _raw_values(observed, schedule))
+def _over_windows(of_bricks: NDArray[np.uint8], schedule: Schedule) -> Counts:
+    """Add up something of the bricks of positions as often as windows fetch them, ``[N]``."""
+    uses = np.broadcast_to(brick_uses(schedule), of_bricks.shape[1:]).reshape(-1)
+    total: Counts = of_bricks.reshape(len(of_bricks), -1) @ uses
+    return total
+
+
+def _values_of_bricks(schedule: Schedule) -> NDArray[np.uint8]:
+    """Return the values of the bricks of a position, fill left out, ``[bricks]``."""
+    brick, channels = schedule.organisation.brick, schedule.geometry.group_channels
+    return np.minimum(brick, channels - np.arange(0, channels, brick)).astype(np.uint8)
 
 
 def _without_offsets(observed: ObservedLayer, schedule: Schedule, taken: Counts) -> Counts | int:
@@ -209,8 +216,11 @@ def _without_offsets(observed: ObservedLayer, schedule: Schedule, taken: Counts)
     from_raw = o.detect == "dispatch"  # else raw bricks are walked value by value
     if not fmt.mixed or from_vectors == from_raw:
         return taken if from_vectors else 0
-    raw = _raw_values(observed, schedule)
-    return observed.in_windows(observed.bits & (raw if from_raw else ~raw))
+    raw = raw_bricks(observed, schedule, fmt)
+    without = raw if from_raw else ~raw
+    if schedule.steps.row_packed:
+        return observed.in_windows(observed.bits & observed.spread(without, schedule.storage))
+    return _over_windows(observed.brick_counts(schedule.storage) * without, schedule)
 
 
 def _tile_pairs(observed: ObservedLayer, schedule: Schedule) -> Counts | int:
@@ -218,4 +228,6 @@ def _tile_pairs(observed: ObservedLayer, schedule: Schedule) -> Counts | int:
     tiles = observed.weights.tile_counts(schedule)
     if not schedule.organisation.skip_activations:
         return schedule.steps.windows * int(tiles.sum(dtype=np.int64))
-    return observed.meeting(_seen_positions(observed, schedule), tiles)
+    effectual = schedule.view == "effectual"
+    positions = observed.position_counts if effectual else observed.windows_with(_seen_bits(observed, schedule))
+    return observed.meeting(positions, tiles)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TypeVar, cast
 
@@ -81,16 +81,16 @@ class ObservedWeights:
 
     def _count_tiles(self, seats: Seats) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         g = self.geometry
-        tiles, filters = np.zeros((2, g.groups, g.group_channels, *g.kernel), np.int32)
-        for group in range(g.groups):
-            own = np.arange(group * g.group_filters, (group + 1) * g.group_filters)
+        together = seats.filters // g.group_filters
+        side_by_side = self._weights.reshape(-1, together, g.group_filters, g.filter_weights)
+        tiles, filters = np.zeros((2, g.groups // together, together, g.filter_weights), np.int32)
+        for number in range(together):
             # Groups that are set side by side share tiles, but no channels.
-            sitting = own % seats.filters
-            place = seats.pass_of[sitting].astype(np.int64) * seats.tiles + seats.tile_of[sitting]
-            for tile in np.unique(place):
-                some = effectual(self._weights[own[place == tile]], self._threshold).any(axis=0)
-                tiles[group] += some
-                filters[group] += some * seats.tile_filters[tile // seats.tiles, tile % seats.tiles]
+            sitting = slice(number * g.group_filters, (number + 1) * g.group_filters)
+            for (in_pass, tile), chosen in _by_seat(seats.pass_of[sitting], seats.tile_of[sitting]):
+                some = _any_effectual(side_by_side[:, number, chosen], self._threshold)
+                tiles[:, number] += some
+                filters[:, number] += some * seats.tile_filters[in_pass, tile]
         by_channel = g.channels, *g.kernel
         return tiles.reshape(by_channel), filters.reshape(by_channel)
 
@@ -216,6 +216,25 @@ class ObservedLayer:
         if key not in known:
             known[key] = work()
         return known[key]
+
+
+def _by_seat(passes: NDArray[np.int32], tiles: NDArray[np.int32]) -> Iterator[tuple[tuple[int, int], slice | NDArray[np.int64]]]:
+    """Yield each pass and tile that has some of the filters, and which these are: a range if they follow one another."""
+    order = np.lexsort((tiles, passes))
+    edges = np.flatnonzero(np.diff(passes[order]) | np.diff(tiles[order])) + 1
+    for some in np.split(order, edges):
+        first, last = int(some[0]), int(some[-1])
+        where = slice(first, last + 1) if last - first + 1 == some.size else some
+        yield (int(passes[first]), int(tiles[first])), where
+
+
+def _any_effectual(weights: NDArray[np.int16], threshold: int) -> Bits:
+    """Return where one of the filters has an effectual weight; `weights` are ``[groups, filters, weights]``."""
+    if threshold > 1:
+        some: Bits = np.logical_or.reduce(effectual(weights, threshold), axis=1)
+        return some
+    joined: NDArray[np.int16] = np.bitwise_or.reduce(weights, axis=1)
+    return np.not_equal(joined, np.int16(0))
 
 
 def _checksum(values: NDArray[np.int16]) -> int:
