@@ -16,11 +16,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.lookups import DIGIT_BITS, most_products
-from cnvlutin2.kernels.narrow import larger
-from cnvlutin2.kernels.vectors import SIZE, load, store
 from cnvlutin2.network import Layer
 from cnvlutin2.organisation import preset, with_overrides
+from cnvlutin2.simd import VECTOR
+from cnvlutin2.simd.lookups import DIGIT_BITS, most_products
+from cnvlutin2.simd.narrow import larger
+from cnvlutin2.simd.vectors import load, store
 from cnvlutin2.timing import PreparedLayer, time_layer
 from cnvlutin2.timing.weights import PreparedWeights
 
@@ -33,7 +34,7 @@ NONE: Mapping[str, object] = {}
 def _pairs(weights: NDArray[np.uint8], a: NDArray[np.uint8], most: NDArray[np.uint8], rounds: int) -> None:
     digits = a.shape[1]
     for _ in range(rounds):
-        for x in range(0, most.size, SIZE):
+        for x in range(0, most.size, VECTOR):
             found = most_products(weights, 0, weights.shape[0], a, x * digits, digits)
             store(most, x, larger(found, load(most, x)))
 
@@ -52,7 +53,7 @@ def main() -> None:
 def _bound(planes: int) -> float:
     rng = np.random.default_rng(0)
     digits = 8 // DIGIT_BITS * planes
-    a = rng.integers(0, 1 << DIGIT_BITS, (WINDOWS // SIZE, digits, SIZE), np.uint8)
+    a = rng.integers(0, 1 << DIGIT_BITS, (WINDOWS // VECTOR, digits, VECTOR), np.uint8)
     weights = rng.integers(0, 1 << DIGIT_BITS, (FILTERS, digits), np.uint8) * np.uint8(1 << (8 - DIGIT_BITS))
     most = np.zeros(WINDOWS, np.uint8)
     _pairs(weights, a, most, 1)

@@ -93,13 +93,13 @@ def _model(name: str, network: Network, inputs: Inputs, path: Path | None = None
     from cnvlutin2.network.bundled import bundled_path
 
     infer = inference(Path(str(path or bundled_path(name))), inputs.values)
-    layers = list(network.layers(inputs, Numeric()))
+    layers = list(network.run(inputs, Numeric()))
     return Case(name, infer, layers, [_dequantised(layer) for layer in layers])
 
 
 def _topology(name: str) -> Case:
     """Build a graph of the topology's layers side by side: their inference time without what stands between them."""
-    layers = list(Topology(name, weight_density=WEIGHT_DENSITY).layers(None, Numeric()))
+    layers = list(Topology(name, weight_density=WEIGHT_DENSITY).run(None, Numeric()))
     nodes, inputs, outputs, weights, feed = [], [], [], [], {}
     for i, layer in enumerate(layers):
         shape, out = layer.activations.shape, (1, layer.filters, *layer.output_size)

@@ -14,13 +14,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from cnvlutin2.layer import Layer
+    from cnvlutin2.organisation import Organisation
 
 CLASSES = (
     "unused_filters",
@@ -38,12 +39,6 @@ Place = tuple[int, int, int]
 """Of a weight: (channel of the group, ky, kx). Of an activation: (channel, y, x)."""
 Run = list[Place]
 Slots = dict[str, int]
-
-
-class Dumped(Protocol):
-    """Whatever says its options as a mapping, such as an `Organisation`."""
-
-    def model_dump(self) -> dict[str, object]: ...
 
 
 @dataclass(frozen=True)
@@ -79,15 +74,7 @@ class Options:
     batch: int = 1
 
     def __post_init__(self) -> None:
-        known = {
-            "skip_weights": ("none", "shared", "per_filter"),
-            "filter_map": ("blocked", "spread"),
-            "tile_sync": ("window", "brick", "layer"),
-            "lane_map": ("sliced", "interleaved"),
-            "group_map": ("serial", "parallel"),
-            "packing": ("row", "brick"),
-        }
-        for name, values in known.items():
+        for name, values in {"filter_map": ("blocked", "spread"), "group_map": ("serial", "parallel")}.items():
             assert getattr(self, name) in values, f"the reference knows no {name}: {getattr(self, name)!r}"
         drift = self.filter_sync
         assert drift in ("brick", "window") or (isinstance(drift, int) and 1 <= drift <= 4096), drift
@@ -95,7 +82,7 @@ class Options:
 
     @classmethod
     def of(cls, options: Given) -> Options:
-        """Take what is known from a mapping or an organisation (which has more, on which no count depends)."""
+        """Take what is known from a mapping or an organisation, which have more, on which no count depends."""
         if isinstance(options, Options):
             return options
         given = options if isinstance(options, Mapping) else options.model_dump()
@@ -115,7 +102,7 @@ class Options:
         return self.layer_mode.get("default", "skip")
 
 
-Given = Mapping[str, object] | Dumped | Options
+Given: TypeAlias = "Mapping[str, object] | Organisation | Options"
 """Options in any form that `Options.of` takes."""
 
 
@@ -383,11 +370,10 @@ class Machine:
         """
         if not works:
             return 0
-        drift = self.opt.filter_sync
+        drift = self.opt.filter_sync if isinstance(self.opt.filter_sync, int) else len(works)  # too many runs to bound any
         ends, all_ended = [0] * len(masks[0]), list[int]()
         for q, (work, weights) in enumerate(zip(works, masks, strict=True)):
-            bounded = isinstance(drift, int) and q - 1 - drift >= 0
-            room = all_ended[q - 1 - drift] if bounded else 0  # type: ignore[operator]
+            room = all_ended[q - 1 - drift] if q > drift else 0
             for f, busy in enumerate(self._execute(work, weights, slots)):
                 waiting = max(room - ends[f], 0)
                 slots["filter_sync"] += waiting

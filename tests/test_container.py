@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings import Encoded, Packing, encode, format_names, load, to_bricks
-from cnvlutin2.encodings.choice import Kernels
 from cnvlutin2.encodings.container import FileSource
 from cnvlutin2.encodings.header import BLOCK_BYTES, HEADER_BYTES, make_header
 from cnvlutin2.encodings.parameters import Parameters
 from cnvlutin2.encodings.storage import Storage, offset_bits
 from cnvlutin2.errors import FormatError, OutputError
 from cnvlutin2.numeric import limits
+from cnvlutin2.simd import Kernels
 
 FUZZ = Path(__file__).parent / "fuzz" / "container_mutations.py"
 CRC_AT = HEADER_BYTES - 4

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -15,11 +17,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cnvlutin2.encodings import Encoded, Packing, encode, format_names, get_format
-from cnvlutin2.encodings.choice import Kernels
+from cnvlutin2.encodings import Encoded, Packing, codec, encode, faults, format_names, get_format, layout
+from cnvlutin2.encodings._kernels.bits import REFUSED
+from cnvlutin2.encodings.choice import callable_of, compiled_module, limits_of
 from cnvlutin2.encodings.parameters import DTYPES
 from cnvlutin2.errors import ConfigError, FormatError
 from cnvlutin2.numeric import effectual, limits
+from cnvlutin2.simd import Kernels
 
 NO_COMPILER = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 KERNELS: tuple[Kernels, ...] = ("numba", "numpy")
@@ -78,13 +82,33 @@ EXTREME = Case(np.full((17, 2, 3), -0x8000, np.int16), 16, 16, 0x8000, 1, "brick
 ODD_UNITS = Case(np.arange(96, dtype=np.int16).reshape(96, 1, 1), 48, 16, 1, 2, "brick", 2)
 
 
+def unwanted(*_arguments: Any, **_more: Any) -> Any:
+    raise AssertionError("the other kernels were asked")
+
+
+@contextmanager
+def only(kernels: Kernels) -> Iterator[None]:
+    """Let the twins of some kernels fail, lest they answer in their place."""
+    with pytest.MonkeyPatch.context() as patch:
+        if kernels == "numba":
+            patch.setattr(layout.Layout, "_parts", unwanted)
+            for name in format_names():
+                for method in ("to_records", "from_records"):
+                    patch.setattr(type(get_format(name)), method, unwanted)
+        else:
+            for module in (codec, layout):
+                patch.setattr(module, "compiled_module", unwanted)
+        yield
+
+
 @pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize("name", format_names())
 @example(EXTREME)
 @example(ODD_UNITS)
 @given(cases())
 def test_stream_is_the_reference_bit_for_bit(name: str, kernels: Kernels, case: Case) -> None:
-    encoded = case.encoded(name, kernels)
+    with only(kernels):
+        encoded = case.encoded(name, kernels)
     stream, bits, pointers, width, _ = case.referred(name)
     assert (encoded.stream, encoded.stream_bits, encoded.pointer_bits) == (stream, bits, width)
     assert (None if encoded.pointers is None else encoded.pointers.tolist()) == pointers
@@ -98,8 +122,10 @@ def test_stream_is_the_reference_bit_for_bit(name: str, kernels: Kernels, case: 
 @given(cases())
 def test_decoding_is_lossless(name: str, kernels: Kernels, case: Case) -> None:
     encoded = case.encoded(name)
-    np.testing.assert_array_equal(encoded.decode(kernels=kernels), case.thresholded())
-    raw = encoded.decode(raw=True, kernels=kernels)
+    with only(kernels):
+        decoded = encoded.decode(kernels=kernels)
+        raw = encoded.decode(raw=True, kernels=kernels)
+    np.testing.assert_array_equal(decoded, case.thresholded())
     if name in ("dense", "viai"):
         np.testing.assert_array_equal(raw, case.array)
     elif name == "roe":
@@ -107,6 +133,34 @@ def test_decoding_is_lossless(name: str, kernels: Kernels, case: Case) -> None:
         np.testing.assert_array_equal(np.where(effectual(raw, case.threshold), raw, 0), case.thresholded())
     else:
         np.testing.assert_array_equal(raw, case.thresholded())
+
+
+@pytest.mark.parametrize("name", format_names())
+@pytest.mark.parametrize(("brick", "data_bits"), [(16, 16), (16, 8), (5, 3), (64, 16)])
+def test_no_decoder_reads_beyond_the_end(name: str, brick: int, data_bits: int) -> None:
+    """The compiled ones refuse whatever is cut off, though the bits are there, and the plain ones say which record it is."""
+    array = np.zeros((brick, 1, 3), np.int16)
+    array[:3, 0, :] = 1
+    encoded = encode(array, name, brick, data_bits)
+    words, bit = encoded.source.window(0, encoded.stream_bits)
+    end, record = bit + encoded.stream_bits, encoded.stream_bits // 3
+    module = compiled_module(name)
+    general = getattr(module, "decode", None)
+    for decode in (general, getattr(module, f"decode_{brick}x{data_bits}", general)):
+        assert decode is not None
+        for first in (0, 1):
+            values, starts = np.empty((3 - first) * brick, np.int16), np.empty(3 - first, np.int64)
+            for cut in (0, 1, record - 1, record, record + 1, (3 - first) * record):
+                place = brick, data_bits, words, bit + first * record, end - cut
+                after = callable_of(decode)(*place, *limits_of(1), False, values, starts)
+                assert after == (REFUSED if cut else end), (first, cut)
+    values, starts = np.empty(array.size, np.int16), np.empty(3, np.int64)
+    for kernels in KERNELS:
+        coder = codec.Codec(get_format(name), brick, data_bits, 1, kernels)
+        assert coder.decode(words, bit, end, False, values, starts) == end
+        assert values.reshape(3, brick).tolist() == array[:, 0].T.tolist()
+        for cut, number in ((1, 2), (record, 2), (record + 1, 1), (3 * record, 0)):
+            assert coder.decode(words, bit, end - cut, False, values, starts) == faults.result(number, faults.RAN_OUT)
 
 
 @pytest.mark.parametrize("name", format_names())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, cast
 
 import encodings_reference as reference
@@ -31,7 +32,7 @@ from cnvlutin2.encodings import (
     storage,
     to_bricks,
 )
-from cnvlutin2.encodings._kernels import gaps
+from cnvlutin2.encodings._kernels import gaps, streams
 from cnvlutin2.encodings.footprint import Footprint
 from cnvlutin2.encodings.references import GAP_CODECS, REFERENCE_NAMES, entropy_bits
 from cnvlutin2.errors import ConfigError
@@ -91,9 +92,34 @@ def test_sizes_are_those_of_the_streams(
         row = brick * data_bits + brick
         ends = [*starts[1:], bits]
         rows = [(end - 1) // row - start // row + 1 for start, end in zip(starts, ends, strict=True)]
-        found = form.rows_touched(counts, brick, data_bits)
-        assert found.shape == counts.shape
-        assert found.ravel().tolist() == (rows if name == "packed_viai" else [1] * len(rows))
+        with pytest.MonkeyPatch.context() as patch:
+            for kernels in ("numba", "numpy"):
+                patch.setenv("CNVLUTIN2_KERNELS", kernels)
+                found = form.rows_touched(counts, brick, data_bits)
+                assert (found.shape, found.dtype) == (counts.shape, np.dtype(np.uint8))
+                assert found.ravel().tolist() == (rows if name == "packed_viai" else [1] * len(rows))
+
+
+@pytest.mark.parametrize("kernels", ["numba", "numpy"])
+def test_which_kernels_answer(kernels: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They agree everywhere, so that one which is never asked would not be missed."""
+    asked: set[str] = set()
+
+    def noting(name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*arguments: Any) -> Any:
+            asked.add(name)
+            return kernel(*arguments)
+
+        return noted
+
+    for module, name in ((streams, "stream_rows"), (streams, "add_fetches"), (gaps, "count_gaps")):
+        monkeypatch.setattr(module, name, noting(name, getattr(module, name)))
+    monkeypatch.setenv("CNVLUTIN2_KERNELS", kernels)
+    form, counts = get_format("packed_viai"), np.full((1, 1, 2, 3), 9, np.uint8)
+    form.rows_touched(counts[0], 16, 16)
+    fetching.fetched(form, counts, np.ones(6, np.int64), 16, 16, kernels)
+    footprint(np.ones((16, 2, 2), np.int16), kernels=kernels)
+    assert asked == ({"stream_rows", "add_fetches", "count_gaps"} if kernels == "numba" else set())
 
 
 @given(arrays(), bricks, st.integers(8, 16))

@@ -19,6 +19,7 @@ from cnvlutin2.cost import COMPONENTS, STATIC, Prices, area_mm2, baseline_of, lo
 from cnvlutin2.cost.event_counts import ROW
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.machine import DRAM, EVENTS
+from cnvlutin2.network import Findings
 from cnvlutin2.organisation import with_overrides
 from cnvlutin2.testing import integer_arrays, organisations
 
@@ -238,9 +239,10 @@ class TestResults:
         whole = self.simulate(jobs=2)
 
         class Streamed(ArrayNetwork):
-            def layers(self, inputs: Any, numeric: Any) -> Any:
-                for layer in super().layers(inputs, numeric):
+            def generate(self, inputs: Any, numeric: Any) -> Any:
+                for layer in super().generate(inputs, numeric):
                     yield from (layer.image(index) for index in range(layer.images))
+                return Findings()
 
         network = chain(self.maps, self.maps[:, :7])
         streamed = simulate(Streamed(list(network._layers)), organisations="dadiannao,cnv,cnv2-weights", jobs=1)

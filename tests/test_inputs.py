@@ -206,7 +206,7 @@ def test_other_floating_point_batches_are_converted(dtype: str, tmp_path: Path) 
 def test_what_overflows_is_refused_when_it_runs(tmp_path: Path) -> None:
     net, path = network(tmp_path), batch(tmp_path, np.full((1, 3, 8, 8), 1e300))
     with pytest.raises(NetworkError, match=r"batch.npy\[0\]: holds values that are infinite or not numbers"):
-        list(net.layers(load_inputs(net, [path]), Numeric()))
+        list(net.run(load_inputs(net, [path]), Numeric()))
 
 
 @pytest.mark.parametrize(
@@ -393,7 +393,7 @@ def test_networks_own_inputs(tmp_path: Path, shared: Path) -> None:
 
 def test_a_network_runs_on_a_photo(tmp_path: Path) -> None:
     net: Network = network(tmp_path)
-    (layer,) = net.layers(load_inputs(net, [photo(tmp_path)], preprocess="unit"), Numeric())
+    (layer,) = net.run(load_inputs(net, [photo(tmp_path)], preprocess="unit"), Numeric())
     assert layer.images == 1
 
 

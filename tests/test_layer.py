@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from cnvlutin2.errors import Cnvlutin2Error, ConfigError, FormatError, NetworkError, OutputError, ToolMissing, UnsupportedLayer
 from cnvlutin2.layer import Layer
-from cnvlutin2.network.base import ArrayNetwork, Inputs, Numeric, Threshold, Thresholds, rethreshold
+from cnvlutin2.network import ArrayNetwork, Inputs, Numeric, Threshold, Thresholds
+from cnvlutin2.network.quantisation import rethreshold
 from cnvlutin2.testing import integer_arrays, layers
 
 
@@ -171,14 +172,14 @@ class TestArrayNetwork:
         network = ArrayNetwork([layer(name="a", first=True), layer(name="b")], "mine")
         assert network.layer_names() == ["a", "b"]
         assert network.name == "mine"
-        found = list(network.layers(None, Numeric(thresholds=Thresholds(layers={"b": Threshold(9)}))))
+        found = list(network.run(None, Numeric(thresholds=Thresholds(layers={"b": Threshold(9)}))))
         assert [(item.name, item.first, item.threshold) for item in found] == [("a", True, 1), ("b", False, 9)]
 
     def test_refused(self) -> None:
         with pytest.raises(NetworkError, match="'empty' has no layers"):
             ArrayNetwork([], "empty")
         with pytest.raises(NetworkError, match="'network' holds its activations and takes no inputs"):
-            next(ArrayNetwork([layer()]).layers(Inputs(np.zeros(1), ["x"]), Numeric()))
+            next(ArrayNetwork([layer()]).run(Inputs(np.zeros(1), ["x"]), Numeric()))
 
 
 class TestErrors:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cnvlutin2 import numeric_compiled
 from cnvlutin2.errors import ConfigError, NetworkError
-from cnvlutin2.network.base import Threshold, Thresholds
+from cnvlutin2.network import Threshold, Thresholds
 from cnvlutin2.numeric import effectual, fraction_bits, largest_magnitude, limits, quantise
 
 WIDTHS = st.integers(2, 16)
@@ -110,7 +112,32 @@ class TestQuantise:
         rng = np.random.default_rng(seed)
         halves = rng.integers(-(1 << 17), 1 << 17, (3, 50)) / 2
         values = np.ldexp(halves, rng.integers(-2, 1, (3, 50)) - frac).astype(np.float32)
-        assert quantise(values, frac, bits).tolist() == quantise(np.asfortranarray(values), frac, bits).tolist()
+        found = []
+        with pytest.MonkeyPatch.context() as patch:
+            for kernels in ("numba", "numpy"):
+                patch.setenv("CNVLUTIN2_KERNELS", kernels)
+                found += [quantise(values, frac, bits).tolist(), quantise(np.asfortranarray(values), frac, bits).tolist()]
+        assert found == found[:1] * 4
+
+    @pytest.mark.parametrize(
+        ("kernels", "dtype", "order", "frac", "compiled"),
+        [
+            ("numba", "f4", "C", 99, True),
+            ("numba", "f4", "C", -99, True),
+            ("numba", "f4", "C", 100, False),
+            ("numba", "f4", "F", 3, False),
+            ("numba", "f8", "C", 3, False),
+            ("numpy", "f4", "C", 3, False),
+        ],
+    )
+    def test_which_way_is_taken(
+        self, kernels: str, dtype: str, order: Literal["C", "F"], frac: int, compiled: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        calls = []
+        monkeypatch.setenv("CNVLUTIN2_KERNELS", kernels)
+        monkeypatch.setattr(numeric_compiled, "quantise_into", lambda *arguments: calls.append(arguments))
+        quantise(np.ones((2, 3), dtype, order), frac, 8)
+        assert bool(calls) is compiled
 
     def test_into_an_array(self) -> None:
         out = np.zeros((2, 3, 4), np.int16)

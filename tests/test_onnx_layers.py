@@ -17,12 +17,12 @@ from onnx_models import convolved, inputs, integers, model, node, plainly_run, s
 
 from cnvlutin2.errors import NetworkError
 from cnvlutin2.network import Layer, Numeric, OnnxNetwork, Threshold, Thresholds
-from cnvlutin2.network.onnx_geometry import resolved_pads
-from cnvlutin2.network.onnx_graph import LayerNode
+from cnvlutin2.network.onnx.graph import LayerNode
+from cnvlutin2.network.onnx.node_geometry import resolved_pads
 
 
 def only_layer(path: Path, values: NDArray[Any]) -> Layer:
-    (layer,) = OnnxNetwork(path).layers(inputs(values), Numeric())
+    (layer,) = OnnxNetwork(path).run(inputs(values), Numeric())
     return layer
 
 
@@ -171,7 +171,7 @@ def test_the_constant_may_be_the_left_factor(case: str, threshold: int, tmp_path
     op, weights, shape, windows, attributes = LEFT[case]
     proto = model([node(op, "w x", "y", "mixing", **attributes)], {"x": ["N", *shape[1:]]}, ["y"], {"w": integers(*weights)})
     values = integers(*shape, seed=1)
-    (layer,) = OnnxNetwork(saved(tmp_path, proto)).layers(inputs(values), Numeric(thresholds=Thresholds(Threshold(threshold))))
+    (layer,) = OnnxNetwork(saved(tmp_path, proto)).run(inputs(values), Numeric(thresholds=Thresholds(Threshold(threshold))))
     assert (layer.images, layer.windows, layer.threshold) == (shape[0], windows, threshold)
     # What the layer multiplies is what onnx's evaluator makes of an input without the small values.
     assert layer.activation_frac is not None
@@ -259,7 +259,7 @@ def test_names_order_and_first_layer(tmp_path: Path) -> None:
     names = ["stem", "c1", "branch", "again", "branch#2"]  # the unnamed one by its output, the second "branch" numbered
     assert list(network.layer_names()) == names
     random = np.random.default_rng(0)
-    layers = list(network.layers(inputs(random.standard_normal((4, 3, 8, 8)).astype(np.float32)), Numeric()))
+    layers = list(network.run(inputs(random.standard_normal((4, 3, 8, 8)).astype(np.float32)), Numeric()))
     assert [layer.name for layer in layers] == names
     assert [layer.first for layer in layers] == [True, False, False, False, False]
     assert [layer.kind for layer in layers] == ["conv"] * 4 + ["fc"]
@@ -276,7 +276,7 @@ def test_a_named_node_keeps_its_name_before_an_output_that_is_called_so(tmp_path
 def test_captured_inputs_are_the_reference_evaluators(tmp_path: Path) -> None:
     proto = residual()
     values = np.random.default_rng(1).standard_normal((3, 3, 8, 8)).astype(np.float32)
-    layers = list(OnnxNetwork(saved(tmp_path, proto)).layers(inputs(values), Numeric(data_bits=10)))
+    layers = list(OnnxNetwork(saved(tmp_path, proto)).run(inputs(values), Numeric(data_bits=10)))
     for layer, tensor in zip(layers, ("x", "r0", "r0", "r1", "flat"), strict=True):
         expected = reference(proto, values, tensor)
         expected = expected.reshape(*expected.shape, *(1,) * (4 - expected.ndim))
@@ -394,12 +394,13 @@ def test_maps_that_are_not_the_batch_are_listed_when_they_run(tmp_path: Path) ->
     ]
     constants = {"w": integers(4, 3, 1, 1), "shape": np.array([-1, 2, 4, 4]), "v": integers(2, 2, 1, 1)}
     network = OnnxNetwork(saved(tmp_path, model(nodes, {"x": ["N", 3, 4, 4]}, ["y"], constants)))
-    layers = list(network.layers(inputs(integers(3, 3, 4, 4, seed=1)), Numeric()))
-    assert [layer.name for layer in layers] == ["kept"]
-    (out,) = network.left_out
+    stream = network.run(inputs(integers(3, 3, 4, 4, seed=1)), Numeric())
+    assert [layer.name for layer in stream] == ["kept"]
+    (out,) = stream.left_out
     assert (out.name, out.op) == ("folded", "Conv")
     assert "2 maps for 1 image" in out.reason
-    assert list(network.layer_names()) == ["kept"]
+    assert network.left_out == ()
+    assert list(network.layer_names()) == ["kept", "folded"]
 
 
 def test_the_first_layer_is_one_that_sees_the_input(tmp_path: Path) -> None:
@@ -412,7 +413,7 @@ def test_the_first_layer_is_one_that_sees_the_input(tmp_path: Path) -> None:
     ]
     constants = {"up": integers(3, 3, 1, 1), "w": integers(3, 3, 1, 1), "v": integers(2, 3, 1, 1), "two": np.float32(2)}
     network = OnnxNetwork(saved(tmp_path, model(nodes, {"x": ["N", 3, 4, 4]}, ["b", "d", "e"], constants)))
-    layers = list(network.layers(inputs(integers(1, 3, 4, 4, seed=1)), Numeric()))
+    layers = list(network.run(inputs(integers(1, 3, 4, 4, seed=1)), Numeric()))
     assert [layer.name for layer in layers if layer.first] == ["stem"]
 
 
@@ -446,4 +447,4 @@ def test_a_network_whose_layers_cannot_be_told_apart_by_image_is_refused(tmp_pat
     constants = {"shape": np.array([-1, 1, 4, 4]), "w": integers(2, 1, 1, 1)}
     network = OnnxNetwork(saved(tmp_path, model(nodes, {"x": ["N", 3, 4, 4]}, ["y"], constants)))
     with pytest.raises(NetworkError, match=r"has no layer to simulate \(folded: it sees 3 maps for 1 image"):
-        list(network.layers(inputs(integers(2, 3, 4, 4)), Numeric()))
+        list(network.run(inputs(integers(2, 3, 4, 4)), Numeric()))

@@ -29,7 +29,7 @@ def convolution(**options: Any) -> onnx.ModelProto:
 def refused(path: Path, words: str) -> str:
     """Opening or running a model must fail with one line that names the file; return the line."""
     with pytest.raises(NetworkError, match=words) as caught:
-        list(OnnxNetwork(path).layers(inputs(VALUES), Numeric()))
+        list(OnnxNetwork(path).run(inputs(VALUES), Numeric()))
     message = str(caught.value)
     assert "\n" not in message
     assert path.name in message
@@ -39,7 +39,7 @@ def refused(path: Path, words: str) -> str:
 def same_as_plain(path: Path, folder: Path) -> None:
     plain = OnnxNetwork(saved(folder, convolution(), "plain"))
     for network in (OnnxNetwork(path), plain):
-        (layer,) = network.layers(inputs(VALUES), Numeric())
+        (layer,) = network.run(inputs(VALUES), Numeric())
         if network is not plain:
             found = layer
     np.testing.assert_array_equal(found.weights, layer.weights)
@@ -222,7 +222,7 @@ def test_weights_that_are_not_finite_are_refused(number: float, tmp_path: Path) 
     proto.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights, "w"))
     network = OnnxNetwork(saved(tmp_path, proto))
     with pytest.raises(NetworkError, match="layer 'conv': its weights 'w' are infinite or not numbers"):
-        list(network.layers(inputs(VALUES), Numeric()))
+        list(network.run(inputs(VALUES), Numeric()))
 
 
 def test_models_of_several_inputs_are_refused(tmp_path: Path) -> None:
@@ -241,13 +241,13 @@ def test_inputs_without_a_shape_or_of_text_are_refused(tmp_path: Path) -> None:
 def test_a_model_that_changed_meanwhile_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path, convolution())
     network = OnnxNetwork(path)
-    list(network.layers(inputs(VALUES), Numeric()))
-    list(network.layers(inputs(VALUES), Numeric()))  # read again, and equal
+    list(network.run(inputs(VALUES), Numeric()))
+    list(network.run(inputs(VALUES), Numeric()))  # read again, and equal
     changed = convolution()
     changed.doc_string = "changed"
     saved(tmp_path, changed)
     with pytest.raises(NetworkError, match="has changed since it was opened"):
-        list(network.layers(inputs(VALUES), Numeric()))
+        list(network.run(inputs(VALUES), Numeric()))
 
 
 def test_errors_of_onnxruntime_stay_off_stderr(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -277,5 +277,5 @@ def test_open_network_opens_traces(shared: Path) -> None:
 
 
 def test_the_bundled_networks_bring_their_inputs() -> None:
-    layers = list(open_network("digits").layers(bundled_inputs(2), Numeric()))
+    layers = list(open_network("digits").run(bundled_inputs(2), Numeric()))
     assert [layer.name for layer in layers] == ["conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "fc4", "fc5"]

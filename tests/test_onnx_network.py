@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from onnx_models import convolved, inputs, integers, model, node, plainly_run, s
 from cnvlutin2.errors import ConfigError, NetworkError
 from cnvlutin2.network import (
     Accuracy,
+    Findings,
     Inputs,
     Layer,
     Network,
@@ -22,20 +24,27 @@ from cnvlutin2.network import (
     OnnxNetwork,
     Threshold,
     Thresholds,
+    gathering,
     load_inputs,
-    onnx_execution,
-    onnx_network,
     open_network,
+    reused_memory,
 )
 from cnvlutin2.network.bundled import bundled_inputs, bundled_names, bundled_path, bundled_record
-from cnvlutin2.network.onnx_model import read_model
+from cnvlutin2.network.onnx.capturing import CapturingSession
+from cnvlutin2.network.onnx.model_file import read_model
 from cnvlutin2.numeric import fraction_bits, quantise
 
 Layers = dict[str, Layer]
 
 
 def run(network: Network, given: Inputs, numeric: Numeric | None = None) -> Layers:
-    return {layer.name: layer for layer in network.layers(given, numeric or Numeric())}
+    return {layer.name: layer for layer in network.run(given, numeric or Numeric())}
+
+
+def accuracy(network: Network, given: Inputs, numeric: Numeric | None = None) -> Accuracy | None:
+    stream = network.run(given, numeric or Numeric())
+    list(stream)
+    return stream.accuracy
 
 
 def small_cnn(opset: int = 17, dtype: str = "float32", batch: int | str = "N") -> onnx.ModelProto:
@@ -70,15 +79,15 @@ def test_tensors_are_quantised_by_their_largest_magnitude_over_all_inputs(tmp_pa
 
 
 def test_capturing_does_not_change_the_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_execution, "LARGE_BYTES", 1)
+    monkeypatch.setattr(reused_memory, "LARGE_BYTES", 1)
     values = np.random.default_rng(0).random((3, 1, 8, 8)).astype(np.float32) * 16
     for path in map(bundled_path, bundled_names()):
         network = OnnxNetwork(path)
-        captured = onnx_execution.Execution(read_model(path), network._nodes)
+        captured = CapturingSession(read_model(path), network._nodes)
         found = [captured.run(values[i : i + 1], ["image"]) for i in range(3)]
         np.testing.assert_array_equal(np.concatenate([scores for scores, _ in found]), plainly_run(path, values))
         for i, (scores, tensors) in enumerate(found):
-            room = onnx_execution.room_like(tensors)
+            room = reused_memory.room_like(tensors)
             assert room is not None
             again, written = captured.run(values[i : i + 1], ["image"], room)
             np.testing.assert_array_equal(again, scores)
@@ -91,10 +100,8 @@ def test_capturing_does_not_change_the_outputs(monkeypatch: pytest.MonkeyPatch) 
 def test_bundled_accuracy_in_integers(name: str) -> None:
     network = open_network(name)
     right = bundled_record()["networks"][name]["test_correct"]
-    run(network, bundled_inputs())
-    assert network.accuracy == Accuracy(360, None, right, right)
-    run(network, bundled_inputs(), Numeric(quantised=True))
-    assert network.accuracy == Accuracy(360, 360, right, right)
+    assert accuracy(network, bundled_inputs()) == Accuracy(360, None, right, right)
+    assert accuracy(network, bundled_inputs(), Numeric(quantised=True)) == Accuracy(360, 360, right, right)
 
 
 def test_accuracy_counts_what_is_right(tmp_path: Path) -> None:
@@ -104,15 +111,15 @@ def test_accuracy_counts_what_is_right(tmp_path: Path) -> None:
     labels = truth.copy()
     labels[:4] = (labels[:4] + 1) % 10
     network = OnnxNetwork(path)
-    run(network, inputs(values, labels.tolist()))
-    assert network.accuracy == Accuracy(12, None, 8, 8)
+    assert accuracy(network, inputs(values, labels.tolist())) == Accuracy(12, None, 8, 8)
     # So few bits, or so high a threshold, that some answers change: both counts must be of the executed network.
     rough = Numeric(data_bits=4, thresholds=Thresholds(Threshold(3)))
     layers = run(network, inputs(values, labels.tolist()), rough)
     final = convolved(layers["fc"], thresholds=True)[:, :, 0, 0] + integers(10, seed=3)
     answers = final.argmax(axis=1)
     assert 0 < (answers != truth).sum() < 12
-    assert network.accuracy == Accuracy(12, int((answers == truth).sum()), int((answers == labels).sum()), 8)
+    expected = Accuracy(12, int((answers == truth).sum()), int((answers == labels).sum()), 8)
+    assert accuracy(network, inputs(values, labels.tolist()), rough) == expected
 
 
 def test_scores_need_not_be_the_first_output(tmp_path: Path) -> None:
@@ -127,28 +134,24 @@ def test_scores_need_not_be_the_first_output(tmp_path: Path) -> None:
         del proto.graph.output[:]
         proto.graph.output.extend([*others, scores])
         network = OnnxNetwork(saved(tmp_path, proto))
-        run(network, inputs(values, labels), Numeric(quantised=True))
-        assert network.accuracy == Accuracy(12, 12, 12, 12)
+        assert accuracy(network, inputs(values, labels), Numeric(quantised=True)) == Accuracy(12, 12, 12, 12)
     # Where nothing is declared as scores, there is nothing to compare, whatever the type of the first output.
     for other in (sequence, label):
         del proto.graph.output[:]
         proto.graph.output.append(other)
         network = OnnxNetwork(saved(tmp_path, proto))
-        run(network, inputs(values), Numeric(quantised=True))
-        assert network.accuracy is None
+        assert accuracy(network, inputs(values), Numeric(quantised=True)) is None
 
 
 def test_nothing_to_compare_is_no_accuracy(tmp_path: Path) -> None:
     network = OnnxNetwork(saved(tmp_path, small_cnn()))
-    run(network, inputs(integers(2, 3, 8, 8)))
-    assert network.accuracy is None
+    assert accuracy(network, inputs(integers(2, 3, 8, 8))) is None
 
 
 def test_networks_that_do_not_classify_have_no_accuracy(tmp_path: Path) -> None:
     proto = model([node("Conv", "x w", "y")], {"x": ["N", 3, 8, 8]}, ["y"], {"w": integers(4, 3, 3, 3)})
     network = OnnxNetwork(saved(tmp_path, proto))
-    run(network, inputs(integers(2, 3, 8, 8)), Numeric(quantised=True))
-    assert network.accuracy is None
+    assert accuracy(network, inputs(integers(2, 3, 8, 8)), Numeric(quantised=True)) is None
 
 
 @pytest.mark.parametrize("opset", [7, 9, 11, 13, 17])
@@ -208,11 +211,11 @@ def test_thresholds_of_one_layer_in_real_units(tmp_path: Path) -> None:
     assert layers["conv0"].threshold == layers["fc"].threshold == 1
     np.testing.assert_array_equal(layers["conv1"].activations, floats["conv1"].activations)  # itself not thresholded
     assert (layers["fc"].activations != floats["fc"].activations).any()
-    assert network.accuracy is not None
-    assert network.accuracy.agree is not None
+    found = accuracy(network, inputs(values), numeric)
+    assert found is not None
+    assert found.agree is not None
     # So little that it is one LSB: nothing to execute again.
-    run(network, inputs(values), Numeric(thresholds=Thresholds(Threshold(1e-9, real=True))))
-    assert network.accuracy is None
+    assert accuracy(network, inputs(values), Numeric(thresholds=Thresholds(Threshold(1e-9, real=True)))) is None
 
 
 def test_layers_with_one_input_may_have_different_thresholds(tmp_path: Path) -> None:
@@ -243,19 +246,19 @@ def test_unknown_layers_in_thresholds_are_refused(tmp_path: Path) -> None:
 NUMERICS = [Numeric(), Numeric(quantised=True)]
 
 
-@pytest.mark.parametrize("large_bytes", [1, onnx_execution.LARGE_BYTES])
+@pytest.mark.parametrize("large_bytes", [1, reused_memory.LARGE_BYTES])
 @pytest.mark.parametrize("numeric", NUMERICS)
 def test_batches_together_are_the_whole(
     numeric: Numeric, large_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network, given = OnnxNetwork(saved(tmp_path, small_cnn())), inputs(integers(7, 3, 8, 8, seed=1))
     whole = run(network, given, numeric)
-    accuracy = network.accuracy
-    monkeypatch.setattr(onnx_execution, "LARGE_BYTES", large_bytes)
-    for module in (onnx_execution, onnx_network):
-        monkeypatch.setattr(module, "HOLD_BYTES", 8 * whole["conv0"].activations[0].nbytes)
+    expected = accuracy(network, given, numeric)
+    monkeypatch.setattr(reused_memory, "LARGE_BYTES", large_bytes)
+    monkeypatch.setattr(gathering, "HOLD_BYTES", 8 * whole["conv0"].activations[0].nbytes)
     parts: dict[str, list[Layer]] = defaultdict(list)
-    for layer in network.layers(given, numeric):
+    stream = network.run(given, numeric)
+    for layer in stream:
         parts[layer.name].append(layer)
     assert len(parts["fc"]) > 1
     for name, layer in whole.items():
@@ -263,13 +266,13 @@ def test_batches_together_are_the_whole(
         assert [part.first_image for part in parts[name]] == np.cumsum([0, *(p.images for p in parts[name])]).tolist()[:-1]
         assert {(part.activation_frac, part.weight_frac) for part in parts[name]} == {(layer.activation_frac, layer.weight_frac)}
         assert all(part.weights is parts[name][0].weights for part in parts[name])
-    assert network.accuracy == accuracy
+    assert stream.accuracy == expected
 
 
-@pytest.mark.parametrize("large_bytes", [1, onnx_execution.LARGE_BYTES])
+@pytest.mark.parametrize("large_bytes", [1, reused_memory.LARGE_BYTES])
 def test_shapes_that_depend_on_the_image_are_refused(large_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row for every place whose value is not 0."""
-    monkeypatch.setattr(onnx_execution, "LARGE_BYTES", large_bytes)
+    monkeypatch.setattr(reused_memory, "LARGE_BYTES", large_bytes)
     nodes = [
         node("NonZero", "x", "places"),
         node("Cast", "places", "real", to=onnx.TensorProto.FLOAT),
@@ -287,25 +290,54 @@ def test_shapes_that_depend_on_the_image_are_refused(large_bytes: int, tmp_path:
 
 @pytest.mark.parametrize("numeric", NUMERICS)
 @pytest.mark.parametrize("images", [1, 2, 3])
-@pytest.mark.parametrize("large_bytes", [1, onnx_execution.LARGE_BYTES])
+@pytest.mark.parametrize("large_bytes", [1, reused_memory.LARGE_BYTES])
 def test_runs_that_capture_little_are_looked_at_together(
     numeric: Numeric, images: int, large_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network, given = OnnxNetwork(saved(tmp_path, small_cnn())), inputs(integers(41, 3, 8, 8, seed=1))
-    monkeypatch.setattr(onnx_execution, "TOGETHER_BYTES", 1)
+    monkeypatch.setattr(gathering, "JOIN_BYTES", 1)
     alone = run(network, given, numeric)
     one_image = sum({id(layer.activations): 4 * layer.activations[0].size for layer in alone.values()}.values())
-    monkeypatch.setattr(onnx_execution, "TOGETHER_BYTES", images * one_image)
-    monkeypatch.setattr(onnx_execution, "LARGE_BYTES", large_bytes)
+    monkeypatch.setattr(gathering, "JOIN_BYTES", images * one_image)
+    monkeypatch.setattr(reused_memory, "LARGE_BYTES", large_bytes)
     for hold in (1 << 20, 32 * one_image):  # in the second case some are run again
-        for module in (onnx_execution, onnx_network):
-            monkeypatch.setattr(module, "HOLD_BYTES", hold)
+        monkeypatch.setattr(gathering, "HOLD_BYTES", hold)
         parts: dict[str, list[Layer]] = defaultdict(list)
-        for layer in network.layers(given, numeric):
+        for layer in network.run(given, numeric):
             parts[layer.name].append(layer)
         for name, layer in alone.items():
             np.testing.assert_array_equal(np.concatenate([part.activations for part in parts[name]]), layer.activations)
             assert {part.activation_frac for part in parts[name]} == {layer.activation_frac}
+
+
+@pytest.mark.parametrize(
+    ("numeric", "held_images", "executions"),
+    [(Numeric(), 9, 5), (Numeric(), 5, 5), (Numeric(), 2, 5 + 3), (Numeric(quantised=True), 9, 5 + 5)],
+)
+def test_images_that_are_held_are_executed_once(
+    numeric: Numeric, held_images: int, executions: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, given = OnnxNetwork(saved(tmp_path, small_cnn())), inputs(integers(5, 3, 8, 8, seed=1))
+    one_image = 4 * sum(layer.activations[0].size for layer in run(network, given).values())
+    monkeypatch.setattr(gathering, "HOLD_BYTES", held_images * one_image)
+    monkeypatch.setattr(gathering, "JOIN_BYTES", 1)
+    counted: list[str] = []
+    held: list[bool] = []
+    execute, offer = CapturingSession.run, gathering.Holding.offer
+
+    def counting(self: CapturingSession, values: NDArray[Any], names: Sequence[str], *room: Any) -> Any:
+        counted.extend(names)
+        return execute(self, values, names, *room)
+
+    def noting(self: gathering.Holding, captured: gathering.Captured) -> bool:
+        held.append(offer(self, captured))
+        return held[-1]
+
+    monkeypatch.setattr(CapturingSession, "run", counting)
+    monkeypatch.setattr(gathering.Holding, "offer", noting)
+    run(network, given, numeric)
+    assert len(counted) == executions
+    assert held.count(True) == 2 * 5 - executions  # nothing is held that will not be asked for
 
 
 @pytest.mark.parametrize("numeric", NUMERICS)
@@ -327,7 +359,7 @@ def test_a_fixed_batch_is_filled_up(images: int, numeric: Numeric, tmp_path: Pat
     for (name, layer), other in zip(run(fixed, given, numeric).items(), run(free, given, numeric).values(), strict=True):
         assert layer.images == images, name
         np.testing.assert_array_equal(layer.activations, other.activations)
-    assert fixed.accuracy == free.accuracy
+    assert accuracy(fixed, given, numeric) == accuracy(free, given, numeric)
 
 
 def test_free_dimensions_are_the_inputs(tmp_path: Path) -> None:
@@ -363,7 +395,7 @@ def test_names_and_labels_are_one_an_input(tmp_path: Path) -> None:
 
 def test_no_inputs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match=r"has no inputs of its own; give images or an .npy batch with --input"):
-        list(OnnxNetwork(saved(tmp_path, small_cnn())).layers(None, Numeric()))
+        list(OnnxNetwork(saved(tmp_path, small_cnn())).run(None, Numeric()))
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
@@ -380,6 +412,9 @@ def test_activations_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     values = integers(2, 3, 8, 8)
     values[:] = 0
     with pytest.raises(NetworkError, match="layer 'broken': its input is infinite or not a number for image0"):
+        run(OnnxNetwork(saved(tmp_path, proto)), inputs(values))
+    proto.graph.node.extend([node("Conv", "b v", "z", "later")])  # of the layers that see it the first is named
+    with pytest.raises(NetworkError, match="layer 'broken': its input"):
         run(OnnxNetwork(saved(tmp_path, proto)), inputs(values))
 
 
@@ -405,9 +440,11 @@ SHARED_MODELS = {
 def test_real_networks_keep_their_answers(name: str, shared: Path) -> None:
     network = OnnxNetwork(shared / "models" / f"{name}.onnx")
     given = load_inputs(network, [shared / "photos"], preprocess=SHARED_MODELS[name])
-    layers = run(network, given, Numeric(quantised=True))
-    assert network.accuracy == Accuracy(images=len(given.values), agree=len(given.values))
-    assert network.left_out == ()
+    stream = network.run(given, Numeric(quantised=True))
+    layers = {layer.name: layer for layer in stream}
+    assert stream.findings == Findings(
+        Accuracy(images=len(given.values), agree=len(given.values)), quantised=True, hashes=network.hashes
+    )
     graph = onnx.load(network.path).graph
     assert list(layers) == [n.name for n in graph.node if n.op_type in {"Conv", "Gemm"}]
     if name == "squeezenet_v1.0_dc":

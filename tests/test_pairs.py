@@ -1,7 +1,5 @@
-"""Pairs of an activation run and a filter: what is looked up is what is counted, and both sets of kernels agree."""
+"""Pairs of an activation run and a filter: both sets of kernels agree."""
 
-# Numba leaves decorated functions untyped.
-# mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
 import os
@@ -9,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from cnvlutin2.kernels import backend
 from cnvlutin2.network import Layer
@@ -68,38 +65,3 @@ def test_both_sets_of_kernels_agree(name: str) -> None:
         found = numbers(layer, chosen, "numba", 3)
         assert len(found) == len(syncs)
         assert found == numbers(layer, chosen, "numpy", 1)
-
-
-@pytest.mark.parametrize("bits", [4, 8])
-@pytest.mark.parametrize("count", [1, 2, 3, 4])
-def test_what_is_looked_up_is_what_is_counted(count: int, bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from numba import njit
-
-    from cnvlutin2.kernels import lookups
-    from cnvlutin2.kernels.vectors import SIZE, splat, store
-
-    if bits == 4 and "+avx2" not in lookups.features():
-        pytest.skip("the processor cannot look up the bytes of a register")
-    monkeypatch.setattr(lookups, "DIGIT_BITS", bits)
-    free_cycles, most_products = lookups.free_cycles, lookups.most_products
-
-    @njit(nogil=True)
-    def walk(weights: NDArray[np.uint8], a: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
-        filters, runs, digits = weights.shape
-        sums, slowest = free_cycles(weights, 0, runs * digits, filters, a, 0, runs, digits, splat(np.uint8(1)))
-        store(out, 0, sums)
-        store(out, SIZE, slowest)
-        store(out, 2 * SIZE, most_products(weights, 0, filters * runs, a, 0, digits))
-
-    for runs in (1, 5):
-        rng = np.random.default_rng(runs)
-        weights, a = (rng.integers(0, 1 << bits, shape, np.uint8) for shape in ((3, runs, count), (runs, count, SIZE)))
-        weights[0] = a[0, :, 0] = 0
-        out = np.empty((3, SIZE), np.uint8)
-        walk(weights * np.uint8(16 if bits == 4 else 1), a, out)
-        products = np.bitwise_count(weights[..., None] & a).sum(axis=2)  # [filters, runs, windows]
-        cycles = np.maximum(products, 1).sum(axis=1)
-        assert out[0].tolist() == cycles.sum(axis=0).tolist()
-        assert out[1].tolist() == cycles.max(axis=0).tolist()
-        first = np.bitwise_count(weights.reshape(-1, count)[..., None] & a[0]).sum(axis=1)
-        assert out[2].tolist() == first.max(axis=0).tolist()

@@ -1,9 +1,6 @@
-"""The slow reference against hand-computed layers, the shared vectors, published cycles and the model's own laws."""
+"""The slow reference against hand-computed layers, published cycles and the model's own laws."""
 
 from __future__ import annotations
-
-import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +11,6 @@ from numpy.typing import NDArray
 from cnvlutin2.layer import Layer
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.testing import layers, organisations
-
-TRACES = [f"t{i:02}" for i in range(10)]
 
 
 def fully_connected(activations: list[int], weights: list[list[int]], **changes: int) -> Layer:
@@ -146,21 +141,6 @@ class TestByHand:
         options["run_overhead"] = 1  # (1 + 1) + (2 + 1) against 2 + 2
         assert [(r.mode, r.cycles) for r in reference.simulate(layer, options)] == [("dense", 2), ("dense", 2)]
         assert {r.mode for r in reference.simulate(layer.image(0), options)} == {"dense"}  # a tie, 2 against 2
-
-
-@pytest.mark.parametrize("trace", TRACES)
-def test_shared_vectors(trace: str, shared: Path) -> None:
-    expected = json.loads((shared / "vectors" / "expected.json").read_text("utf-8"))[trace]
-    with np.load(shared / "vectors" / f"{trace}.npz", allow_pickle=False) as file:
-        fields = {key: file[key] if file[key].ndim == 4 else file[key].tolist() for key in file.files}
-    # t09 has 17 filters for 4 groups; the odd one belongs to no group, and nothing is expected of it.
-    fields["weights"] = fields["weights"][: len(fields["weights"]) // fields["groups"] * fields["groups"]]
-    layer = Layer(trace, **fields)
-    assert len(expected["organisations"]) == 16
-    for name, case in expected["organisations"].items():
-        (result,) = reference.simulate(layer, case["config"])
-        found = (result.cycles, result.dense_cycles, result.effectual_macs)
-        assert found == (case["cycles"], expected["dense_cycles"], expected["effectual_macs"]), name
 
 
 # Compute cycles that another group's simulator gives for the same layers on DaDianNao.

@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from report_layers import cut_to, only, random_layer
 
 from cnvlutin2 import simulate
-from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Numeric
+from cnvlutin2.network import ArrayNetwork, Findings, Inputs, Layer, Numeric
 from cnvlutin2.organisation import Organisation, preset, preset_names, with_overrides
 from cnvlutin2.report.viewer import BASELINE, MOST_RUNS, MOST_WINDOWS, TraceCollector, viewer_data
 from cnvlutin2.testing import layers, organisations
@@ -148,10 +148,11 @@ def test_widths_of_one_layer_are_joined() -> None:
 class Batches(ArrayNetwork):
     """A network that yields its images one by one."""
 
-    def layers(self, inputs: Inputs | None, numeric: Numeric) -> Any:
-        for layer in super().layers(inputs, numeric):
+    def generate(self, inputs: Inputs | None, numeric: Numeric) -> Any:
+        for layer in super().generate(inputs, numeric):
             for image in range(layer.images):
                 yield layer.image(image)
+        return Findings()
 
 
 def test_batches_do_not_matter() -> None:

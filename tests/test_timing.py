@@ -15,8 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cnvlutin2.kernels import backend
-from cnvlutin2.network import Layer
-from cnvlutin2.network.base import Numeric
+from cnvlutin2.network import Layer, Numeric
 from cnvlutin2.network.traces import TraceNetwork
 from cnvlutin2.organisation import Organisation, preset, preset_names, with_overrides
 from cnvlutin2.testing import layers, organisations
@@ -77,7 +76,7 @@ class TestVectors:
     @pytest.mark.parametrize("trace", [f"t{i:02}" for i in range(10)])
     def test_cycles(self, shared: Path, kernels: ModuleType, trace: str) -> None:
         expected = json.loads((shared / "vectors" / "expected.json").read_text())[trace]
-        (layer,) = TraceNetwork.open(shared / "vectors" / f"{trace}.npz").layers(None, Numeric())
+        (layer,) = TraceNetwork.open(shared / "vectors" / f"{trace}.npz").run(None, Numeric())
         prepared = PreparedLayer(layer, 2, kernels)
         assert prepared.effectual_macs.tolist() == [expected["effectual_macs"]]
         parsed = {name: Organisation.parse(case["config"]) for name, case in expected["organisations"].items()}

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from cnvlutin2.errors import ConfigError, NetworkError
 from cnvlutin2.layer import Layer
-from cnvlutin2.network import synthetic
-from cnvlutin2.network.base import Inputs, Numeric, Threshold, Thresholds
-from cnvlutin2.network.topologies import Topology, is_topology, load_shapes, topology_names
+from cnvlutin2.network import Inputs, Numeric, Threshold, Thresholds, synthetic
+from cnvlutin2.network.topologies import Topology
+from cnvlutin2.network.topology_shapes import is_topology, load_shapes, topology_names
 
 MIB = 1 << 20
 IN_THE_SOURCE = {
@@ -31,7 +31,7 @@ IN_THE_SOURCE = {
 
 
 def generate(topology: Topology, numeric: Numeric | None = None) -> dict[str, Layer]:
-    return {layer.name: layer for layer in topology.layers(None, numeric or Numeric())}
+    return {layer.name: layer for layer in topology.run(None, numeric or Numeric())}
 
 
 def density(values: np.ndarray[Any, Any]) -> float:
@@ -177,7 +177,7 @@ class TestDensities:
 
     def test_inputs_are_refused(self) -> None:
         with pytest.raises(NetworkError, match="takes no inputs"):
-            next(Topology("nin").layers(Inputs(np.zeros(1), ["x"]), Numeric()))
+            next(Topology("nin").run(Inputs(np.zeros(1), ["x"]), Numeric()))
 
 
 class TestSeeds:
@@ -191,7 +191,7 @@ class TestSeeds:
 
     def test_no_layer_depends_on_another(self) -> None:
         """Neither on its being generated nor on its density."""
-        some = islice(Topology("alexnet", {"conv2": 0.1}, seed=1).layers(None, Numeric()), 5)
+        some = islice(Topology("alexnet", {"conv2": 0.1}, seed=1).run(None, Numeric()), 5)
         for layer, other in zip(some, generate(Topology("alexnet", seed=1, conv_only=True)).values(), strict=True):
             assert np.array_equal(layer.weights, other.weights)
             assert np.array_equal(layer.activations, other.activations) == (layer.name != "conv2")
@@ -200,7 +200,7 @@ class TestSeeds:
         alone = generate(Topology("nin"))
         monkeypatch.setattr("cnvlutin2.network.topologies._BATCH_BYTES", 1 << 20)  # makes batches of 1 and of several
         batches: dict[str, list[Layer]] = {}
-        for layer in Topology("nin", images=3).layers(None, Numeric()):
+        for layer in Topology("nin", images=3).run(None, Numeric()):
             batches.setdefault(layer.name, []).append(layer)
         assert len(batches["cccp1"]) == 3
         assert [layer.images for layer in batches["cccp8-1024"]] == [3]
@@ -257,15 +257,15 @@ class TestActivations:
 
     def test_half_of_a_normal_distribution_is_left(self) -> None:
         values = synthetic.feature_map(synthetic.generator(2, "test"), np.full(200, 0.5), (40, 40), 0.5)
-        real = values[values > 0] / 2 ** synthetic.fraction_bits(16)
+        real = values[values > 0] / 2 ** synthetic.synthetic_fraction_bits(16)
         assert abs(real.mean() - math.sqrt(2 / math.pi)) < 0.02
         assert abs((real**2).mean() - 1) < 0.03
 
     def test_images_have_both_signs_and_the_wanted_zeros(self) -> None:
-        image = synthetic.image(synthetic.generator(0, "image"), (3, 50, 50))
+        image = synthetic.synthetic_image(synthetic.generator(0, "image"), (3, 50, 50))
         assert image.all()
         assert abs((image > 0).mean() - 0.5) < 0.1
-        assert np.count_nonzero(synthetic.image(synthetic.generator(0, "image"), (3, 50, 50), 0.9)) == 6750
+        assert np.count_nonzero(synthetic.synthetic_image(synthetic.generator(0, "image"), (3, 50, 50), 0.9)) == 6750
 
 
 class TestWeights:
@@ -276,8 +276,8 @@ class TestWeights:
         self, seed: int, filters: int, channels: int, kernel: int, wanted: float, bits: int
     ) -> None:
         shape = (filters, channels, kernel, kernel)
-        dense = synthetic.weights(np.random.default_rng(seed), shape, 1.0, bits)
-        pruned = synthetic.weights(np.random.default_rng(seed), shape, wanted, bits)
+        dense = synthetic.synthetic_weights(np.random.default_rng(seed), shape, 1.0, bits)
+        pruned = synthetic.synthetic_weights(np.random.default_rng(seed), shape, wanted, bits)
         assert dense.shape == shape
         assert dense.all()
         kept = pruned != 0
@@ -288,19 +288,19 @@ class TestWeights:
         assert np.abs(dense[~kept]).max(initial=0) <= np.abs(dense[kept]).min(initial=largest)
 
     def test_they_are_symmetric(self) -> None:
-        values = synthetic.weights(synthetic.generator(0, "w"), (64, 64, 3, 3), 0.5)
+        values = synthetic.synthetic_weights(synthetic.generator(0, "w"), (64, 64, 3, 3), 0.5)
         assert abs(float(np.sign(values).mean())) < 0.01
 
     def test_filters_and_channels_differ(self) -> None:
-        kept = synthetic.weights(synthetic.generator(0, "w"), (256, 256, 3, 3), 1 / 3) != 0
+        kept = synthetic.synthetic_weights(synthetic.generator(0, "w"), (256, 256, 3, 3), 1 / 3) != 0
         independent = math.sqrt(2 / 9 / (256 * 9))
         assert 3 * independent < kept.mean((1, 2, 3)).std() < 0.08
         assert 4 * independent < kept.mean((0, 2, 3)).std() < 0.12
 
     def test_parts_do_not_show(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        whole = synthetic.weights(synthetic.generator(0, "w"), (31, 17, 3, 3), 0.4, 6)
+        whole = synthetic.synthetic_weights(synthetic.generator(0, "w"), (31, 17, 3, 3), 0.4, 6)
         monkeypatch.setattr(synthetic, "_CHUNK", 1000)
-        assert np.array_equal(synthetic.weights(synthetic.generator(0, "w"), (31, 17, 3, 3), 0.4, 6), whole)
+        assert np.array_equal(synthetic.synthetic_weights(synthetic.generator(0, "w"), (31, 17, 3, 3), 0.4, 6), whole)
 
     @given(st.lists(st.integers(-4, 4), min_size=1, max_size=60), st.data())
     def test_keep_largest(self, values: list[int], data: st.DataObject) -> None:

@@ -9,8 +9,10 @@ import pytest
 from onnx_models import convolved, integers
 
 from cnvlutin2.errors import ConfigError, NetworkError
-from cnvlutin2.network import Accuracy, Inputs, Layer, Numeric, Threshold, Thresholds
-from cnvlutin2.network.torch_capture import TorchNetwork, from_torch
+from cnvlutin2.network import Accuracy, Findings, Inputs, Layer, Numeric, Threshold, Thresholds, open_network
+from cnvlutin2.network.reader_registry import find_reader
+from cnvlutin2.network.torch.executed_module import TorchNetwork, from_torch
+from cnvlutin2.network.torch.torch_reader import TorchReader
 from cnvlutin2.numeric import quantise
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed (extra [torch])")
@@ -30,7 +32,13 @@ def values(*shape: int) -> Any:
 
 
 def by_name(network: TorchNetwork, numeric: Numeric | None = None) -> dict[str, Layer]:
-    return {layer.name: layer for layer in network.layers(None, numeric or Numeric())}
+    return {layer.name: layer for layer in network.run(None, numeric or Numeric())}
+
+
+def findings(network: TorchNetwork, numeric: Numeric | None = None) -> Findings:
+    stream = network.run(None, numeric or Numeric())
+    list(stream)
+    return stream.findings
 
 
 MODULES: dict[str, tuple[Any, tuple[int, ...]]] = {
@@ -101,9 +109,9 @@ def test_pruning_propagates_in_exact_integers() -> None:
     )
     final = convolved(layers["head"], thresholds=True)[:, :, 0, 0] + module.head.bias.detach().numpy()
     agree = int((final.argmax(axis=1) == module(given).argmax(dim=1).numpy()).sum())
-    assert network.accuracy == Accuracy(6, agree)
-    by_name(network)
-    assert network.accuracy is None
+    found = findings(network, numeric)
+    assert (found.accuracy, found.quantised) == (Accuracy(6, agree), True)
+    assert findings(network) == Findings()
 
 
 @pytest.mark.parametrize("numeric", [Numeric(), Numeric(quantised=True)])
@@ -177,4 +185,33 @@ def test_what_cannot_be_used_is_refused() -> None:
     with pytest.raises(ConfigError, match="no layer is called 'nonesuch'; the layers are 0"):
         by_name(network, Numeric(thresholds=Thresholds(layers={"nonesuch": Threshold(2)})))
     with pytest.raises(NetworkError, match="was made with its inputs"):
-        list(network.layers(Inputs(np.zeros((1, 3)), ["x"]), Numeric()))
+        list(network.run(Inputs(np.zeros((1, 3)), ["x"]), Numeric()))
+
+
+def test_a_module_and_its_inputs_are_a_source() -> None:
+    module, given = whole(Net()), values(2, 3, 8, 8)
+    network = open_network((module, given))
+    assert isinstance(network, TorchNetwork)
+    assert not network.takes_inputs
+    assert network.layer_names() == from_torch(module, given).layer_names()
+    assert isinstance(find_reader((module, given)), TorchReader)
+    assert not TorchReader().can_read((given, module))
+
+
+def test_interleaved_runs_do_not_mix() -> None:
+    network = from_torch(whole(Net()), values(6, 3, 8, 8))
+    numerics = [Numeric(), Numeric(6, Thresholds(Threshold(4))), Numeric(quantised=True)]
+    alone = [list(by_name(network, numeric).values()) for numeric in numerics]
+    expected = [findings(network, numeric) for numeric in numerics]
+    assert [found.quantised for found in expected] == [False, True, True]
+    streams = [network.run(None, numeric) for numeric in numerics]
+    for found in zip(zip(*alone, strict=True), zip(*streams, strict=True), strict=True):
+        for one, other in zip(*found, strict=True):
+            assert (one.name, one.threshold, one.activation_frac) == (other.name, other.threshold, other.activation_frac)
+            np.testing.assert_array_equal(one.activations, other.activations)
+    assert [stream.findings for stream in streams] == expected
+
+
+def test_what_is_left_out_is_in_the_findings() -> None:
+    network = from_torch(nn.Sequential(nn.ConvTranspose2d(3, 3, 2), nn.Conv2d(3, 4, 3)), values(2, 3, 6, 6))
+    assert [out.name for out in findings(network).left_out] == [out.name for out in network.left_out] == ["0"]

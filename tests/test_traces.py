@@ -19,8 +19,7 @@ from hypothesis import strategies as st
 
 from cnvlutin2.errors import ConfigError, NetworkError, OutputError
 from cnvlutin2.layer import Layer
-from cnvlutin2.network import npz
-from cnvlutin2.network.base import Inputs, Numeric, Threshold, Thresholds
+from cnvlutin2.network import Inputs, Numeric, Threshold, Thresholds, npz
 from cnvlutin2.network.traces import TraceNetwork, TraceWriter, save_trace, save_traces
 from cnvlutin2.testing import layers
 
@@ -58,7 +57,7 @@ def npy(shape: tuple[int, ...], data: bytes, descr: str = "<i2") -> bytes:
 
 
 def only_layer(path: Path, numeric: Numeric | None = None) -> Layer:
-    (layer,) = TraceNetwork.open(path).layers(None, numeric or Numeric())
+    (layer,) = TraceNetwork.open(path).run(None, numeric or Numeric())
     return layer
 
 
@@ -97,7 +96,7 @@ class TestReading:
         network = TraceNetwork.open(tmp_path)
         assert network.name == tmp_path.name
         assert network.layer_names() == ["three", "two", "one"]
-        assert [(layer.name, layer.first) for layer in network.layers(None, Numeric())] == [
+        assert [(layer.name, layer.first) for layer in network.run(None, Numeric())] == [
             ("three", True),
             ("two", False),
             ("one", False),
@@ -121,7 +120,7 @@ class TestReading:
     def test_layers_come_one_at_a_time(self, tmp_path: Path) -> None:
         write(tmp_path / "a.npz", name="one")
         second = write(tmp_path / "b.npz", name="two")
-        stream = TraceNetwork.open(tmp_path).layers(None, Numeric())
+        stream = TraceNetwork.open(tmp_path).run(None, Numeric())
         assert next(stream).name == "one"
         second.unlink()
         with pytest.raises(NetworkError, match=r"b\.npz: no such file"):
@@ -143,13 +142,15 @@ class TestReading:
     def test_inputs_are_refused(self, tmp_path: Path) -> None:
         network = TraceNetwork.open(write(tmp_path / "a.npz"))
         with pytest.raises(NetworkError, match="takes no inputs"):
-            next(network.layers(Inputs(np.zeros(1), ["x"]), Numeric()))
+            next(network.run(Inputs(np.zeros(1), ["x"]), Numeric()))
 
     def test_filters_outside_all_groups_are_left_out_and_listed(self, tmp_path: Path) -> None:
         network = TraceNetwork.open(write(tmp_path / "a.npz", weights=np.concatenate([WEIGHTS, WEIGHTS[:1]])))
-        (layer,) = network.layers(None, Numeric())
+        stream = network.run(None, Numeric())
+        (layer,) = stream
         assert np.array_equal(layer.weights, WEIGHTS)
         (left_out,) = network.left_out
+        assert stream.left_out == network.left_out
         assert left_out.name == "conv/1"
         assert "1 of 3 filters" in left_out.reason
 
@@ -186,7 +187,7 @@ class TestWriting:
         other = replace(whole, name="other")
         parts = [replace(whole, activations=whole.activations[i:j], first_image=i) for i, j in ((0, 2), (2, 3), (3, 5))]
         save_traces([parts[0], other, *parts[1:]], tmp_path)
-        found = list(TraceNetwork.open(tmp_path).layers(None, Numeric()))
+        found = list(TraceNetwork.open(tmp_path).run(None, Numeric()))
         assert [layer.name for layer in found] == ["conv", "other"]
         assert_same(found[0], whole)
         assert_same(found[1], other)
@@ -371,14 +372,14 @@ class TestHostile:
         path.write_bytes(content)
         network = TraceNetwork.open(path)  # only the headers so far
         with pytest.raises(NetworkError, match=r"'activations' is damaged.*CRC"):
-            next(network.layers(None, Numeric()))
+            next(network.run(None, Numeric()))
 
     def test_a_file_that_changes_while_it_is_in_use(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.npz")
         network = TraceNetwork.open(path)
         write(path, activations=np.concatenate([ACTIVATIONS] * 2))
         with pytest.raises(NetworkError, match="changed while it was in use"):
-            next(network.layers(None, Numeric()))
+            next(network.run(None, Numeric()))
 
     @settings(max_examples=300)
     @given(st.data())

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.errors import NetworkError
-from cnvlutin2.kernels import backend
+from cnvlutin2.simd import uses_numba
 
 MIN_BITS, MAX_BITS = 2, 16
 _PLAIN_EXPONENT = 100  # powers of two below this one are normal numbers in float32, up and down
@@ -91,10 +91,12 @@ def quantise(values: NDArray[np.floating], frac: int, bits: int, out: NDArray[np
     elif out.shape != values.shape:
         raise ValueError(f"there is room for {out.shape} values, and they are {values.shape}")
     low, high = limits(bits)
-    contiguous = values.flags.c_contiguous and out.flags.c_contiguous
-    if values.dtype == np.float32 and contiguous and abs(frac) < _PLAIN_EXPONENT:
+    plain = values.dtype == np.float32 and abs(frac) < _PLAIN_EXPONENT
+    if plain and values.flags.c_contiguous and out.flags.c_contiguous and uses_numba():
+        from cnvlutin2.numeric_compiled import quantise_into  # here, for Numba takes most of a second
+
         factor, least, most = (np.float32(number) for number in (math.ldexp(1.0, frac), low, high))
-        backend().quantise_into(values.reshape(-1), factor, least, most, out.reshape(-1))
+        quantise_into(values.reshape(-1), factor, least, most, out.reshape(-1))
         return out
     # By a power of two: exact but for under- and overflow. Where the factor is a float32, multiplying is quicker than ldexp.
     scaled = values * values.dtype.type(math.ldexp(1.0, frac)) if abs(frac) < _PLAIN_EXPONENT else np.ldexp(values, frac)

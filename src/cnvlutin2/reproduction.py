@@ -10,8 +10,8 @@ import numpy as np
 
 from cnvlutin2.cost import STATIC, CostTable, MachineCost, area_mm2, baseline_of, load_table, table_names
 from cnvlutin2.cost.published import Figure, published_dense_cycles, published_figures
-from cnvlutin2.network import Inputs, Layer, Network
-from cnvlutin2.network.topologies import Topology, topology_names
+from cnvlutin2.network import Inputs, Layer, Network, Topology
+from cnvlutin2.network.topology_shapes import topology_names
 from cnvlutin2.organisation import preset
 from cnvlutin2.results.model import NetworkResult
 from cnvlutin2.simulation import simulate

@@ -16,7 +16,17 @@ from cnvlutin2.collection import Collection
 from cnvlutin2.cost import DEFAULT_TABLE, CostObserver, CostTable, NetworkCost, load_table
 from cnvlutin2.errors import ConfigError, NetworkError
 from cnvlutin2.first_run import compile_kernels
-from cnvlutin2.network import ArrayNetwork, Inputs, Layer, Network, Numeric, Threshold, Thresholds
+from cnvlutin2.network import (
+    Inputs,
+    Layer,
+    LayerStream,
+    Network,
+    Numeric,
+    Threshold,
+    Thresholds,
+    load_inputs,
+    open_network,
+)
 from cnvlutin2.organisation import LayerModes, Organisation, load_organisations
 from cnvlutin2.results.model import LayerResult, NetworkResult, Results
 from cnvlutin2.timing import LayerTiming, PreparedLayer, time_layers
@@ -102,7 +112,7 @@ def simulate(
         limit.check_names(names, what)
     _check_layer_modes(chosen, names)
     collection = Collection()
-    accuracy, executed_quantised = None, False
+    streams: list[LayerStream] = []
     if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
         raise ConfigError(f"{jobs!r} threads are not possible; give a whole number of at least 1", where="jobs")
     compile_kernels(chosen, jobs)
@@ -115,7 +125,8 @@ def simulate(
         seen: dict[str, int] = {}
         finished: set[str] = set()
         weights: dict[str, PreparedWeights] = {}  # of layers whose next batch is to come
-        for together in batches(source.layers(given, numeric)):
+        streams.append(source.run(given, numeric))
+        for together in batches(streams[-1]):
             some = []
             for layer in together:
                 if layer.first_image != seen.get(layer.name, 0):
@@ -136,20 +147,20 @@ def simulate(
                 if progress is not None:
                     progress(prepared.layer.name, done * len(names) + len(finished), len(by_width) * len(names))
         _check_images(source.name, seen)
-        accuracy = accuracy or source.accuracy
-        executed_quantised = executed_quantised or source.quantised
     layers = collection.results(chosen)
     images = list(given.names) if given else [str(i) for i in range(layers[0].cycles.size)]
     costs: dict[str, NetworkCost] = {}
     if costs_seen is not None:
         layers, costs = _with_costs(costs_seen, chosen, layers)
-    hashes = {**source.hashes, **(given.hashes if given else {})}
-    made = {**source.settings, **(given.settings if given else {})}
-    found = NetworkResult(source.name, images, layers, source.left_out, accuracy, hashes, made, costs)
+    run = streams[0]
+    accuracy = next((stream.accuracy for stream in streams if stream.accuracy), None)
+    hashes = {**run.hashes, **(given.hashes if given else {})}
+    made = {**run.settings, **(given.settings if given else {})}
+    found = NetworkResult(source.name, images, layers, run.left_out, accuracy, hashes, made, costs)
     settings = {
         "thresholds": _described(limits[0]),
         "weight_thresholds": _described(limits[1]),
-        "quantised": executed_quantised,
+        "quantised": any(stream.quantised for stream in streams),
         "verified": verify,
         "energy_table": costs_seen.table.name if costs_seen else None,
         "energy_table_sha256": costs_seen.table.sha256 if costs_seen else None,
@@ -159,15 +170,7 @@ def simulate(
 
 def as_network(network: Network | Layer | Sequence[Layer] | str | Path) -> Network:
     """Return a network from whatever names or holds one."""
-    if isinstance(network, Network):
-        return network
-    if isinstance(network, Layer):
-        return ArrayNetwork([network], network.name)
-    if isinstance(network, (str, Path)):
-        from cnvlutin2.network.open import open_network
-
-        return open_network(network)
-    return ArrayNetwork(network)
+    return network if isinstance(network, Network) else open_network(network)
 
 
 _version = cache(version)  # reads a file of metadata
@@ -185,11 +188,8 @@ def _as_inputs(network: Network, inputs: GivenInputs) -> Inputs | None:
     if isinstance(inputs, Inputs):
         return inputs
     if isinstance(inputs, np.ndarray):
-        spec = getattr(network, "input", None)
-        values = inputs if spec is None else spec.fitted(inputs, "inputs")
+        values = inputs if network.input is None else network.input.fitted(inputs, "inputs")
         return Inputs(values, [str(i) for i in range(len(np.atleast_1d(values)))])
-    from cnvlutin2.network.inputs import load_inputs
-
     if inputs is None:
         return load_inputs(network)
     return load_inputs(network, [inputs] if isinstance(inputs, (str, Path)) else list(inputs))

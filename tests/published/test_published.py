@@ -17,7 +17,8 @@ from cnvlutin2.cli.main import COMMANDS
 from cnvlutin2.cli.reproduce import reproduce_command
 from cnvlutin2.cost import load_table
 from cnvlutin2.cost.published import published_dense_cycles, published_figures, published_thresholds
-from cnvlutin2.network.topologies import Topology, load_shapes, topology_names
+from cnvlutin2.network import Topology
+from cnvlutin2.network.topology_shapes import load_shapes, topology_names
 from cnvlutin2.network.traces import TraceWriter
 from cnvlutin2.reproduction import Reproduction, reproduce
 

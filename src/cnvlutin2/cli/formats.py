@@ -79,7 +79,7 @@ def _measure(network: Network, inputs: Inputs | None, numeric: Numeric, choice: 
     names = list(network.layer_names())
     numeric.thresholds.check_names(names)
     with progress_bar(network.name) as progress:
-        for layer in network.layers(inputs, numeric):
+        for layer in network.run(inputs, numeric):
             for image in range(layer.images):
                 part = layer_footprint(layer, image, choice.brick, choice.data_bits, choice.packing, choice.pointer_group)
                 sums[layer.name] = sums.get(layer.name, Footprint()) + part

@@ -9,10 +9,10 @@ import click
 
 from cnvlutin2.cli.options import Adder, option
 from cnvlutin2.errors import ConfigError
-from cnvlutin2.network import Inputs, Network
-from cnvlutin2.network.inputs import check_is_there, load_inputs
-from cnvlutin2.network.open import check_exists, open_network, takes_inputs
-from cnvlutin2.network.topologies import Topology, is_topology
+from cnvlutin2.network import Inputs, Network, Topology, load_inputs, open_network
+from cnvlutin2.network.input_files import check_is_there
+from cnvlutin2.network.opening import check_exists, takes_inputs
+from cnvlutin2.network.topology_shapes import is_topology
 
 
 def _numbers(_context: click.Context, _option: click.Parameter, text: str | None) -> float | list[float] | None:

@@ -18,10 +18,8 @@ from cnvlutin2.cli.tables import console
 from cnvlutin2.cost import DEFAULT_TABLE, load_table
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.files import write_whole
-from cnvlutin2.network import Inputs, Network
+from cnvlutin2.network import Inputs, Network, load_inputs, open_network
 from cnvlutin2.network.bundled import bundled_names
-from cnvlutin2.network.inputs import load_inputs
-from cnvlutin2.network.open import open_network
 from cnvlutin2.reproduction import Comparison, NetworkFigures, Reproduction, reproduce
 
 SCHEMA = "cnvlutin2/reproduction/1"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings.bitfields import Bits
-from cnvlutin2.kernels import backend
+from cnvlutin2.simd import uses_numba
 
 Counts = NDArray[np.integer[Any]]
 """Effectual values of each storage brick of one image: any shape whose C order is the storage order."""
@@ -92,9 +92,16 @@ class Format(ABC):
         """
         if not self.indirect:
             return np.ones(counts.shape, np.uint8)
+        sizes, row_bits = brick_sizes(self, brick, data_bits), brick * data_bits + brick
+        if not uses_numba():
+            bits = sizes[counts]
+            ends = np.cumsum(bits).reshape(bits.shape)
+            return ((ends - 1) // row_bits - (ends - bits) // row_bits + 1).astype(np.uint8)
+        from cnvlutin2.encodings._kernels.streams import stream_rows
+
         in_order = counts if counts.ndim == 3 else counts.reshape(1, -1, counts.shape[-1])
         rows = np.empty_like(in_order, np.uint8)
-        backend().stream_rows(in_order, brick_sizes(self, brick, data_bits), brick * data_bits + brick, rows)
+        stream_rows(in_order.astype(np.uint8, copy=False), sizes, row_bits, rows)
         return rows.reshape(counts.shape)
 
     @property

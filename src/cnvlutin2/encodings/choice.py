@@ -1,4 +1,4 @@
-"""Compiled or plain NumPy: which functions do the work, and in what terms they are asked."""
+"""The compiled functions (`cnvlutin2.simd.choice` says whether they are wanted), and in what terms they are asked."""
 
 from __future__ import annotations
 
@@ -7,18 +7,9 @@ import importlib
 import importlib.util
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-
-from cnvlutin2.kernels import backend
-
-Kernels = Literal["numba", "numpy"]
-
-
-def uses_numba(kernels: Kernels | None) -> bool:
-    """Whether the compiled kernels are asked for, or in the absence of a choice not declined by the environment."""
-    return backend(kernels).__name__.endswith("numba_path")
 
 
 @functools.cache

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from cnvlutin2.encodings import faults
 from cnvlutin2.encodings.base import Format
 from cnvlutin2.encodings.bitfields import get_bits, put_bits
-from cnvlutin2.encodings.choice import Kernels, callable_of, compiled_module, limits_of, uses_numba
+from cnvlutin2.encodings.choice import callable_of, compiled_module, limits_of
 from cnvlutin2.numeric import effectual
+from cnvlutin2.simd import Kernels, uses_numba
 
 Words = NDArray[np.uint64]
 Maps = NDArray[np.int16]

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cnvlutin2.encodings.base import POINTER_UNIT_BITS, Format, pointer_width
-from cnvlutin2.encodings.choice import Kernels
 from cnvlutin2.encodings.codec import Codec
 from cnvlutin2.encodings.maps import check, decode_maps, encode_maps
 from cnvlutin2.encodings.parameters import DTYPES, Parameters
@@ -21,6 +20,7 @@ from cnvlutin2.encodings.sources import MemorySource, Source
 from cnvlutin2.encodings.storage import Packing, Storage
 from cnvlutin2.errors import ConfigError, FormatError
 from cnvlutin2.numeric import limits
+from cnvlutin2.simd import Kernels
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings.base import Counts, Format, brick_sizes
-from cnvlutin2.encodings.choice import Kernels, uses_numba
+from cnvlutin2.simd import Kernels, uses_numba
 
 _BRICKS_TOGETHER = 1 << 18  # measured at a time, unless one image has more: bounds the memory beside the counts
 

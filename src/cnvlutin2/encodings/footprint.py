@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings.base import Counts, brick_sizes, pointer_widths
-from cnvlutin2.encodings.choice import Kernels
 from cnvlutin2.encodings.references import reference_bits
 from cnvlutin2.encodings.registry import all_formats
 from cnvlutin2.encodings.storage import Packing, brick_counts
 from cnvlutin2.numeric import effectual
+from cnvlutin2.simd import Kernels
 
 if TYPE_CHECKING:
     from cnvlutin2.layer import Layer

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.encodings.choice import Kernels, compiled_module, uses_numba
+from cnvlutin2.encodings.choice import compiled_module
 from cnvlutin2.encodings.storage import Storage
+from cnvlutin2.simd import Kernels, uses_numba
 
 Maps = NDArray[np.int16]
 

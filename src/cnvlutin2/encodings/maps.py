@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from cnvlutin2.encodings import faults
 from cnvlutin2.encodings.base import POINTER_UNIT_BITS
-from cnvlutin2.encodings.choice import Kernels
 from cnvlutin2.encodings.codec import GUARD_WORDS, WORD_BITS, Codec, Maps, Words
 from cnvlutin2.encodings.layout import Layout
 from cnvlutin2.encodings.storage import Storage
 from cnvlutin2.errors import FormatError
+from cnvlutin2.simd import Kernels
 
 
 def encode_maps(

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.encodings.choice import Kernels, callable_of, limits_of, uses_numba
+from cnvlutin2.encodings.choice import callable_of, limits_of
 from cnvlutin2.numeric import effectual
+from cnvlutin2.simd import Kernels, uses_numba
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,19 @@
 # mypy: disable-error-code="no-untyped-call"
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.extending import intrinsic
 from numba.np import arrayobj
 
-from cnvlutin2.kernels.vectors import compiled
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Make an intrinsic of a function."""
+    return intrinsic(function)
 
 
 @compiled

@@ -20,15 +20,6 @@ DIGIT_BITS = 8
 MANY_LAYERS = False
 
 
-def quantise_into(
-    values: NDArray[np.float32], factor: np.float32, low: np.float32, high: np.float32, out: NDArray[np.int16]
-) -> None:
-    """Scale, round half to even and saturate."""
-    scaled = values * factor
-    np.rint(scaled, out=scaled)
-    out[...] = np.clip(scaled, low, high, out=scaled)
-
-
 def run_counts(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], first: int, last: int, out: Bytes) -> None:
     """Count the effectual values of every run at every position."""
     for r, maps in _runs_of_maps(first, last, starts.size):
@@ -42,13 +33,6 @@ def with_raw_bricks(
     pieces = np.maximum(counts, raw[:, brick_of] & lengths[:, None].astype(np.uint8))
     starts = np.searchsorted(run_of, np.arange(out.shape[1]))
     np.add.reduceat(pieces, starts, axis=1, dtype=np.uint8, out=out)
-
-
-def stream_rows(counts: Bytes, sizes: NDArray[np.int64], row_bits: int, out: Bytes) -> None:
-    """Find the NM rows that each record of a stream without gaps lies in."""
-    bits = sizes[counts]
-    ends = np.cumsum(bits).reshape(bits.shape)
-    out[:] = (ends - 1) // row_bits - (ends - bits) // row_bits + 1
 
 
 def run_masks(bits: Bytes, starts: NDArray[np.int32], stops: NDArray[np.int32], first: int, last: int, out: Bytes) -> None:

@@ -1,4 +1,4 @@
-"""Networks: from ONNX, traces, topologies or arrays to `Layer` objects."""
+"""Networks: from ONNX, PyTorch, traces, topologies or arrays to `Layer` objects."""
 
 from __future__ import annotations
 
@@ -6,45 +6,40 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cnvlutin2.layer import Layer
-from cnvlutin2.network.base import (
-    Accuracy,
-    ArrayNetwork,
-    Inputs,
-    LeftOut,
-    Network,
-    Numeric,
-    Threshold,
-    Thresholds,
-)
-from cnvlutin2.network.inputs import InputSpec, default_inputs, load_inputs
-from cnvlutin2.network.open import open_network
-from cnvlutin2.network.torch_capture import from_torch
+from cnvlutin2.network.accuracy import Accuracy
+from cnvlutin2.network.arrays import ArrayNetwork
+from cnvlutin2.network.input_files import default_inputs, load_inputs
+from cnvlutin2.network.input_spec import InputSpec
+from cnvlutin2.network.inputs import Inputs
+from cnvlutin2.network.layer_stream import Findings, LayerStream
+from cnvlutin2.network.left_out import LeftOut
+from cnvlutin2.network.network import Network
+from cnvlutin2.network.opening import open_network
+from cnvlutin2.network.quantisation import Numeric
+from cnvlutin2.network.reader_registry import register_reader, unregister_reader
+from cnvlutin2.network.readers import Reader
+from cnvlutin2.network.thresholds import Threshold, Thresholds
+from cnvlutin2.network.topologies import Topology
+from cnvlutin2.network.torch.executed_module import from_torch
+from cnvlutin2.network.trace_file import save_trace
+from cnvlutin2.network.traces import TraceNetwork, save_traces
 
 if TYPE_CHECKING:
-    from cnvlutin2.network.onnx_network import OnnxNetwork
-    from cnvlutin2.network.topologies import Topology
-    from cnvlutin2.network.trace_file import save_trace
-    from cnvlutin2.network.traces import TraceNetwork, save_traces
-
-_HOMES = {
-    "OnnxNetwork": "onnx_network",
-    "Topology": "topologies",
-    "TraceNetwork": "traces",
-    "save_trace": "trace_file",
-    "save_traces": "traces",
-}
-"""What is imported when it is first asked for: onnx and onnxruntime take longer than all the rest."""
+    from cnvlutin2.network.onnx.executed_model import OnnxNetwork
 
 __all__ = [
     "Accuracy",
     "ArrayNetwork",
+    "Findings",
     "InputSpec",
     "Inputs",
     "Layer",
+    "LayerStream",
     "LeftOut",
     "Network",
     "Numeric",
     "OnnxNetwork",
+    "Reader",
     "Threshold",
     "Thresholds",
     "Topology",
@@ -53,12 +48,14 @@ __all__ = [
     "from_torch",
     "load_inputs",
     "open_network",
+    "register_reader",
     "save_trace",
     "save_traces",
+    "unregister_reader",
 ]
 
 
 def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    if name == "OnnxNetwork":  # onnx and onnxruntime take longer to load than all the rest
+        return getattr(import_module(f"{__name__}.onnx.executed_model"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

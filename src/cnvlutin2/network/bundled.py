@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
 from cnvlutin2.errors import NetworkError
-from cnvlutin2.network.base import Inputs
+from cnvlutin2.network.file_hash import sha256
+from cnvlutin2.network.inputs import Inputs
+from cnvlutin2.network.network import Network
+from cnvlutin2.network.readers import Reader
 
 FOLDER = Path(__file__).with_name("bundled")
 DEFAULT = "digits"
@@ -57,6 +60,26 @@ def bundled_inputs(limit: int | None = None) -> Inputs:
     return Inputs(
         values=images[:, None].astype(np.float32),
         names=[f"{path.name}[{i}]" for i in range(len(images))],
-        hashes={path.name: hashlib.sha256(path.read_bytes()).hexdigest()},
+        hashes={path.name: sha256(path)},
         labels=labels.astype(np.int64),
     )
+
+
+class BundledReader(Reader):
+    """Opens the bundled networks by name."""
+
+    takes_inputs = True
+
+    def names(self) -> Sequence[str]:
+        """Return the names of the bundled networks."""
+        return bundled_names()
+
+    def can_read(self, source: object) -> bool:
+        """Whether it is such a name."""
+        return isinstance(source, str) and source in bundled_names()
+
+    def read(self, source: object) -> Network:
+        """Open a bundled network."""
+        from cnvlutin2.network.onnx.executed_model import OnnxNetwork
+
+        return OnnxNetwork(bundled_path(str(source)), str(source))

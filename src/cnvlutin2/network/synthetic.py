@@ -40,7 +40,7 @@ _CHUNK = 1 << 22  # values of weights generated at a time: 16 MiB of float32
 _DEAD = 1e-4  # no channel is expected to be emptier, or fuller, than this
 
 
-def fraction_bits(data_bits: int) -> int:
+def synthetic_fraction_bits(data_bits: int) -> int:
     """Return the fraction bits of synthetic values (of both activations and weights)."""
     return data_bits - 1 - _INTEGER_BITS
 
@@ -99,20 +99,24 @@ def feature_map(
     chosen = flat > cut
     chosen[np.flatnonzero(flat == cut)[: kept - np.count_nonzero(chosen)]] = True
     flat -= cut
-    flat *= np.float32(2.0 ** fraction_bits(data_bits))
+    flat *= np.float32(2.0 ** synthetic_fraction_bits(data_bits))
     np.rint(flat, out=flat)
     np.clip(flat, 1, limits(data_bits)[1], out=flat)
     return np.where(chosen, flat, 0).astype(np.int16).reshape(field.shape)
 
 
-def image(rng: np.random.Generator, shape: tuple[int, int, int], density: float = 1.0, data_bits: int = 16) -> NDArray[np.int16]:
+def synthetic_image(
+    rng: np.random.Generator, shape: tuple[int, int, int], density: float = 1.0, data_bits: int = 16
+) -> NDArray[np.int16]:
     """Draw a network's own input, ``[C, H, W]``: smooth, of either sign, without zeros unless a density below 1 is asked for."""
     values = _quantise_nonzero(_smooth_field(rng, shape), data_bits)
     keep_largest(values.reshape(-1), round(density * values.size))
     return values
 
 
-def weights(rng: np.random.Generator, shape: tuple[int, int, int, int], density: float, data_bits: int = 16) -> NDArray[np.int16]:
+def synthetic_weights(
+    rng: np.random.Generator, shape: tuple[int, int, int, int], density: float, data_bits: int = 16
+) -> NDArray[np.int16]:
     """Draw weights and prune the smallest.
 
     Parameters
@@ -171,7 +175,7 @@ def _magnitude(values: NDArray[np.int16]) -> NDArray[np.int32]:
 def _quantise_nonzero(values: NDArray[np.float32], data_bits: int) -> NDArray[np.int16]:
     """Quantise unit-scale values in place, those that would become 0 to the nearest of -1 and 1, symmetrically saturated."""
     high = limits(data_bits)[1]
-    values *= np.float32(2.0 ** fraction_bits(data_bits))
+    values *= np.float32(2.0 ** synthetic_fraction_bits(data_bits))
     one = np.copysign(np.float32(1), values)
     np.rint(values, out=values)
     np.copyto(values, one, where=values == 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +15,16 @@ import numpy as np
 
 from cnvlutin2.errors import NetworkError, OutputError
 from cnvlutin2.layer import Layer
-from cnvlutin2.network.base import Inputs, LeftOut, Network, Numeric, rethreshold, sha256
+from cnvlutin2.network.file_hash import sha256
+from cnvlutin2.network.inputs import Inputs
+from cnvlutin2.network.layer_stream import Findings
+from cnvlutin2.network.left_out import LeftOut
+from cnvlutin2.network.network import Network
+from cnvlutin2.network.quantisation import Numeric, rethreshold
+from cnvlutin2.network.readers import Reader
 from cnvlutin2.network.trace_file import read_plan, read_values, save_trace
 
-__all__ = ["TraceNetwork", "TraceWriter", "save_trace", "save_traces"]
+__all__ = ["TraceNetwork", "TraceReader", "TraceWriter", "save_trace", "save_traces"]
 
 
 class TraceNetwork(Network):
@@ -30,7 +36,6 @@ class TraceNetwork(Network):
     def __init__(self, name: str, plans: Sequence[tuple[Path, Layer]], left_out: Sequence[LeftOut] = ()) -> None:
         self.name = name
         self.left_out = tuple(left_out)
-        self.hashes: dict[str, str] = {}
         self._plans = tuple(plans)
 
     @classmethod
@@ -73,7 +78,7 @@ class TraceNetwork(Network):
         """Return the names of the layers in order, without reading their arrays."""
         return [plan.name for _, plan in self._plans]
 
-    def layers(self, inputs: Inputs | None, numeric: Numeric) -> Iterator[Layer]:
+    def generate(self, inputs: Inputs | None, numeric: Numeric) -> Generator[Layer, None, Findings]:
         """Read the layers one after another.
 
         Raises
@@ -83,14 +88,30 @@ class TraceNetwork(Network):
         """
         if inputs is not None:
             raise NetworkError(f"trace {self.name!r} holds its activations and takes no inputs")
+        hashes: dict[str, str] = {}
         for file, plan in self._plans:
             layer = read_values(file, plan)
-            self.hashes[file.name] = sha256(file)
+            hashes[file.name] = sha256(file)
             try:
                 layer = rethreshold(layer, numeric)
             except NetworkError as error:
                 raise NetworkError(f"{file}: {error}") from None
             yield layer
+        return Findings(hashes=hashes, left_out=self.left_out)
+
+
+class TraceReader(Reader):
+    """Opens layer traces: a folder of them, or one."""
+
+    reads = "an .npz trace, a folder of traces"
+
+    def can_read(self, source: object) -> bool:
+        """Whether it is a folder, or is called like a trace."""
+        return isinstance(source, (str, Path)) and (Path(source).is_dir() or Path(source).suffix.lower() == ".npz")
+
+    def read(self, source: object) -> Network:
+        """Open a folder or a trace."""
+        return TraceNetwork.open(Path(str(source)))
 
 
 def _files(path: Path) -> list[Path]:
@@ -136,7 +157,7 @@ class TraceWriter:
     Examples
     --------
     >>> with TraceWriter("traces") as writer:
-    ...     for layer in network.layers(None, Numeric()):
+    ...     for layer in network.run(None, Numeric()):
     ...         writer.add(layer)
     """
 

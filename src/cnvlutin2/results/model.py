@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.errors import ConfigError
-from cnvlutin2.network.base import Accuracy, LeftOut
+from cnvlutin2.network import Accuracy, LeftOut
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing.slots import SLOT_KINDS
 

@@ -12,14 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings import get_format
+from cnvlutin2.simd import LARGEST_ROW, VECTOR
 from cnvlutin2.timing.accounts import LANES, Account
 
 if TYPE_CHECKING:
     from cnvlutin2.timing.schedule import Schedule
-
-# `kernels.vectors.SIZE` and `kernels.scans.MOST`, which import Numba; plain kernels do without it.
-VECTOR = 64  # bytes that the kernels do at a time
-MOST_UNITS = 127  # of a row whose positions the kernels add up in bytes
 
 QUANTITIES = (*LANES, "busy")
 """What is measured of a layer under an organisation: `accounts.LANES`, and products where only tiles skip weights."""
@@ -161,7 +158,7 @@ def _units(sizes: NDArray[np.int64], row_bits: int) -> int:
     unit = math.gcd(row_bits, *sizes.tolist())
     steps = np.diff(sizes)
     even = row_bits > 0 and sizes[0] > 0 and sizes.max() <= row_bits and steps.min() == steps.max() >= 0
-    return row_bits // unit if even and row_bits // unit <= MOST_UNITS else 0
+    return row_bits // unit if even and row_bits // unit <= LARGEST_ROW else 0
 
 
 def _padded(lanes: Account) -> Account:

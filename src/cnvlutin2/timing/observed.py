@@ -133,8 +133,8 @@ class ObservedLayer:
     @cached_property
     def effectual_activations(self) -> Counts:
         """Effectual activations stored, ``[N]``."""
-        counts: Counts = np.count_nonzero(self.bits.reshape(self.images, -1), axis=1).astype(np.int64)
-        return counts
+        found: Counts = np.count_nonzero(self.bits.reshape(self.images, -1), axis=1).astype(np.int64)
+        return found
 
     @cached_property
     def position_counts(self) -> NDArray[np.int32]:

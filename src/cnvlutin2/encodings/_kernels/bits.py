@@ -1,12 +1,11 @@
 """Bits in and out of a stream of 64-bit words, least significant first."""
 
-# Numba leaves decorated functions untyped.
-# mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from cnvlutin2.simd.jit import helper, inlined_helper
 
 Word = np.uint64
 Words = NDArray[np.uint64]
@@ -29,20 +28,20 @@ _PAIRS, _QUADS, _NIBBLES, _ONES = (
 )
 
 
-@njit(nogil=True, cache=True)
+@helper
 def low_bits(count: Word) -> Word:
     """Return a mask of the `count` lowest bits, 1 to 64."""
     return _ALL >> (WORD_BITS - count)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def begin(words: Words, bit: int) -> tuple[Word, Word, Word]:
     """Return where to append: the word's number, its bits so far, and how many these are."""
     index, filled = Word(bit) >> _SIX, Word(bit) & _LAST
     return index, words[index] & ((ONE << filled) - ONE), filled
 
 
-@njit(nogil=True, cache=True)
+@helper
 def push(words: Words, index: Word, held: Word, filled: Word, field: Word, width: Word) -> tuple[Word, Word, Word]:
     """Append a field of at most 64 bits; the word is written whether it is full or not."""
     held |= field << filled
@@ -54,14 +53,14 @@ def push(words: Words, index: Word, held: Word, filled: Word, field: Word, width
     return index, held, after
 
 
-@njit(nogil=True, cache=True)
+@helper
 def fetch(words: Words, bit: Word) -> Word:
     """Return the 64 bits from `bit` on."""
     index, shift = bit >> _SIX, bit & _LAST
     return Word((words[index] >> shift) | ((words[index + ONE] << ONE) << (_LAST - shift)))
 
 
-@njit(nogil=True, forceinline=True)
+@inlined_helper
 def peek(octets: Octets, bit: Word) -> Word:
     """Return at least 57 bits from `bit` on, in which zeros follow; the compiler makes a single load of it."""
     at, word = bit >> THREE, ZERO
@@ -70,7 +69,7 @@ def peek(octets: Octets, bit: Word) -> Word:
     return word >> (bit & _SEVEN)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def popcount(word: Word) -> Word:
     """Return the number of bits that are 1 (the compiler recognises the pattern as one instruction)."""
     word = word - ((word >> ONE) & _PAIRS)
@@ -79,7 +78,7 @@ def popcount(word: Word) -> Word:
     return (word * _ONES) >> _TOP_BYTE
 
 
-@njit(nogil=True, cache=True)
+@helper
 def mark(values: Values, high: int, low: int) -> Words:
     """Return which values are effectual, a bit each, in words (two more than they need)."""
     count = values.size
@@ -99,7 +98,7 @@ def mark(values: Values, high: int, low: int) -> Words:
     return bitmap
 
 
-@njit(nogil=True, cache=True)
+@helper
 def clear_ineffectual(values: Values, high: int, low: int) -> None:
     """Set ineffectual values to 0."""
     if high == 0 and low == 0:
@@ -109,7 +108,7 @@ def clear_ineffectual(values: Values, high: int, low: int) -> None:
         values[i] = value if (value > high) | (value < low) else 0  # stored in any case, so that it can be vectorised
 
 
-@njit(nogil=True, forceinline=True)
+@inlined_helper
 def push_values(
     words: Words, index: Word, held: Word, filled: Word, values: Values, first: Word, count: Word, width: Word
 ) -> tuple[Word, Word, Word]:
@@ -129,7 +128,7 @@ def push_values(
     return index, held, filled
 
 
-@njit(nogil=True, forceinline=True)
+@inlined_helper
 def fetch_values(words: Words, bit: Word, values: Values, first: Word, count: Word, width: Word) -> None:
     """Read `count` values of `width` bits, four at a time, with their signs."""
     up = WORD_BITS - width

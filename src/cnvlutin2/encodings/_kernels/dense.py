@@ -1,16 +1,14 @@
 """`dense`, compiled."""
 
-# Numba leaves decorated functions untyped.
-# mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings._kernels.bits import (
+    REFUSED,
     ZERO,
     Integer,
     Values,
@@ -21,9 +19,10 @@ from cnvlutin2.encodings._kernels.bits import (
     fetch_values,
     push_values,
 )
+from cnvlutin2.simd.jit import inlined_kernel, kernel
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined_kernel
 def encode(
     brick: int, data_bits: int, values: Values, high: int, low: int, words: Words, bit: int, starts: NDArray[np.int64]
 ) -> Integer:
@@ -34,7 +33,7 @@ def encode(
     return np.int64(bit + values.size * data_bits)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined_kernel
 def decode(
     brick: int,
     data_bits: int,
@@ -48,31 +47,34 @@ def decode(
     starts: NDArray[np.int64],
 ) -> Integer:
     """Read the values."""
+    after = bit + values.size * data_bits
+    if after > end:
+        return REFUSED
     fetch_values(words, Word(bit), values, ZERO, Word(values.size), Word(data_bits))
     if not raw:
         clear_ineffectual(values, high, low)
-    return np.int64(bit + values.size * data_bits)
+    return np.int64(after)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def encode_16x16(brick: int, data_bits: int, *rest: Any) -> Integer:
     """Encode 16 values of 16 bits."""
     return encode(16, 16, *rest)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def encode_16x8(brick: int, data_bits: int, *rest: Any) -> Integer:
     """Encode 16 values of 8 bits."""
     return encode(16, 8, *rest)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def decode_16x16(brick: int, data_bits: int, *rest: Any) -> Integer:
     """Decode 16 values of 16 bits."""
     return decode(16, 16, *rest)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def decode_16x8(brick: int, data_bits: int, *rest: Any) -> Integer:
     """Decode 16 values of 8 bits."""
     return decode(16, 8, *rest)

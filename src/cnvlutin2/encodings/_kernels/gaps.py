@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings._kernels.bits import EIGHT, FOUR, ONE, TWO, ZERO, Integer, Word, popcount
-from cnvlutin2.kernels.jit import kernel
+from cnvlutin2.simd.jit import kernel
 
 WORD_VALUES = 16
 """Channels of a position that are looked at together; runs between them are shorter than any filler covers."""

@@ -1,24 +1,21 @@
 """Maps to bricks and back: a transposition in small tiles."""
 
-# Numba leaves decorated functions untyped.
-# mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
-from numba import njit
-
 from cnvlutin2.encodings._kernels.bits import FOUR, ONE, THREE, TWO, ZERO, Values, Word
+from cnvlutin2.simd.jit import helper, kernel
 
 STRIP_VALUES = 12288
 """Values of bricks in a strip of positions: they stay in the first-level cache while all channels come by."""
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _strip(step: int) -> Word:
     """Return how many positions make a strip."""
     return Word(max(8, STRIP_VALUES // step))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def block(maps: Values, channels: int, plane: int, width: int, first: int, rows: int, step: int, row: int, out: Values) -> None:
     """Copy rows of a map to storage order; fill is not written.
 
@@ -60,7 +57,7 @@ def block(maps: Values, channels: int, plane: int, width: int, first: int, rows:
         r += run
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def unblock(
     bricks: Values, channels: int, plane: int, width: int, first: int, rows: int, step: int, row: int, maps: Values
 ) -> None:

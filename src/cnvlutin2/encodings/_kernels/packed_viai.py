@@ -1,13 +1,10 @@
 """`packed_viai`, compiled."""
 
-# Numba leaves decorated functions untyped.
-# mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings._kernels.bits import (
@@ -29,11 +26,12 @@ from cnvlutin2.encodings._kernels.bits import (
     push,
     push_values,
 )
+from cnvlutin2.simd.jit import inlined_helper, kernel
 
 _EIGHT, _SIXTEEN = Word(8), Word(16)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def encode(
     brick: int, data_bits: int, values: Values, high: int, low: int, words: Words, bit: int, starts: NDArray[np.int64]
 ) -> Integer:
@@ -60,7 +58,7 @@ def encode(
     return np.int64(at)
 
 
-@njit(nogil=True, forceinline=True)
+@inlined_helper
 def _encode_units(
     unit_bits: Word, values: Values, high: int, low: int, units: NDArray[Any], bit: int, starts: NDArray[np.int64]
 ) -> Integer:
@@ -82,7 +80,7 @@ def _encode_units(
     return np.int64(at * unit_bits)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def encode_16x16(
     brick: int, data_bits: int, values: Values, high: int, low: int, words: Words, bit: int, starts: NDArray[np.int64]
 ) -> Integer:
@@ -90,7 +88,7 @@ def encode_16x16(
     return _encode_units(_SIXTEEN, values, high, low, words.view(np.uint16), bit, starts)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def encode_16x8(
     brick: int, data_bits: int, values: Values, high: int, low: int, words: Words, bit: int, starts: NDArray[np.int64]
 ) -> Integer:
@@ -98,7 +96,7 @@ def encode_16x8(
     return _encode_units(_EIGHT, values, high, low, words.view(np.uint8), bit, starts)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def decode(
     brick: int,
     data_bits: int,
@@ -139,7 +137,7 @@ def decode(
     return REFUSED if wrong or _disagree(values, brick, high, low, vectors) else np.int64(at)
 
 
-@njit(nogil=True, forceinline=True)
+@inlined_helper
 def _decode_units(
     unit_bits: Word,
     words: Words,
@@ -173,7 +171,7 @@ def _decode_units(
     return REFUSED if wrong or _disagree(values, 16, high, low, vectors) else np.int64(at * unit_bits)
 
 
-@njit(nogil=True, forceinline=True)
+@inlined_helper
 def _disagree(values: Values, brick: int, high: int, low: int, vectors: Words) -> Word:
     """Return not 0 if a vector does not say which values are effectual."""
     bitmap, wrong = mark(values, high, low), ZERO
@@ -182,7 +180,7 @@ def _disagree(values: Values, brick: int, high: int, low: int, vectors: Words) -
     return wrong
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def decode_16x16(
     brick: int,
     data_bits: int,
@@ -199,7 +197,7 @@ def decode_16x16(
     return _decode_units(_SIXTEEN, words, words.view(np.int16), bit, end, high, low, values, starts)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def decode_16x8(
     brick: int,
     data_bits: int,

@@ -1,13 +1,10 @@
 """`roe`, compiled."""
 
-# Numba leaves decorated functions untyped.
-# mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings._kernels.bits import (
@@ -30,9 +27,10 @@ from cnvlutin2.encodings._kernels.bits import (
     push_values,
 )
 from cnvlutin2.encodings._kernels.entries import beyond, list_entries, offset_width, place_entries, push_entries
+from cnvlutin2.simd.jit import inlined_kernel, kernel
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined_kernel
 def encode(
     brick: int, data_bits: int, values: Values, high: int, low: int, words: Words, bit: int, starts: NDArray[np.int64]
 ) -> Integer:
@@ -57,7 +55,7 @@ def encode(
     return np.int64(bit + values.size // brick * (1 + brick * data_bits))
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined_kernel
 def decode(
     brick: int,
     data_bits: int,
@@ -75,7 +73,9 @@ def decode(
     size, width, full, room = Word(brick), Word(data_bits), Word(data_bits + offsets), Word(brick * data_bits)
     most = room // full
     rest = room - most * full
-    wrong = ZERO
+    after, wrong = bit + values.size // brick * (1 + brick * data_bits), ZERO
+    if after > end:
+        return REFUSED
     for r in range(Word(values.size // brick)):
         at = Word(bit) + r * (room + ONE)
         if peek(octets, at) & ONE:
@@ -96,28 +96,28 @@ def decode(
         return REFUSED
     if not raw:
         clear_ineffectual(values, high, low)
-    return np.int64(bit + values.size // brick * (1 + brick * data_bits))
+    return np.int64(after)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def encode_16x16(brick: int, data_bits: int, *rest: Any) -> Integer:
     """Encode 16 values of 16 bits."""
     return encode(16, 16, *rest)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def encode_16x8(brick: int, data_bits: int, *rest: Any) -> Integer:
     """Encode 16 values of 8 bits."""
     return encode(16, 8, *rest)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def decode_16x16(brick: int, data_bits: int, *rest: Any) -> Integer:
     """Decode 16 values of 16 bits."""
     return decode(16, 16, *rest)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def decode_16x8(brick: int, data_bits: int, *rest: Any) -> Integer:
     """Decode 16 values of 8 bits."""
     return decode(16, 8, *rest)

@@ -1,13 +1,10 @@
 """`viai`, compiled."""
 
-# Numba leaves decorated functions untyped.
-# mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings._kernels.bits import (
@@ -26,9 +23,10 @@ from cnvlutin2.encodings._kernels.bits import (
     push,
     push_values,
 )
+from cnvlutin2.simd.jit import inlined_kernel, kernel
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined_kernel
 def encode(
     brick: int, data_bits: int, values: Values, high: int, low: int, words: Words, bit: int, starts: NDArray[np.int64]
 ) -> Integer:
@@ -44,7 +42,7 @@ def encode(
     return np.int64(bit + values.size * (1 + data_bits))
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined_kernel
 def decode(
     brick: int,
     data_bits: int,
@@ -58,6 +56,9 @@ def decode(
     starts: NDArray[np.int64],
 ) -> Integer:
     """Read the values, and hold the vectors against them."""
+    after = bit + values.size * (1 + data_bits)
+    if after > end:
+        return REFUSED
     size, record, vector_mask = Word(brick), Word(brick * (1 + data_bits)), low_bits(Word(brick))
     for r in range(Word(values.size // brick)):
         fetch_values(words, Word(bit) + r * record + size, values, r * size, size, Word(data_bits))
@@ -68,28 +69,28 @@ def decode(
         return REFUSED
     if not raw:
         clear_ineffectual(values, high, low)
-    return np.int64(bit + values.size * (1 + data_bits))
+    return np.int64(after)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def encode_16x16(brick: int, data_bits: int, *rest: Any) -> Integer:
     """Encode 16 values of 16 bits."""
     return encode(16, 16, *rest)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def encode_16x8(brick: int, data_bits: int, *rest: Any) -> Integer:
     """Encode 16 values of 8 bits."""
     return encode(16, 8, *rest)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def decode_16x16(brick: int, data_bits: int, *rest: Any) -> Integer:
     """Decode 16 values of 16 bits."""
     return decode(16, 16, *rest)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def decode_16x8(brick: int, data_bits: int, *rest: Any) -> Integer:
     """Decode 16 values of 8 bits."""
     return decode(16, 8, *rest)

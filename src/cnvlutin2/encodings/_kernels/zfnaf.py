@@ -1,20 +1,18 @@
 """`zfnaf`, compiled."""
 
-# Numba leaves decorated functions untyped.
-# mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings._kernels.bits import REFUSED, ZERO, Integer, Values, Word, Words, begin, fetch, low_bits, mark, popcount
 from cnvlutin2.encodings._kernels.entries import beyond, list_entries, offset_width, place_entries, push_entries
+from cnvlutin2.simd.jit import inlined_kernel, kernel
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined_kernel
 def encode(
     brick: int, data_bits: int, values: Values, high: int, low: int, words: Words, bit: int, starts: NDArray[np.int64]
 ) -> Integer:
@@ -30,7 +28,7 @@ def encode(
     return np.int64(bit + values.size * (data_bits + offsets))
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined_kernel
 def decode(
     brick: int,
     data_bits: int,
@@ -46,7 +44,9 @@ def decode(
     """Read the entries to their places."""
     offsets, octets = offset_width(brick), words.view(np.uint8)
     size, width, full = Word(brick), Word(data_bits), Word(data_bits + offsets)
-    wrong = ZERO
+    after, wrong = bit + values.size * (data_bits + offsets), ZERO
+    if after > end:
+        return REFUSED
     for r in range(Word(values.size // brick)):
         wrong |= place_entries(octets, Word(bit) + r * size * full, size, values, r * size, size, width, Word(offsets))
     bitmap = mark(values, high, low)
@@ -55,28 +55,28 @@ def decode(
         wrong |= beyond(octets, Word(bit) + r * size * full, size, effectual, full)
     if wrong:
         return REFUSED
-    return np.int64(bit + values.size * (data_bits + offsets))
+    return np.int64(after)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def encode_16x16(brick: int, data_bits: int, *rest: Any) -> Integer:
     """Encode 16 values of 16 bits."""
     return encode(16, 16, *rest)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def encode_16x8(brick: int, data_bits: int, *rest: Any) -> Integer:
     """Encode 16 values of 8 bits."""
     return encode(16, 8, *rest)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def decode_16x16(brick: int, data_bits: int, *rest: Any) -> Integer:
     """Decode 16 values of 16 bits."""
     return decode(16, 16, *rest)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def decode_16x8(brick: int, data_bits: int, *rest: Any) -> Integer:
     """Decode 16 values of 8 bits."""
     return decode(16, 8, *rest)

@@ -4,7 +4,6 @@ Arrays are C-contiguous. A *map* is one group of one image; the positions of a m
 `x`). All kernels release the interpreter's lock, so that threads can share a layer.
 """
 
-from cnvlutin2.kernels.lookups import DIGIT_BITS
 from cnvlutin2.kernels.numba_path.blocks import BLOCK
 from cnvlutin2.kernels.numba_path.execute import execute
 from cnvlutin2.kernels.numba_path.free import free_filter_cycles
@@ -14,12 +13,10 @@ from cnvlutin2.kernels.numba_path.masks import (
     lead_filters,
     run_counts,
     run_masks,
-    stream_rows,
     weight_counts,
     weight_masks,
     with_raw_bricks,
 )
-from cnvlutin2.kernels.numba_path.quantise import quantise_into
 from cnvlutin2.kernels.numba_path.weights import weighted_cycles
 from cnvlutin2.kernels.numba_path.windows import (
     dot,
@@ -29,6 +26,7 @@ from cnvlutin2.kernels.numba_path.windows import (
     sliced_cycles,
     sum_over_windows,
 )
+from cnvlutin2.simd.lookups import DIGIT_BITS
 
 MANY_LAYERS = True
 """Whether there are kernels that do many layers in one call."""
@@ -45,12 +43,10 @@ __all__ = [
     "interleaved_cycles",
     "lead_filters",
     "position_counts",
-    "quantise_into",
     "run_counts",
     "run_cycles",
     "run_masks",
     "sliced_cycles",
-    "stream_rows",
     "sum_over_windows",
     "walk_free_pairs",
     "walk_waiting_pairs",

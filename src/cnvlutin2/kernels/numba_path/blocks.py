@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.jit import helper
-from cnvlutin2.kernels.lookups import DIGIT_BITS, digit
-from cnvlutin2.kernels.narrow import both, larger
-from cnvlutin2.kernels.vectors import SIZE, load, splat, store
+from cnvlutin2.simd import VECTOR
+from cnvlutin2.simd.jit import helper
+from cnvlutin2.simd.lookups import DIGIT_BITS, digit
+from cnvlutin2.simd.narrow import both, larger
+from cnvlutin2.simd.vectors import load, splat, store
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -96,12 +97,12 @@ def gather(masks: Bytes, begin: int, places: int, cuts: NDArray[np.int32], step:
         than to copy a segment.
     stride : int
         How far apart consecutive windows' positions are.
-    out : uint8 ``[bytes, windows + SIZE]``
+    out : uint8 ``[bytes, windows + VECTOR]``
         Whole vectors are written, so what comes after the last window counts for nothing.
     """
     for b in range(out.shape[0]):
         first = begin + b * places
-        padding, vectors = splat(masks[first + places - 1]), stride == 1 and first + places + SIZE <= masks.size
+        padding, vectors = splat(masks[first + places - 1]), stride == 1 and first + places + VECTOR <= masks.size
         x = np.int64(cuts[step, 1, 0])
         for i in range(1, cuts[step, 0, 0] + 1):
             place, last = np.int64(cuts[step, i, 1]), np.int64(cuts[step, i + 1, 0])
@@ -113,7 +114,7 @@ def gather(masks: Bytes, begin: int, places: int, cuts: NDArray[np.int32], step:
                 read = first + place - x
                 while x < last:
                     store(out, b * out.shape[1] + x, load(masks, read + x) if place >= 0 else padding)
-                    x += SIZE
+                    x += VECTOR
             x = last
 
 
@@ -123,26 +124,26 @@ def split(masks: Bytes, run: int, digits: Bytes) -> None:
 
     Parameters
     ----------
-    masks : uint8 ``[bytes, windows + SIZE]``
+    masks : uint8 ``[bytes, windows + VECTOR]``
     run : int
-    digits : uint8 ``[windows / SIZE, runs, digits, SIZE]``
+    digits : uint8 ``[windows / VECTOR, runs, digits, VECTOR]``
         All of a vector of windows together.
     """
     vectors, runs, count = digits.shape[:3]
     for b in range(masks.shape[0]):
-        for x in range(0, vectors * SIZE, SIZE):
+        for x in range(0, vectors * VECTOR, VECTOR):
             values = load(masks, b * masks.shape[1] + x)
             for d in range(b * IN_BYTE, min((b + 1) * IN_BYTE, count)):
-                store(digits, (x * runs + run * SIZE) * count + d * SIZE, digit(values, d - b * IN_BYTE))
+                store(digits, (x * runs + run * VECTOR) * count + d * VECTOR, digit(values, d - b * IN_BYTE))
 
 
 @helper
 def find_inside(cuts: NDArray[np.int32], inside: Bytes) -> None:
-    """Find which windows read inside of the map at each step (255, else 0), ``[steps, windows + SIZE]``; see `segments`."""
+    """Find which windows read inside of the map at each step (255, else 0), ``[steps, windows + VECTOR]``; see `segments`."""
     for step in range(cuts.shape[0]):
         for i in range(1, cuts[step, 0, 0] + 1):
             values = splat(np.uint8(255 if cuts[step, i, 1] >= 0 else 0))
-            for x in range(cuts[step, i, 0], cuts[step, i + 1, 0], SIZE):
+            for x in range(cuts[step, i, 0], cuts[step, i + 1, 0], VECTOR):
                 store(inside, step * inside.shape[1] + x, values)  # the next segment overwrites what is behind this one
 
 
@@ -159,18 +160,18 @@ def read_flat(masks: Bytes, at: int, places: int, planes: int, inside: Bytes, st
         ``positions + 1``.
     planes : int
         Bytes of the run's mask.
-    inside : uint8 ``[steps, windows + SIZE]``
+    inside : uint8 ``[steps, windows + VECTOR]``
         As from `find_inside`.
     step : int
-    digits : uint8 ``[windows / SIZE, runs, digits, SIZE]``
+    digits : uint8 ``[windows / VECTOR, runs, digits, VECTOR]``
     run : int
     """
     vectors, runs, count = digits.shape[:3]
     for b in range(planes):
-        for x in range(0, vectors * SIZE, SIZE):
-            values = both(load(masks, at + b * places + x), load(inside, step * (vectors + 1) * SIZE + x))
+        for x in range(0, vectors * VECTOR, VECTOR):
+            values = both(load(masks, at + b * places + x), load(inside, step * (vectors + 1) * VECTOR + x))
             for d in range(b * IN_BYTE, min((b + 1) * IN_BYTE, count)):
-                store(digits, (x * runs + run * SIZE) * count + d * SIZE, digit(values, d - b * IN_BYTE))
+                store(digits, (x * runs + run * VECTOR) * count + d * VECTOR, digit(values, d - b * IN_BYTE))
 
 
 @helper

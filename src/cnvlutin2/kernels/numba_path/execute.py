@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.jit import kernel
+from cnvlutin2.simd.jit import kernel
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]

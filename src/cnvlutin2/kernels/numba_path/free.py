@@ -5,9 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.jit import helper, kernel
-from cnvlutin2.kernels.lookups import free_cycles, products
-from cnvlutin2.kernels.narrow import larger, plus
 from cnvlutin2.kernels.numba_path.blocks import (
     BLOCK,
     add_by_image,
@@ -21,7 +18,11 @@ from cnvlutin2.kernels.numba_path.blocks import (
     slowest_tiles,
     split,
 )
-from cnvlutin2.kernels.vectors import SIZE, add_bytes, load, load_words, splat, store
+from cnvlutin2.simd import VECTOR
+from cnvlutin2.simd.jit import helper, kernel
+from cnvlutin2.simd.lookups import free_cycles, products
+from cnvlutin2.simd.narrow import larger, plus
+from cnvlutin2.simd.vectors import add_bytes, load, load_words, splat, store
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -49,7 +50,7 @@ def _add_filters(
 
     Parameters
     ----------
-    a : uint8 ``[windows / SIZE, runs, digits, SIZE]``
+    a : uint8 ``[windows / VECTOR, runs, digits, VECTOR]``
     r : uint8 ``[1 + runs, windows]``
         First 1, then the rows of each run, unless they all are 1.
     weights : uint8
@@ -71,7 +72,7 @@ def _add_filters(
     runs, digits = a.shape[1:3]
     size = most.size
     plain = r.shape[0] == 1
-    for x in range(0, size, SIZE):
+    for x in range(0, size, VECTOR):
         slowest = splat(np.uint8(0))
         words = load_words(total, x)
         # Loaded, lest the compiler knows it to be 1 and takes a comparison and a choice for the maximum.
@@ -80,7 +81,7 @@ def _add_filters(
         for begin in range(0, filters, group):
             some, w = min(group, filters - begin), place + begin * stride
             if plain and digits <= 4:
-                w, at = w + first * digits, here + first * digits * SIZE
+                w, at = w + first * digits, here + first * digits * VECTOR
                 spent, longest = free_cycles(weights, w, stride, some, a, at, end - first, digits, least)
             else:
                 spent, longest = splat(np.uint8(0)), splat(np.uint8(0))
@@ -89,7 +90,7 @@ def _add_filters(
                     for k in range(first, end):
                         work = splat(np.uint8(0))
                         for i in range(k * digits, (k + 1) * digits):
-                            work = plus(work, products(weights, w + f * stride + i, a, here + i * SIZE))
+                            work = plus(work, products(weights, w + f * stride + i, a, here + i * VECTOR))
                         cycles = plus(cycles, larger(least if plain else load(r, (k + 1) * size + x), work))
                     spent, longest = plus(spent, cycles), larger(longest, cycles)
             words, slowest = add_bytes(words, spent), larger(slowest, longest)
@@ -136,18 +137,18 @@ def free_filter_cycles(
     total = images * per_image
     blocks = -(-total // BLOCK)
     _, runs, planes, places = masks.shape
-    size = -(-total // (blocks * SIZE)) * SIZE  # whole vectors, all blocks about equally full
+    size = -(-total // (blocks * VECTOR)) * VECTOR  # whole vectors, all blocks about equally full
     most_tiles, slots, all_runs, digits = weights.shape[2:]
     stride = all_runs * digits
     burst = 255 // worst  # runs whose cycles a byte holds
     most_runs = 0
     for lane in range(lane_order.size - 1):
         most_runs = max(most_runs, lane_order[lane + 1] - lane_order[lane])
-    read = np.zeros((planes, size + SIZE), np.uint8)
+    read = np.zeros((planes, size + VECTOR), np.uint8)
     flat, all_masks, all_rows = is_flat(geometry, height, width, masks), masks.reshape(-1), rows.reshape(-1)
-    inside = np.empty((geometry[0] * geometry[1], size + SIZE if flat else 0), np.uint8)
-    read_rows = np.ones((1, size + SIZE), np.uint8)
-    a = np.empty((size // SIZE, most_runs, digits, SIZE), np.uint8)
+    inside = np.empty((geometry[0] * geometry[1], size + VECTOR if flat else 0), np.uint8)
+    read_rows = np.ones((1, size + VECTOR), np.uint8)
+    a = np.empty((size // VECTOR, most_runs, digits, VECTOR), np.uint8)
     r = np.ones((1 + most_runs if rows.size else 1, size), np.uint8)
     lane_most = np.zeros((passes, most_tiles, size), np.uint8)  # over lanes of as many runs
     long_most = np.zeros(size, np.uint32)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.kernels.addresses import array_at
-from cnvlutin2.kernels.jit import kernel
 from cnvlutin2.kernels.numba_path.many_lanes import find_counts, find_loads, find_rows, flag_raw_bricks, walk, weigh_rows
 from cnvlutin2.kernels.numba_path.many_products import count_products, find_bits
+from cnvlutin2.simd.jit import kernel
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnvlutin2.encodings._kernels.streams import next_record
 from cnvlutin2.kernels.addresses import array_at
-from cnvlutin2.kernels.jit import helper
-from cnvlutin2.kernels.narrow import both, larger, minus, plus, times
-from cnvlutin2.kernels.numba_path.masks import next_record
-from cnvlutin2.kernels.scans import last_of, moved_up, reduced, running_sums
-from cnvlutin2.kernels.vectors import (
-    SIZE,
+from cnvlutin2.simd import VECTOR
+from cnvlutin2.simd.jit import helper
+from cnvlutin2.simd.narrow import both, larger, minus, plus, times
+from cnvlutin2.simd.scans import last_of, moved_up, reduced, running_sums
+from cnvlutin2.simd.vectors import (
     add_bytes,
     chosen,
     equal,
@@ -24,7 +24,7 @@ from cnvlutin2.kernels.vectors import (
     splat_as,
     store,
     total,
-    weighed,
+    weighted_sum,
     widened,
 )
 
@@ -83,7 +83,7 @@ def _add_planes(source: Bytes, begin: int, size: int, edges: Edges, places: int,
         Where the first sum begins.
     """
     for r in range(edges.size - 1):
-        for x in range(0, places, SIZE):
+        for x in range(0, places, VECTOR):
             found = load(source, begin + edges[r] * size + x)
             for v in range(edges[r] + 1, edges[r + 1]):
                 found = plus(found, load(source, begin + v * size + x))
@@ -125,7 +125,7 @@ def flag_raw_bricks(plan: Any, way: int, scratch: Bytes) -> np.int64:
     """Flag the bricks that are stored raw with 255, others with 0; return the values taken for effectual over all windows."""
     raw, uses = array_at(plan.raw, (plan.ways * plan.counts,), np.uint8), array_at(plan.uses, (plan.room,), np.uint16)
     seen, nothing = np.int64(0), splat(np.uint8(0))
-    for x in range(0, plan.height * plan.width, SIZE):
+    for x in range(0, plan.height * plan.width, VECTOR):
         values = splat_as(np.int64(0), np.uint16(0))
         for b in range(plan.bricks):
             at = b * plan.room + x
@@ -136,7 +136,7 @@ def flag_raw_bricks(plan: Any, way: int, scratch: Bytes) -> np.int64:
             store(scratch, plan.flags_at + at, flags)
             length = np.uint8(min(plan.brick, plan.values - b * plan.brick))
             values = add_bytes(values, larger(count, both(flags, splat(length))))
-        seen += weighed(values, uses, x)
+        seen += weighted_sum(values, uses, x)
     return seen
 
 
@@ -173,7 +173,7 @@ def find_rows(plan: Any, way: int, begin: int, scratch: Bytes) -> int:
     unit, empty, single = row_bits // units, sizes[way * plan.counts], sizes[way * plan.counts + 1]
     row, least, growth = np.uint8(units), splat(np.uint8(empty // unit)), splat(np.uint8((single - empty) // unit))
     rows, one = splat(row), splat(np.uint8(1))
-    for x in range(0, places, SIZE):
+    for x in range(0, places, VECTOR):
         here, together = first_places(places - x), splat(np.uint8(0))
         for b in range(plan.bricks):
             size = plus(least, times(growth, load(scratch, plan.bricks_at + b * room + x)))
@@ -215,7 +215,7 @@ def find_loads(plan: Any, mixed: int, has_rows: int, scratch: Bytes) -> tuple[np
     )
     run_bricks, uses = array_at(plan.run_bricks, (2 * runs,), np.int32), array_at(plan.uses, (room,), np.uint16)
     one, every, slowest = splat(np.uint8(1)), np.int64(0), np.int64(0)
-    for x in range(0, places, SIZE):
+    for x in range(0, places, VECTOR):
         cycles, most = splat_as(np.int64(0), np.uint16(0)), splat(np.uint8(0))
         for lane in range(plan.lanes):
             extra = splat(np.uint8(0))
@@ -238,7 +238,7 @@ def find_loads(plan: Any, mixed: int, has_rows: int, scratch: Bytes) -> tuple[np
                 most = larger(most, plus(extra, splat(fixed)))
             else:
                 store(scratch, plan.loads_at + lane * room + x, extra)
-        every += weighed(cycles, uses, x)
+        every += weighted_sum(cycles, uses, x)
         if plan.alone:
             slowest += total(both(most, first_places(places - x)))
     return every, slowest
@@ -248,12 +248,12 @@ def find_loads(plan: Any, mixed: int, has_rows: int, scratch: Bytes) -> tuple[np
 def weigh_rows(plan: Any, scratch: Bytes) -> np.int64:
     """Add the same up for all lanes where every run has one value: its brick's rows are its cycles."""
     uses, every = array_at(plan.uses, (plan.room,), np.uint16), np.int64(0)
-    for x in range(0, plan.height * plan.width, SIZE):
+    for x in range(0, plan.height * plan.width, VECTOR):
         cycles = splat_as(np.int64(0), np.uint16(0))
         for b in range(plan.bricks):
             rows, lanes = load(scratch, plan.rows_at + b * plan.room + x), min(plan.brick, plan.values - b * plan.brick)
             cycles = plus(cycles, times(widened(rows, np.uint16(0)), splat_as(np.int64(lanes), np.uint16(0))))
-        every += weighed(cycles, uses, x)
+        every += weighted_sum(cycles, uses, x)
     return every
 
 
@@ -276,11 +276,11 @@ def walk(plan: Any, scratch: Bytes, unit: Any) -> np.int64:
     no_bytes = splat(np.uint8(0))
     for lane in range(lanes):
         plane = loads_at + lane * plan.room
-        for x in range(0, plan.below, SIZE):
+        for x in range(0, plan.below, VECTOR):
             store(scratch, plane + plan.height * plan.width + x, no_bytes)
-        for x in range(0, plan.above, SIZE):
-            store(scratch, plane - SIZE - x, no_bytes)
-        for x in range(0, plan.window_room, SIZE):
+        for x in range(0, plan.above, VECTOR):
+            store(scratch, plane - VECTOR - x, no_bytes)
+        for x in range(0, plan.window_room, VECTOR):
             at = plane - plan.above + x
             column = widened(load(scratch, at), unit)
             for _ in range(1, kh):
@@ -288,7 +288,7 @@ def walk(plan: Any, scratch: Bytes, unit: Any) -> np.int64:
                 column = plus(column, widened(load(scratch, at), unit))
             store(scratch, plan.columns_at + (lane * plan.column_room + left + x) * size, column)
     slowest, nothing = np.int64(0), splat_as(np.int64(0), unit)
-    for x in range(0, plan.window_room, SIZE):
+    for x in range(0, plan.window_room, VECTOR):
         most = nothing
         for lane in range(lanes):
             runs = np.int64(parts[lane + 1] - parts[lane])

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.kernels.addresses import array_at
-from cnvlutin2.kernels.jit import helper, kernel
 from cnvlutin2.kernels.numba_path.blocks import BLOCK
 from cnvlutin2.kernels.numba_path.free import free_filter_cycles
 from cnvlutin2.kernels.numba_path.masks import run_masks
 from cnvlutin2.kernels.numba_path.weights import weighted_cycles
 from cnvlutin2.kernels.records import FREE, TILE_SYNCS, WAITING
+from cnvlutin2.simd.jit import helper, kernel
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]

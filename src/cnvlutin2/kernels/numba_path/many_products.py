@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.kernels.addresses import array_at
-from cnvlutin2.kernels.jit import helper
-from cnvlutin2.kernels.narrow import plus
-from cnvlutin2.kernels.vectors import SIZE, effectual, store, total
-from cnvlutin2.kernels.words import EIGHT, matches, no_words, store_word, weighed_words, word_at
+from cnvlutin2.simd import VECTOR, WORDS
+from cnvlutin2.simd.jit import helper
+from cnvlutin2.simd.narrow import plus
+from cnvlutin2.simd.vectors import reaching, store, total
+from cnvlutin2.simd.words import matches, no_words, store_word, weighted, word_at
 
 MOST = 1 << 15  # no 16-bit magnitude is larger
 
@@ -25,9 +26,9 @@ def find_bits(layer: Any, bits: Bytes) -> None:
     size = layer.images * layer.groups * layer.channels * layer.places
     values, least = array_at(layer.activations, (size,), np.int16), np.uint16(min(layer.threshold, MOST + 1))
     x = int(np.int64(0))
-    while x + SIZE <= size:
-        store(bits, layer.bits + x, effectual(values, x, least))
-        x += SIZE
+    while x + VECTOR <= size:
+        store(bits, layer.bits + x, reaching(values, x, least))
+        x += VECTOR
     while x < size:
         value = values[x]
         bits[layer.bits + x] = np.uint16(-value if value < 0 else value) >= least
@@ -42,7 +43,7 @@ def count_products(layer: Any, bits: Bytes, scratch: Bytes, sums: Ints, measured
     compared with the places that some window reads at a place in the kernel.
     """
     channels, places, steps = layer.groups * layer.channels, layer.places, layer.geometry[0] * layer.geometry[1]
-    words, room = (places + 63) // 64, (channels + EIGHT - 1) // EIGHT * EIGHT
+    words, room = (places + 63) // 64, (channels + WORDS - 1) // WORDS * WORDS
     reads = array_at(layer.reads, ((steps + 1) * words,), np.uint64)
     filters = array_at(layer.filters, (steps * room,), np.int32)
     busy_filters = array_at(layer.busy_filters or layer.filters, (steps * room,), np.int32)
@@ -60,22 +61,22 @@ def count_products(layer: Any, bits: Bytes, scratch: Bytes, sums: Ints, measured
         else:
             for w in range(words):
                 for c in range(channels):
-                    store_word(scratch, (w * room + c) * EIGHT, word_at(bits, begin + c * places + w * 64))
+                    store_word(scratch, (w * room + c) * WORDS, word_at(bits, begin + c * places + w * 64))
                 for c in range(channels, room):
-                    store_word(scratch, (w * room + c) * EIGHT, np.uint64(0))
+                    store_word(scratch, (w * room + c) * WORDS, np.uint64(0))
             of_all, of_macs, of_busy = no_words(), no_words(), no_words()
             for k in range(steps + 1):
                 if k == steps:  # of the last row of `reads`, which has all places
                     seen, of_all = total(of_all), no_words()
-                for c in range(0, room, EIGHT):
+                for c in range(0, room, WORDS):
                     count = no_words()
                     for w in range(words):
-                        count = plus(count, matches(scratch, (w * room + c) * EIGHT, reads[k * words + w]))
+                        count = plus(count, matches(scratch, (w * room + c) * WORDS, reads[k * words + w]))
                     of_all = plus(of_all, count)
                     if k < steps:
-                        of_macs = plus(of_macs, weighed_words(count, filters, k * room + c))
+                        of_macs = plus(of_macs, weighted(count, filters, k * room + c))
                         if layer.busy_filters:
-                            of_busy = plus(of_busy, weighed_words(count, busy_filters, k * room + c))
+                            of_busy = plus(of_busy, weighted(count, busy_filters, k * room + c))
             stored, macs, busy = total(of_all), total(of_macs), total(of_busy)
         found = sums[n, layer.sums]
         found[0], found[1], found[2] = seen, macs, stored

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.jit import helper, kernel
-from cnvlutin2.kernels.narrow import both, larger, plus
+from cnvlutin2.simd.jit import kernel
+from cnvlutin2.simd.narrow import both, larger, plus
 
 Bytes = NDArray[np.uint8]
 
@@ -68,37 +68,6 @@ def with_raw_bricks(
             else:
                 for x in range(total.size):
                     total[x] = plus(total[x], larger(piece[x], both(flags[x], length)))
-
-
-@helper
-def next_record(begin: int, bits: int, row_bits: int) -> tuple[int, int]:
-    """Return where the record after one begins, from the start of a row, and how many rows this one touches."""
-    begin += bits
-    touched = 1
-    while begin > row_bits:
-        begin -= row_bits
-        touched += 1
-    return (begin if begin < row_bits else 0), touched
-
-
-@kernel
-def stream_rows(counts: Bytes, sizes: NDArray[np.int64], row_bits: int, out: Bytes) -> None:
-    """Find the NM rows that each record of a stream without gaps lies in.
-
-    Parameters
-    ----------
-    counts : uint8, 3-dimensional
-        Effectual values of each brick; the order of the indices is the storage order, whatever the order in memory.
-    sizes : int64 ``[brick + 1]``
-        Bits of a record by its effectual values.
-    row_bits : int
-    out : uint8, the same shape
-    """
-    begin = int(np.int64(0))
-    for i in range(counts.shape[0]):
-        for j in range(counts.shape[1]):
-            for k in range(counts.shape[2]):
-                begin, out[i, j, k] = next_record(begin, sizes[counts[i, j, k]], row_bits)
 
 
 @kernel

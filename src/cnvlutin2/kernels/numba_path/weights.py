@@ -5,9 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.jit import helper, kernel
-from cnvlutin2.kernels.lookups import most_products, products
-from cnvlutin2.kernels.narrow import larger, plus
 from cnvlutin2.kernels.numba_path.blocks import (
     BLOCK,
     add_by_image,
@@ -21,7 +18,11 @@ from cnvlutin2.kernels.numba_path.blocks import (
     slowest_tiles,
     split,
 )
-from cnvlutin2.kernels.vectors import SIZE, add_bytes, load, load_words, splat, store
+from cnvlutin2.simd import VECTOR
+from cnvlutin2.simd.jit import helper, kernel
+from cnvlutin2.simd.lookups import most_products, products
+from cnvlutin2.simd.narrow import larger, plus
+from cnvlutin2.simd.vectors import add_bytes, load, load_words, splat, store
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -47,7 +48,7 @@ def _add_runs(
 
     Parameters
     ----------
-    a : uint8 ``[windows / SIZE, runs, digits, SIZE]``
+    a : uint8 ``[windows / VECTOR, runs, digits, VECTOR]``
     r : uint8 ``[runs, windows]``
         Rows of each run, or of all, which is 1.
     weights : uint8 ``[groups, passes, tiles, runs of all lanes, filters, digits]``
@@ -69,11 +70,11 @@ def _add_runs(
     size = lane.size
     slots = weights.shape[4]
     each = np.int64(r.shape[0] > 1) * size
-    for x in range(0, size, SIZE):
+    for x in range(0, size, VECTOR):
         works, cycles = splat(np.uint8(0)), splat(np.uint8(0))
         for k in range(first, end):
             w, filters = (place + k) * slots * digits, np.int64(leaders[place + k])
-            at = (x * runs + k * SIZE) * digits
+            at = (x * runs + k * VECTOR) * digits
             if digits <= 4:
                 most = most_products(weights, w, filters, a, at, digits)
             else:
@@ -81,7 +82,7 @@ def _add_runs(
                 for f in range(filters):
                     count = splat(np.uint8(0))
                     for i in range(digits):
-                        count = plus(count, products(weights, w + f * digits + i, a, at + i * SIZE))
+                        count = plus(count, products(weights, w + f * digits + i, a, at + i * VECTOR))
                     most = larger(most, count)
             works = plus(works, most)
             most = larger(most, load(r, k * each + x))
@@ -96,7 +97,7 @@ def _add_runs(
 def _add_all(most_all: Bytes, first: int, end: int, lane: Bytes) -> None:
     """Do the same for all tiles, whose most cycles of each run are at hand and then forgotten."""
     size, nothing = lane.size, splat(np.uint8(0))
-    for x in range(0, size, SIZE):
+    for x in range(0, size, VECTOR):
         cycles = nothing
         for k in range(first, end):
             cycles = plus(cycles, load(most_all, k * size + x))
@@ -167,17 +168,17 @@ def weighted_cycles(
     total = images * per_image
     blocks = -(-total // BLOCK)
     _, runs, planes, places = masks.shape
-    size = -(-total // (blocks * SIZE)) * SIZE  # whole vectors, all blocks about equally full
+    size = -(-total // (blocks * VECTOR)) * VECTOR  # whole vectors, all blocks about equally full
     most_tiles, all_runs, _, digits = weights.shape[2:]
     burst = 255 // worst  # runs whose cycles a byte holds
     most_runs = 0
     for lane in range(lane_order.size - 1):
         most_runs = max(most_runs, lane_order[lane + 1] - lane_order[lane])
-    read = np.zeros((planes, size + SIZE), np.uint8)
+    read = np.zeros((planes, size + VECTOR), np.uint8)
     flat, all_masks, all_rows = is_flat(geometry, height, width, masks), masks.reshape(-1), rows.reshape(-1)
-    inside = np.empty((geometry[0] * geometry[1], size + SIZE if flat else 0), np.uint8)
-    read_rows = np.ones((1, size + SIZE), np.uint8)
-    a = np.empty((size // SIZE, most_runs, digits, SIZE), np.uint8)
+    inside = np.empty((geometry[0] * geometry[1], size + VECTOR if flat else 0), np.uint8)
+    read_rows = np.ones((1, size + VECTOR), np.uint8)
+    a = np.empty((size // VECTOR, most_runs, digits, VECTOR), np.uint8)
     r = np.ones((most_runs if rows.size else 1, size), np.uint8)
     most_all = np.zeros((most_runs, size), np.uint8)  # of each run over all tiles
     lane_most = np.zeros((passes, most_tiles + 1, size), np.uint8)  # over lanes of as many runs

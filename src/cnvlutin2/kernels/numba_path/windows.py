@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.kernels.jit import helper, kernel
-from cnvlutin2.kernels.narrow import both, larger, plus
-from cnvlutin2.kernels.words import SIZE as WORD
-from cnvlutin2.kernels.words import bits_in_both, word_at
+from cnvlutin2.simd import VECTOR as WORD
+from cnvlutin2.simd.jit import helper, kernel
+from cnvlutin2.simd.narrow import both, larger, plus
+from cnvlutin2.simd.words import bits_in_both, word_at
 
 BAND = 4096  # places of a padded map that are held at a time: they stay in the first-level cache
 

@@ -1,0 +1,232 @@
+"""Reading the inputs of a network: photos, ``.npy`` batches, folders of them, or the bundled test images."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.errors import Cnvlutin2Warning, ConfigError, NetworkError
+from cnvlutin2.network.bundled import FOLDER, bundled_inputs
+from cnvlutin2.network.file_hash import sha256
+from cnvlutin2.network.input_spec import InputSpec, Layout
+from cnvlutin2.network.inputs import Inputs
+from cnvlutin2.network.network import Network
+from cnvlutin2.network.npz import map_npy
+from cnvlutin2.network.photos import SUFFIXES, Recipe, choose_recipe, crop_size, read_photo
+
+
+def default_inputs(network: Network, limit: int | None = None) -> Inputs:
+    """Return the inputs that a network brings along: the bundled ones' held-out images.
+
+    Raises
+    ------
+    NetworkError
+        If the network brings none.
+    """
+    path = getattr(network, "path", None)
+    if path is None or Path(path).parent != FOLDER:
+        raise NetworkError(
+            f"network {network.name!r} has no inputs of its own; give photos, an .npy batch or a folder with --input"
+        )
+    return bundled_inputs(limit)
+
+
+def load_inputs(
+    network: Network,
+    paths: Sequence[str | Path] = (),
+    *,
+    preprocess: str | None = None,
+    mean: float | Sequence[float] | None = None,
+    scale: float | None = None,
+    std: float | Sequence[float] | None = None,
+    layout: Layout | None = None,
+    channels: str | None = None,
+    resize: int | None = None,
+    limit: int | None = None,
+    labels: Sequence[int] | str | Path | None = None,
+) -> Inputs:
+    """Read the inputs of a network.
+
+    An ``.npy`` batch is taken as it is, in the model's own layout (floating point is converted to the model's). A photo's short
+    side is resized (see `resize`), its centre cut to the model's input size, and its pixels become
+    ``(pixel * scale - mean) / std``. Of a folder all photos and ``.npy`` files are taken, sorted by name.
+
+    Parameters
+    ----------
+    network : Network
+        One with an `InputSpec`.
+    paths : sequence of path
+        Files and folders; with none, the network's own (`default_inputs`).
+    preprocess : str, optional
+        A recipe: ``imagenet-torch``, ``imagenet-caffe``, ``cifar10``, ``unit`` (pixels 0 to 1), ``none`` (pixels 0 to 255).
+    mean, std : float or sequence of float, optional
+        One, or one a channel in the order of `channels`.
+    scale : float, optional
+        Multiplies pixels (0..255) first.
+    layout : {"NCHW", "NHWC"}, optional
+        Told by where the model has 1 or 3 channels.
+    channels : {"RGB", "BGR", "L"}, optional
+    resize : int, optional
+        Short side before the crop: by default 256 for a crop of 224 or 227, in proportion above 64, the crop's size below.
+    limit : int, optional
+        Read the first so many images only.
+    labels : sequence of int, or path, optional
+        The classes, one an image: numbers, an ``.npy`` of integers or a text file of one a line.
+
+    Returns
+    -------
+    Inputs
+
+    Raises
+    ------
+    NetworkError
+        If a file is missing, damaged, or does not fit the model: names it and the shape wanted.
+    ConfigError
+        For options that do not fit one another.
+
+    Warns
+    -----
+    Cnvlutin2Warning
+        If photos are normalised by a default, the model giving no hint, or files of a folder are passed over.
+    """
+    spec = network.input
+    if spec is None:
+        raise NetworkError(f"network {network.name!r} holds its own values and takes no inputs; leave --input out")
+    if limit is not None and limit < 1:
+        raise NetworkError(f"limit is {limit}; at least one input is needed")
+    recipe = {"preprocess": preprocess, "mean": mean, "scale": scale, "std": std, "channels": channels}
+    photos = _PhotoReader(spec, layout, resize, recipe)
+    found = _read(_files(paths), spec, photos, limit) if paths else default_inputs(network, limit)
+    unused = [key for key, value in {**recipe, "layout": layout, "resize": resize}.items() if value is not None]
+    if unused and not photos.settings:
+        raise ConfigError("is for photos, and the inputs are none", where=unused[0])
+    if labels is None:
+        return found
+    classes = _labels(labels, len(found.names), cut=limit is not None)
+    hashed = {str(labels): sha256(Path(labels))} if isinstance(labels, (str, Path)) else {}
+    return replace(found, labels=classes, hashes={**found.hashes, **hashed})
+
+
+def _read(files: Iterable[Path], spec: InputSpec, photos: _PhotoReader, limit: int | None) -> Inputs:
+    parts: list[NDArray[np.generic]] = []
+    names: list[str] = []
+    hashes: dict[str, str] = {}
+    for path in files:
+        room = None if limit is None else limit - len(names)
+        if room == 0:
+            break
+        if path.suffix.lower() == ".npy":
+            values = map_npy(path)
+            batch = spec.fitted(values[:room] if values.ndim else values, str(path))
+            names += [f"{path}[{i}]" for i in range(len(batch))]
+        else:
+            batch = photos.read(path)
+            names.append(str(path))
+        if parts and batch.shape[1:] != parts[0].shape[1:]:
+            raise NetworkError(
+                f"{path}: is {list(batch.shape[1:])} an input, others are {list(parts[0].shape[1:])}; give equal ones"
+            )
+        parts.append(batch)
+        hashes[str(path)] = sha256(path)
+    together = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return Inputs(together, names, hashes, settings=photos.settings)
+
+
+class _PhotoReader:
+    """Reads photos for a model; decides how at the first one, once for all."""
+
+    def __init__(self, spec: InputSpec, layout: Layout | None, resize: int | None, recipe: Mapping[str, object]) -> None:
+        self._spec, self._layout, self._resize, self._asked = spec, layout, resize, recipe
+        self._decided: tuple[Layout, tuple[int, int], Recipe] | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How photos were made into inputs, for the record; nothing if there were none."""
+        if self._decided is None:
+            return {}
+        layout, (height, width), recipe = self._decided
+        return {"photos": {**asdict(recipe), "layout": layout, "height": height, "width": width, "resize": self._resize}}
+
+    def read(self, path: Path) -> NDArray[np.generic]:
+        """Return one image as a batch in the model's layout and dtype."""
+        self._decided = self._decided or self._decide()
+        layout, size, recipe = self._decided
+        values = read_photo(path, size, self._resize, recipe)
+        if self._spec.dtype.kind in "iu":
+            info = np.iinfo(str(self._spec.dtype))
+            values = np.clip(np.rint(values), info.min, info.max)
+        ordered = values if layout == "NCHW" else values.transpose(1, 2, 0)
+        batch = np.ascontiguousarray(ordered[None].astype(self._spec.dtype))
+        self._spec.check(batch, str(path))
+        return batch
+
+    def _decide(self) -> tuple[Layout, tuple[int, int], Recipe]:
+        layout = self._spec.layout(self._layout)
+        image_channels = self._spec.image_shape(layout)[0] or len(str(self._asked["channels"] or "RGB"))
+        size = crop_size(self._spec, layout, self._resize)
+        return layout, size, choose_recipe(self._spec, image_channels, **self._asked)  # type: ignore[arg-type]
+
+
+def check_is_there(path: str | Path) -> None:
+    """Refuse what is neither a file nor a folder: a pipe could be read once only, and might never end.
+
+    Raises
+    ------
+    NetworkError
+        Names the path.
+    """
+    path = Path(path)
+    if not path.is_file() and not path.is_dir():
+        what = "is neither a file nor a folder" if path.exists() else "there is no such file or folder"
+        raise NetworkError(f"{path}: {what}; give a photo, an .npy batch or a folder with --input")
+
+
+def _files(paths: Iterable[str | Path]) -> list[Path]:
+    """Return the files that paths name, folders unfolded."""
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_file():
+            files.append(path)
+            continue
+        check_is_there(path)
+        inside = sorted(f for f in path.iterdir() if f.is_file() and not f.name.startswith("."))
+        taken = [f for f in inside if f.suffix.lower() in SUFFIXES | {".npy"}]
+        if not taken:
+            raise NetworkError(f"{path}: holds no photo and no .npy batch; give a folder of them")
+        if len(taken) < len(inside):
+            other = next(f.name for f in inside if f not in taken)
+            warnings.warn(
+                f"{path}: passed over {len(inside) - len(taken)} file(s) that are neither photos nor .npy, as {other}",
+                Cnvlutin2Warning,
+                stacklevel=3,
+            )
+        files += taken
+    return files
+
+
+def _labels(labels: Sequence[int] | str | Path, images: int, *, cut: bool) -> NDArray[np.int64]:
+    """Return the labels of `images` images; with `cut`, the first so many."""
+    source = str(labels) if isinstance(labels, (str, Path)) else "labels"
+    try:
+        found = _read_labels(Path(labels)) if isinstance(labels, (str, Path)) else np.asarray(labels)
+    except (OSError, ValueError, OverflowError):
+        raise NetworkError(f"{source}: cannot be read as labels; give integers, one a line, or an .npy of them") from None
+    if found.ndim != 1 or found.dtype.kind not in "iu":
+        raise NetworkError(f"{source}: must be one integer an image")
+    if len(found) < images or (len(found) > images and not cut):
+        raise NetworkError(f"{source}: holds {len(found)} labels for {images} images")
+    if (found[:images] < 0).any():
+        raise NetworkError(f"{source}: holds negative labels; classes count from 0")
+    return found[:images].astype(np.int64)
+
+
+def _read_labels(path: Path) -> NDArray[Any]:
+    if not path.is_file():  # a pipe could be read once only
+        raise FileNotFoundError(path)
+    return map_npy(path) if path.suffix.lower() == ".npy" else np.array(path.read_text("utf-8").split(), np.int64)

@@ -1,0 +1,116 @@
+"""Executing an ONNX graph with its layers' inputs captured.
+
+Images are executed one at a time (or as many as the model's fixed batch), so that what is captured of an image depends on
+nothing but the image, and memory is bounded whatever the number of images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from cnvlutin2.errors import NetworkError, UnsupportedLayer
+from cnvlutin2.network.gathering import Captured, Feed
+from cnvlutin2.network.image_batches import ImageBatch
+from cnvlutin2.network.left_out import LeftOut
+from cnvlutin2.network.onnx.graph import LayerNode
+from cnvlutin2.network.onnx.model_file import OnnxModel
+from cnvlutin2.network.onnx.node_geometry import arrange, view_of
+from cnvlutin2.network.onnx.ort_session import ORT_ERRORS, Session, open_session
+from cnvlutin2.network.onnx.quantised_graph import Added
+from cnvlutin2.network.onnx.tensors import FLOATS, first_line
+from cnvlutin2.network.reused_memory import Tensors
+
+
+def feed_of(node: LayerNode) -> Feed:
+    """Return what feeds a layer."""
+    return node.activation, view_of(node)
+
+
+def answer_output(graph: onnx.GraphProto) -> str:
+    """Return the output that holds the scores: the first that is declared as ``[N, K]`` or ``[N, K, 1, 1]``, else the first."""
+    for value in graph.output:
+        tensor = value.type.tensor_type
+        rest = [dim.dim_value for dim in tensor.shape.dim][1:]  # 0: left open
+        if tensor.elem_type in FLOATS and rest and rest[0] != 1 and all(size == 1 for size in rest[1:]):
+            return str(value.name)
+    return str(graph.output[0].name)
+
+
+class CapturingSession:
+    """A session on a model with its layers' inputs as added outputs.
+
+    Parameters
+    ----------
+    model : OnnxModel
+        Its graph is given the outputs; it can be dropped afterwards.
+    nodes : sequence of LayerNode
+    added : Added, optional
+        Of a rewritten graph: what to capture of a layer's input instead of itself.
+    threads : int
+        Of onnxruntime; 0 leaves it to onnxruntime.
+    """
+
+    def __init__(self, model: OnnxModel, nodes: Sequence[LayerNode], added: Added | None = None, threads: int = 0) -> None:
+        graph = model.proto.graph
+        self._source = model.path
+        self._input = graph.input[0].name
+        self._output = answer_output(graph)
+        tensors = dict.fromkeys(node.activation for node in nodes)  # in order, each once
+        self._captured = {t: added.integers[t] if added else t for t in tensors}
+        self._checks = {t: added.checks[t] for t in tensors} if added else {}
+        self._wanted = list(dict.fromkeys([self._output, *self._captured.values(), *self._checks.values()]))
+        self._wanted = [name for name in self._wanted if name != self._input]
+        present = {value.name for value in graph.output}
+        for name in self._wanted:
+            if name not in present:
+                graph.output.add(name=name)
+        self._session: Session = open_session(model, threads)
+
+    def run(self, values: NDArray[np.generic], names: Sequence[str], room: Tensors | None = None) -> tuple[NDArray[Any], Tensors]:
+        """Run a batch; return the model's scores and the captured tensors, in `room` if it is given (see `room_like`).
+
+        Raises
+        ------
+        NetworkError
+            If onnxruntime cannot, or a check says that a value is not finite; names the batch's first input.
+        """
+        try:
+            if room is None:
+                outputs = self._session.run(self._wanted, {self._input: values})
+            else:
+                places = {self._captured[tensor]: array for tensor, array in room.items()}
+                outputs = self._session.run_into({name: places.get(name) for name in self._wanted}, {self._input: values})
+        except ORT_ERRORS as error:
+            raise NetworkError(f"{self._source}: onnxruntime cannot run {names[0]}: {first_line(error)}") from None
+        found = dict(zip(self._wanted, outputs, strict=True)) | {self._input: values}
+        for tensor, check in self._checks.items():
+            if not np.isfinite(found[check]).all():
+                what = f"quantised and pruned, {tensor!r} is infinite or not a number for {names[0]}"
+                raise NetworkError(f"{self._source}: {what}; lower the thresholds")
+        return found[self._output], {tensor: found[name] for tensor, name in self._captured.items()}
+
+
+def part_by_fit(
+    nodes: Sequence[LayerNode], tensors: Mapping[str, NDArray[Any]], images: int
+) -> tuple[list[LayerNode], list[LeftOut]]:
+    """Part the layers by whether what they see can be told apart by image, which shows only when they run."""
+    fit: list[LayerNode] = []
+    left_out: list[LeftOut] = []
+    for node in nodes:
+        try:
+            arrange(node, tensors[node.activation], images)
+            fit.append(node)
+        except UnsupportedLayer as reason:
+            left_out.append(LeftOut(node.name, node.op, str(reason)))
+    return fit, left_out
+
+
+def layer_activations(nodes: Sequence[LayerNode], tensors: Mapping[str, NDArray[Any]], batch: ImageBatch) -> Captured:
+    """Return what the layers see of a batch, without the images that fill it up."""
+    feeds = {feed_of(node): node for node in nodes}
+    return {feed: arrange(node, tensors[feed[0]], len(batch.values))[: batch.count] for feed, node in feeds.items()}

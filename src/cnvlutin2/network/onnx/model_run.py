@@ -1,0 +1,209 @@
+"""One run of an ONNX model: calibrated in floating point, executed quantised if need be, its layers put together.
+
+All that changes during a run is here; `OnnxNetwork` stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.errors import NetworkError
+from cnvlutin2.layer import Layer
+from cnvlutin2.network.accuracy import Accuracy, compare_answers, top_classes
+from cnvlutin2.network.calibration import Ranges, Scales, executes_quantised
+from cnvlutin2.network.gathering import (
+    Captured,
+    Feed,
+    Gathering,
+    Holding,
+    concatenated,
+    is_enough,
+    join_small,
+)
+from cnvlutin2.network.image_batches import image_batches
+from cnvlutin2.network.inputs import Inputs
+from cnvlutin2.network.left_out import LeftOut
+from cnvlutin2.network.onnx.capturing import CapturingSession, feed_of, layer_activations, part_by_fit
+from cnvlutin2.network.onnx.constant_tensors import Constants
+from cnvlutin2.network.onnx.graph import LayerNode
+from cnvlutin2.network.onnx.model_file import ModelFile
+from cnvlutin2.network.onnx.node_geometry import kind_of, resolved_pads
+from cnvlutin2.network.onnx.quantised_graph import QuantisedLayer, rewrite
+from cnvlutin2.network.quantisation import Numeric
+from cnvlutin2.network.reused_memory import Tensors, next_room
+from cnvlutin2.numeric import fraction_bits, largest_magnitude, quantise
+
+Filters = dict[str, tuple[NDArray[np.int16], int]]
+"""Quantised weights ``[Co, Cg, Kh, Kw]`` and their fraction bits, by the layer's name."""
+
+
+class ModelRun:
+    """One run: what it is given, and what it has found so far.
+
+    Parameters
+    ----------
+    file : ModelFile
+    nodes : sequence of LayerNode
+    inputs : Inputs
+    numeric : Numeric
+    size : int
+        Images that the model takes at a time.
+    threads : int
+        Of onnxruntime.
+
+    Attributes
+    ----------
+    left_out : list of LeftOut
+        Layers that the first images show to be none.
+    quantised : bool
+        Whether the model is executed on quantised values; known from the first layer on.
+    """
+
+    def __init__(
+        self, file: ModelFile, nodes: Sequence[LayerNode], inputs: Inputs, numeric: Numeric, size: int, threads: int
+    ) -> None:
+        self.left_out: list[LeftOut] = []
+        self.quantised = False
+        self._file, self._nodes, self._inputs, self._numeric = file, list(nodes), inputs, numeric
+        self._size, self._threads = size, threads
+        self._dtypes: dict[str, np.dtype[np.generic]] = {}  # of the tensors that layers take in
+        self._ranks: dict[str, int] = {}
+        self._float_answers: list[NDArray[np.int64]] = []
+        self._quantised_answers: list[NDArray[np.int64]] = []
+
+    def layers(self) -> Iterator[Layer]:
+        """Execute the model; yield its layers, all images at once if they fit in memory together (`gathering.HOLD_BYTES`)."""
+        model = self._file.take()
+        filters = quantised_filters(Constants(model), self._nodes, self._numeric.data_bits)
+        session = CapturingSession(model, self._nodes, threads=self._threads)
+        del model  # onnxruntime has its own copy of the weights now
+        held = Holding(useful=not self._numeric.may_execute_quantised())
+        fracs = self._calibrate(session, held)
+        layers = [
+            QuantisedLayer(node, weights, Scales.of(node.name, fracs[node.activation], frac, self._numeric))
+            for node, (weights, frac) in ((node, filters[node.name]) for node in self._nodes)
+        ]
+        self.quantised = executes_quantised(self._numeric, (layer.scales for layer in layers))
+        if self.quantised:
+            del session
+            captured = self._execute_quantised(layers)
+        else:
+            first = held.images
+            captured = chain(held.drain(), self._execute_again(session, first))
+        gathering = Gathering(len(self._inputs.values), self._numeric.data_bits)
+        for part in join_small(captured):
+            gathering.add(part, fracs)
+            if gathering.full:
+                yield from assemble(layers, self._ranks, *gathering.take())
+
+    def accuracy(self) -> Accuracy | None:
+        """Return how the model classified; None if it does not, or there is nothing to compare with."""
+        quantised = np.concatenate(self._quantised_answers) if self._quantised_answers else None
+        return compare_answers(np.concatenate(self._float_answers), quantised, self._inputs.labels)
+
+    def _calibrate(self, session: CapturingSession, held: Holding) -> dict[str, int]:
+        """Execute in floating point: hold what was captured of the first images; return the tensors' fraction bits."""
+        ranges: Ranges | None = None
+        some: list[Captured] = []
+        first, total = 0, len(self._inputs.values)  # the first image of `some`
+        room: Tensors | None = None
+        for batch in image_batches(self._inputs, self._size):
+            output, tensors = session.run(batch.values, batch.names, room)
+            if batch.start == 0:
+                self._look_at(tensors)
+            self._float_answers.append(top_classes(output, self._size)[: batch.count])
+            some.append(layer_activations(self._nodes, tensors, batch))
+            end = batch.start + batch.count
+            if not is_enough(some) and end < total:
+                continue
+            captured = concatenated(some)
+            ranges = ranges or Ranges({feed_of(node): node.name for node in reversed(self._nodes)})
+            ranges.widen(captured, self._inputs.names[first:end])
+            if held.offer(captured):
+                room = None
+            some, first, room = [], end, next_room(room, tensors, some[-1])
+        return ranges.fracs(self._numeric.data_bits) if ranges else {}
+
+    def _look_at(self, tensors: Tensors) -> None:
+        """Leave out layers that the tensors of the first images show to be none; note the others' types and ranks."""
+        self._nodes, self.left_out = part_by_fit(self._nodes, tensors, self._size)
+        if not self._nodes:
+            none = self.left_out[0]
+            raise NetworkError(f"{self._file.path}: has no layer to simulate ({none.name}: {none.reason})")
+        for node in self._nodes:
+            self._dtypes[node.activation] = tensors[node.activation].dtype
+            self._ranks[node.activation] = tensors[node.activation].ndim
+
+    def _execute_again(self, session: CapturingSession, first: int) -> Iterator[Captured]:
+        room: Tensors | None = None
+        for batch in image_batches(self._inputs, self._size, first):
+            _, tensors = session.run(batch.values, batch.names, room)
+            captured = layer_activations(self._nodes, tensors, batch)
+            yield captured
+            room = next_room(room, tensors, captured)
+
+    def _execute_quantised(self, layers: Sequence[QuantisedLayer]) -> Iterator[Captured]:
+        model = self._file.take()
+        added = rewrite(model, layers, self._dtypes, self._numeric.data_bits)
+        session = CapturingSession(model, self._nodes, added, threads=self._threads)
+        del model
+        room: Tensors | None = None
+        for batch in image_batches(self._inputs, self._size):
+            output, tensors = session.run(batch.values, batch.names, room)
+            self._quantised_answers.append(top_classes(output, self._size)[: batch.count])
+            captured = layer_activations(self._nodes, tensors, batch)
+            yield captured
+            room = next_room(room, tensors, captured)
+
+
+def quantised_filters(constants: Constants, nodes: Sequence[LayerNode], data_bits: int) -> Filters:
+    """Return every layer's quantised weights.
+
+    Raises
+    ------
+    NetworkError
+        If a weight is infinite or not a number.
+    """
+    found: Filters = {}
+    for node in nodes:
+        filters = node.filters(constants)
+        largest = largest_magnitude(filters)
+        if not np.isfinite(largest):
+            raise NetworkError(
+                f"layer {node.name!r}: its weights {node.weight!r} are infinite or not numbers; export the model again"
+            )
+        frac = fraction_bits(largest, data_bits)
+        found[node.name] = (quantise(filters, frac, data_bits), frac)
+    return found
+
+
+def assemble(
+    layers: Sequence[QuantisedLayer], ranks: Mapping[str, int], first_image: int, gathered: dict[Feed, NDArray[np.int16]]
+) -> Iterator[Layer]:
+    """Yield a batch's layers, letting go of activations that no later one reads."""
+    last = {feed_of(layer.node): index for index, layer in enumerate(layers)}
+    for index, layer in enumerate(layers):
+        node, scales = layer.node, layer.scales
+        feed = feed_of(node)
+        activations = gathered.pop(feed) if last[feed] == index else gathered[feed]
+        height, width = activations.shape[2:]
+        yield Layer(
+            name=node.name,
+            activations=activations,
+            weights=layer.weights,
+            strides=node.strides,
+            pads=resolved_pads(node, height, width),
+            dilations=node.dilations,
+            groups=node.groups,
+            threshold=scales.threshold,
+            weight_threshold=scales.weight_threshold,
+            first=node.first,
+            kind=kind_of(node, ranks[node.activation], width),
+            activation_frac=scales.frac,
+            weight_frac=scales.weight_frac,
+            first_image=first_image,
+        )

@@ -1,0 +1,72 @@
+"""From the tensors that an ONNX node multiplies to a layer's arrays, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.errors import UnsupportedLayer
+from cnvlutin2.layer import Kind
+from cnvlutin2.network.onnx.graph import LayerNode
+
+
+def arrange(node: LayerNode, tensor: NDArray[Any], images: int) -> NDArray[Any]:
+    """Return what a node multiplied, for `images` images, as a layer's activations ``[images, C, H, W]`` (a view).
+
+    The rows of a matrix product, however many dimensions they lie in, are an image's windows along `W`, image by image.
+
+    Raises
+    ------
+    UnsupportedLayer
+        If the tensor's first dimension is not made of the images.
+    """
+    if node.op == "Conv":
+        if tensor.shape[0] != images:
+            raise UnsupportedLayer(f"it sees {tensor.shape[0]} maps for {images} image(s): they are not the network's batch")
+        return tensor[:, :, None, :] if node.one_dimensional else tensor
+    rows = tensor.swapaxes(-1, -2) if node.columns and tensor.ndim > 1 else tensor
+    channels = rows.shape[-1]
+    count = rows.size // channels if channels else 0
+    if rows.ndim < 2 or count % images or (images > 1 and rows.shape[0] % images):
+        raise UnsupportedLayer(f"its input {list(tensor.shape)} is not a whole number of rows for each of {images} image(s)")
+    return rows.reshape(images, count // images, channels).transpose(0, 2, 1)[:, :, None, :]
+
+
+def view_of(node: LayerNode) -> str:
+    """Return what `arrange` does to a tensor, as a key: nodes with the same tensor and key see the same activations."""
+    if node.op == "Conv":
+        return "line" if node.one_dimensional else "map"
+    return "columns" if node.columns else "rows"
+
+
+def kind_of(node: LayerNode, rank: int, windows: int) -> Kind:
+    """Return what kind of layer a node is, by its input's rank and its windows an image."""
+    if node.op == "Conv":
+        return "conv"
+    return "fc" if rank == 2 and windows == 1 else "matmul"
+
+
+def resolved_pads(node: LayerNode, height: int, width: int) -> tuple[int, int, int, int]:
+    """Return top, left, bottom and right padding on a map of a size, as ONNX's `auto_pad` defines it."""
+    if node.auto_pad == "NOTSET":
+        return node.pads
+    if node.auto_pad == "VALID":
+        return (0, 0, 0, 0)
+    before, after = [], []
+    for size, kernel, stride, dilation in zip((height, width), node.kernel, node.strides, node.dilations, strict=True):
+        outputs = -(-size // stride)
+        total = max((outputs - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
+        less, more = total // 2, total - total // 2
+        before.append(less if node.auto_pad == "SAME_UPPER" else more)
+        after.append(more if node.auto_pad == "SAME_UPPER" else less)
+    return (before[0], before[1], after[0], after[1])
+
+
+def as_stored(node: LayerNode, filters: NDArray[Any]) -> NDArray[Any]:
+    """Return weights ``[Co, Cg, Kh, Kw]`` in the shape that the node takes them in (a Gemm's with its `alpha` folded in)."""
+    if node.op == "Conv":
+        return filters.reshape(node.shape)
+    matrix = filters[:, :, 0, 0]
+    return np.ascontiguousarray(matrix if node.filters_first else matrix.T).reshape(node.shape)

@@ -1,0 +1,92 @@
+"""onnxruntime sessions: how they are opened and what they may raise. Nothing else imports onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as _state
+
+from cnvlutin2.errors import NetworkError
+from cnvlutin2.network.onnx.model_file import OnnxModel
+from cnvlutin2.network.onnx.tensors import first_line
+
+ORT_ERRORS: tuple[type[Exception], ...] = (
+    *(kind for kind in vars(_state).values() if isinstance(kind, type) and issubclass(kind, Exception)),
+    RuntimeError,
+    ValueError,
+    MemoryError,
+)
+"""onnxruntime's exceptions have no base of their own."""
+SPIN_US = "50"
+"""For how long a thread that waits for work spins; most operations leave some idle for less."""
+NO_MESSAGES = 4
+"""Log severity "fatal": errors come as exceptions, not on stderr."""
+
+
+class Session:
+    """A model in onnxruntime.
+
+    Parameters
+    ----------
+    session : onnxruntime.InferenceSession
+    """
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, NDArray[np.generic]]) -> list[NDArray[np.generic]]:
+        """Run the model once and return the outputs asked for, by name."""
+        return cast(list[NDArray[np.generic]], self._session.run(list(outputs), dict(feeds)))
+
+    def run_into(
+        self, outputs: Mapping[str, NDArray[np.generic] | None], feeds: Mapping[str, NDArray[np.generic]]
+    ) -> list[NDArray[np.generic]]:
+        """Run the model once and return the outputs asked for; where there is an array for one, it is written to that."""
+        binding = self._session.io_binding()
+        for name, values in feeds.items():
+            binding.bind_cpu_input(name, values)
+        for name, room in outputs.items():
+            if room is None:
+                binding.bind_output(name)
+            else:
+                binding.bind_output(name, "cpu", 0, room.dtype, room.shape, room.ctypes.data)
+        self._session.run_with_iobinding(binding)
+        found = zip(outputs.values(), binding.get_outputs(), strict=True)
+        return [value.numpy() if room is None else room for room, value in found]
+
+
+def open_session(model: OnnxModel, threads: int = 0) -> Session:
+    """Hand a model to onnxruntime, which makes its own copy of the weights.
+
+    Parameters
+    ----------
+    model : OnnxModel
+    threads : int
+        Of onnxruntime within an operation; 0 leaves it to onnxruntime. Results do not depend on it.
+
+    Raises
+    ------
+    NetworkError
+        If onnxruntime does not take the model: too new, or not consistent.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = NO_MESSAGES
+    options.intra_op_num_threads = threads
+    # No longer, for that takes processors from others; not at all, and each operation waits for threads to wake up.
+    options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN_US)
+    model.drop_unused()
+    arrays = {name: np.ascontiguousarray(array) for name, array in model.weights.items()}
+    if arrays:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
+        options.add_external_initializers(list(arrays), values)
+    try:
+        session = onnxruntime.InferenceSession(model.proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except ORT_ERRORS as error:
+        raise NetworkError(
+            f"{model.path}: onnxruntime {onnxruntime.__version__} does not take the model: {first_line(error)}"
+        ) from None
+    return Session(session)

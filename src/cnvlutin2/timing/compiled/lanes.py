@@ -1,0 +1,244 @@
+"""The lanes where no weights are skipped, in vectors of bytes; for compiled code.
+
+Cycles are kept beyond one a run: so padding is zeros, and what lies beside the map is masked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.simd import VECTOR
+from cnvlutin2.simd.jit import helper, kernel
+from cnvlutin2.simd.narrow import both, larger, minus, plus
+from cnvlutin2.simd.sizes import Integer
+from cnvlutin2.simd.vectors import (
+    add_bytes,
+    chosen,
+    first_places,
+    load,
+    load_as,
+    splat,
+    splat_as,
+    store,
+    total,
+    weighted_sum,
+    widened,
+)
+from cnvlutin2.timing.compiled.maps import add_planes, find_rows, flag_raw_bricks, row_packed_bits
+from cnvlutin2.timing.compiled.records import Bytes, Edges, Ints, LaneRecord
+
+Units = NDArray[Any]
+"""Bytes, or words of 16 bits where a lane's cycles may take more than a byte."""
+
+
+@kernel
+def count_lanes(lanes: LaneRecord, bits: Bytes, first: Integer, last: Integer, results: Ints, window_cycles: Ints) -> None:
+    """Count the cycles of organisations that skip no weights and have the same lanes.
+
+    Parameters
+    ----------
+    lanes : LaneRecord
+    bits : uint8
+        As `count_sums` sets them.
+    first, last : Integer
+        Which images they are of.
+    results : int64 ``[N, results, columns]``
+        Added to.
+    window_cycles : int64 ``[ways, N, groups, windows]``, or of size 0
+        Set, unless it is empty.
+    """
+    windows, steps = lanes.windows, lanes.steps
+    planes = 0 if windows.alone else lanes.parts.size - 1
+    room = (windows.above + steps.rows + windows.below) * windows.pitch + VECTOR
+    across = windows.room + steps.pads[1] + steps.kernel[1] * steps.dilations[1] + VECTOR
+    if lanes.wide:
+        loads, columns = np.zeros((planes, room), np.uint16), np.zeros((planes, across), np.uint16)
+        _count_maps(lanes, bits, first, last, loads, columns, np.zeros(windows.room, np.uint16), results, window_cycles)
+    else:
+        narrow, across_narrow = np.zeros((planes, room), np.uint8), np.zeros((planes, across), np.uint8)
+        _count_maps(lanes, bits, first, last, narrow, across_narrow, np.zeros(windows.room, np.uint8), results, window_cycles)
+
+
+@helper
+def _count_maps(
+    lanes: LaneRecord,
+    bits: Bytes,
+    first: Integer,
+    last: Integer,
+    loads: Units,
+    columns: Units,
+    slowest: Units,
+    results: Ints,
+    window_cycles: Ints,
+) -> None:
+    """Do the same with room for the cycles of lanes, at every place and over the kernel's height, and of every window."""
+    steps, pieces, storage = lanes.steps, lanes.pieces, lanes.storage
+    places, stored = steps.rows * steps.columns, steps.channels * steps.rows * steps.width
+    room = lanes.windows.uses.size
+    by_step = np.empty(steps.values * places + VECTOR if steps.row_packed else 0, np.uint8)
+    counts = np.empty((pieces.edges.size - 1, room), np.uint8)
+    bricks = np.empty((pieces.bricks.size - 1, room), np.uint8)
+    flags, rows = np.empty_like(bricks), np.empty_like(bricks)
+    begins = np.zeros(storage.row_bits.size, np.int64)
+    for m in range((last - first) * steps.groups):
+        n, g = first + m // steps.groups, m % steps.groups
+        if lanes.counted and steps.row_packed:
+            row_packed_bits(steps, bits, m * stored, by_step)
+            add_planes(by_step, 0, places, pieces.edges, places, counts)
+        elif lanes.counted:
+            add_planes(bits, m * stored, places, pieces.edges, places, counts)
+        if lanes.bricks_matter:
+            add_planes(counts.reshape(-1), 0, room, pieces.bricks, places, bricks)
+        for way in range(begins.size):
+            mixed, has_rows, seen = storage.mixed[way], storage.row_bits[way] > 0, np.int64(0)
+            if mixed:
+                flag_raw_bricks(storage, way, bricks, places, flags)
+                seen = _seen(lanes, counts, flags)
+            if has_rows:
+                begins[way] = find_rows(storage, way, begins[way] if g else np.int64(0), bricks, places, rows)
+            cycles, costs = np.int64(lanes.least[0]), np.int64(lanes.least[1])
+            if lanes.longest > 1 or has_rows:
+                extra, cycles = _find_loads(lanes, mixed, has_rows, counts, flags, rows, loads, slowest)
+                costs += extra
+                if not lanes.windows.alone:
+                    cycles = _walk_windows(lanes, loads, columns, slowest)
+            result, factors = results[n, lanes.results[way]], lanes.factors[way]
+            for column in range(result.size):
+                result[column] += cycles * factors[0, column] + costs * factors[1, column] + seen * factors[2, column]
+            if window_cycles.size:
+                _note_windows(lanes, lanes.longest > 1 or has_rows, slowest, window_cycles[way, n, g])
+
+
+@helper
+def _seen(lanes: LaneRecord, counts: Bytes, flags: Bytes) -> np.int64:
+    """Return the values that are taken for effectual, over all windows, where all those of raw bricks are."""
+    seen, uses, edges, brick_of = np.int64(0), lanes.windows.uses, lanes.pieces.edges, lanes.pieces.brick_of
+    for x in range(0, uses.size, VECTOR):
+        values = splat_as(np.int64(0), np.uint16(0))
+        for k in range(brick_of.size):
+            values = add_bytes(values, _with_raw(edges, brick_of, counts, flags, k, x))
+        seen += weighted_sum(values, uses, x)
+    return seen
+
+
+@helper
+def _with_raw(edges: Edges, brick_of: Edges, counts: Bytes, flags: Bytes, k: Integer, x: Integer) -> Any:
+    """Return what is taken for effectual of a piece at `VECTOR` places: all of it where its brick is flagged as raw."""
+    room, length = counts.shape[1], np.uint8(edges[k + 1] - edges[k])
+    return larger(load(counts, k * room + x), both(load(flags, brick_of[k] * room + x), splat(length)))
+
+
+@helper
+def _find_loads(
+    lanes: LaneRecord,
+    mixed: bool,
+    has_rows: bool,
+    counts: Bytes,
+    flags: Bytes,
+    rows: Bytes,
+    loads: Units,
+    slowest: Units,
+) -> tuple[np.int64, np.int64]:
+    """Find what a step costs each lane at every place beyond a cycle a run, and add it up over all windows.
+
+    Parameters
+    ----------
+    lanes : LaneRecord
+    mixed, has_rows : bool
+        Whether some bricks are stored raw (`flags`); whether some lie in several NM rows (`rows`).
+    counts : uint8 ``[pieces, room]``
+    flags, rows : uint8 ``[bricks, room]``
+    loads : ``[lanes, room]``
+        Set, unless every place is a window.
+    slowest : ``[room]``
+        Set to the slowest lane's cycles, if every place is one.
+
+    Returns
+    -------
+    every, total : int64
+        Of all lanes; of the slowest lane of every window, if every place is one.
+    """
+    # Arrays are taken out of the records before the loops, which would count their owners again and again.
+    parts, run_pieces, run_bricks = lanes.parts, lanes.pieces.runs, lanes.pieces.run_bricks
+    edges, brick_of, uses = lanes.pieces.edges, lanes.pieces.brick_of, lanes.windows.uses
+    columns, pitch, above, alone = lanes.steps.columns, lanes.windows.pitch, lanes.windows.above, lanes.windows.alone
+    places, room, unit = lanes.steps.rows * columns, counts.shape[1], slowest.dtype.type(0)
+    one, nothing = splat(np.uint8(1)), splat_as(np.int64(0), unit)
+    every, cycles = np.int64(0), np.int64(0)
+    for x in range(0, places, VECTOR):
+        all_lanes, most, here = splat_as(np.int64(0), np.uint16(0)), nothing, first_places(places - x)
+        for lane in range(parts.size - 1):
+            extra = nothing
+            for r in range(parts[lane], parts[lane + 1]):
+                work = splat(np.uint8(0))
+                for k in range(run_pieces[r], run_pieces[r + 1]):
+                    work = plus(work, _with_raw(edges, brick_of, counts, flags, k, x) if mixed else load(counts, k * room + x))
+                work = minus(larger(work, one), one)
+                if has_rows:
+                    work = larger(work, load(rows, run_bricks[r, 0] * room + x))
+                    work = larger(work, load(rows, run_bricks[r, 1] * room + x))
+                extra, all_lanes = plus(extra, widened(work, unit)), add_bytes(all_lanes, work)
+            if alone:
+                fixed = (1 + lanes.overhead) * np.int64(parts[lane + 1] - parts[lane])
+                most = larger(most, plus(extra, splat_as(fixed, unit)))
+            elif pitch == columns:
+                store(loads, lane * loads.shape[1] + above * pitch + x, chosen(here, extra, nothing))
+            else:
+                store(slowest, 0, extra)
+                _spread(slowest, x, min(x + VECTOR, places), columns, pitch, loads[lane, above * pitch :])
+        every += weighted_sum(all_lanes, uses, x)
+        if alone:
+            store(slowest, x, most)
+            cycles += total(chosen(here, most, nothing))
+    return every, cycles
+
+
+@helper
+def _spread(values: Units, first: Integer, last: Integer, columns: Integer, pitch: Integer, out: Units) -> None:
+    """Put the values of places `first` to `last` into rows that are wider than the map."""
+    for place in range(first, last):
+        out[place // columns * pitch + place % columns] = values[place - first]
+
+
+@helper
+def _walk_windows(lanes: LaneRecord, loads: Units, columns: Units, slowest: Units) -> np.int64:
+    """Set the slowest lane's cycles of every window (and of places in between), and add those of windows up.
+
+    What windows read is added up over the kernel's height, lane by lane, and then across.
+    """
+    parts, begins, inside, unit = lanes.parts, lanes.windows.begins, lanes.windows.inside, slowest.dtype.type(0)
+    (kh, kw), (dy, dx), left = lanes.steps.kernel, lanes.steps.dilations, lanes.steps.pads[1]
+    room, pitch, overhead = lanes.windows.room, lanes.windows.pitch, lanes.overhead
+    for lane in range(parts.size - 1):
+        for x in range(0, room, VECTOR):
+            at = lane * loads.shape[1] + x
+            column = load_as(loads, at, unit)
+            for ky in range(1, kh):
+                column = plus(column, load_as(loads, at + ky * dy * pitch, unit))
+            store(columns, lane * columns.shape[1] + left + x, column)
+    cycles, nothing = np.int64(0), splat_as(np.int64(0), unit)
+    for x in range(0, room, VECTOR):
+        most = nothing
+        for lane in range(parts.size - 1):
+            found = splat_as((1 + overhead) * np.int64(parts[lane + 1] - parts[lane]) * kh * kw, unit)
+            at = lane * columns.shape[1] + x
+            for kx in range(kw):
+                column = load_as(columns, at + kx * dx, unit)
+                found = plus(found, chosen(load(inside, kx * room + x), column, nothing))
+            most = larger(most, found)
+        store(slowest, x, most)
+        cycles += total(chosen(load(begins, x), most, nothing))
+    return cycles
+
+
+@helper
+def _note_windows(lanes: LaneRecord, walked: bool, slowest: Units, window_cycles: Ints) -> None:
+    """Note the cycles of every window of a map: those of places where windows begin, or of all if every run takes one."""
+    window = 0
+    for x in range(lanes.windows.begins.size):
+        if lanes.windows.begins[x]:
+            window_cycles[window] = slowest[x] if walked else lanes.least[0] // window_cycles.size
+            window += 1

@@ -1,0 +1,160 @@
+"""From effectual bits to steps, storage bricks and the rows that they lie in; for compiled code."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cnvlutin2.simd import VECTOR
+from cnvlutin2.simd.jit import helper
+from cnvlutin2.simd.narrow import both, larger, plus, times
+from cnvlutin2.simd.scans import last_of, moved_up, reduced, running_sums
+from cnvlutin2.simd.sizes import Integer
+from cnvlutin2.simd.vectors import equal, first_places, load, splat, store
+from cnvlutin2.timing.compiled.records import Bytes, Edges, StepsRecord, StorageRecord
+
+
+@helper
+def row_packed_bits(steps: StepsRecord, bits: Bytes, begin: Integer, out: Bytes) -> None:
+    """Bring together what windows read of the rows of a map: values ``[kx, channel]`` of every row and window across.
+
+    Parameters
+    ----------
+    steps : StepsRecord
+    bits : uint8
+        Of all maps, channel by channel.
+    begin : Integer
+        Where the map's begin.
+    out : uint8
+        Set: ``[values, rows, columns]``, flat; 0 beside the map.
+    """
+    places = steps.rows * steps.columns
+    for kx in range(steps.row_kernel):
+        shift = kx - steps.row_pad
+        low = min(steps.columns, max(0, -(shift // steps.row_stride)))
+        high = max(low, min(steps.columns, (steps.width - 1 - shift) // steps.row_stride + 1))
+        for c in range(steps.channels):
+            plane = (kx * steps.channels + c) * places
+            for y in range(steps.rows):
+                row = out[plane + y * steps.columns : plane + (y + 1) * steps.columns]
+                row[:low] = 0
+                row[high:] = 0
+                source = bits[begin + (c * steps.rows + y) * steps.width + shift + low * steps.row_stride :]
+                if steps.row_stride == 1:  # said apart, as strides that are known are vectorised
+                    for x in range(high - low):
+                        row[low + x] = source[x]
+                elif steps.row_stride == 2:
+                    for x in range(high - low):
+                        row[low + x] = source[2 * x]
+                else:
+                    for x in range(high - low):
+                        row[low + x] = source[x * steps.row_stride]
+
+
+@helper
+def add_planes(source: Bytes, begin: Integer, size: Integer, edges: Edges, places: Integer, out: Bytes) -> None:
+    """Add up ranges of consecutive planes.
+
+    Parameters
+    ----------
+    source : uint8
+    begin, size : Integer
+        Where the first plane begins, and how far the next one lies from it.
+    edges : int32 ``[ranges + 1]``
+        The first plane of each range, and the end.
+    places : Integer
+        Of a plane.
+    out : uint8 ``[ranges, room]``
+        Set.
+    """
+    room = out.shape[1]
+    for r in range(edges.size - 1):
+        for x in range(0, places, VECTOR):
+            found = load(source, begin + edges[r] * size + x)
+            for v in range(edges[r] + 1, edges[r + 1]):
+                found = plus(found, load(source, begin + v * size + x))
+            store(out, r * room + x, found)
+
+
+@helper
+def flag_raw_bricks(storage: StorageRecord, way: Integer, bricks: Bytes, places: Integer, flags: Bytes) -> None:
+    """Flag the bricks that are stored raw with 255, others with 0.
+
+    Parameters
+    ----------
+    storage : StorageRecord
+    way : Integer
+    bricks : uint8 ``[bricks, room]``
+        Effectual values of each brick.
+    places : Integer
+    flags : uint8 ``[bricks, room]``
+        Set.
+    """
+    room = bricks.shape[1]
+    for b in range(bricks.shape[0]):
+        for x in range(0, places, VECTOR):
+            count, found = load(bricks, b * room + x), splat(np.uint8(0))
+            for v in range(storage.raw.shape[1]):
+                if storage.raw[way, v]:
+                    found = larger(found, equal(count, splat(np.uint8(v))))
+            store(flags, b * room + x, found)
+
+
+@helper
+def find_rows(storage: StorageRecord, way: Integer, begin: Integer, bricks: Bytes, places: Integer, rows: Bytes) -> Integer:
+    """Find in how many NM rows more than one each storage brick of a map lies; places are outermost in the stream.
+
+    Parameters
+    ----------
+    storage : StorageRecord
+    way : Integer
+        How bricks are stored. With `StorageRecord.row_units`, bytes are added up, else bits one record after another.
+    begin : Integer
+        Where the first record begins in its row, in such units, else in bits.
+    bricks : uint8 ``[bricks, room]``
+        Effectual values of each brick.
+    places : Integer
+    rows : uint8 ``[bricks, room]``
+        Set.
+
+    Returns
+    -------
+    int
+        Where the record after the last one begins.
+    """
+    row_bits = storage.row_bits[way]
+    if storage.row_units[way]:
+        return _find_rows_in_units(storage, way, begin, bricks, places, rows)
+    for x in range(places):
+        for b in range(bricks.shape[0]):
+            end, touched = begin + storage.sizes[way, bricks[b, x]], 0
+            while end > row_bits:
+                end -= row_bits
+                touched += 1
+            rows[b, x] = touched
+            begin = end if end < row_bits else 0
+    return begin
+
+
+@helper
+def _find_rows_in_units(
+    storage: StorageRecord, way: Integer, begin: Integer, bricks: Bytes, places: Integer, rows: Bytes
+) -> Integer:
+    """Do the same for `VECTOR` places at a time."""
+    room, units = bricks.shape[1], storage.row_units[way]
+    unit, empty, single = storage.row_bits[way] // units, storage.sizes[way, 0], storage.sizes[way, 1]
+    row, least, growth = np.uint8(units), splat(np.uint8(empty // unit)), splat(np.uint8((single - empty) // unit))
+    row_units, one = splat(row), splat(np.uint8(1))
+    for x in range(0, places, VECTOR):
+        here, together = first_places(places - x), splat(np.uint8(0))
+        for b in range(bricks.shape[0]):
+            size = plus(least, times(growth, load(bricks, b * room + x)))
+            together = reduced(plus(together, reduced(both(size, here), row)), row)
+        sums = running_sums(together, row)
+        begins = reduced(plus(moved_up(sums), splat(np.uint8(begin))), row)
+        begin = (begin + np.int64(last_of(sums))) % units
+        for b in range(bricks.shape[0]):
+            ends = plus(begins, plus(least, times(growth, load(bricks, b * room + x))))
+            # 255, which takes the one away, where the end is no larger than the row.
+            store(rows, b * room + x, plus(one, equal(larger(ends, row_units), row_units)))
+            begins = reduced(ends, row)
+    return begin

@@ -1,0 +1,248 @@
+"""`LayerPlan`: what the kernels take to time a layer under some organisations, whatever its activations."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.layer import Layer
+from cnvlutin2.mapping import Schedule, StepMap
+from cnvlutin2.organisation import Mode, Organisation
+from cnvlutin2.timing.compiled import recording
+from cnvlutin2.timing.compiled.bands import Band, bands_of, whole
+from cnvlutin2.timing.compiled.packing import walk_record
+from cnvlutin2.timing.compiled.records import LaneRecord, LayerRecord, PairRecord, WalkRecord
+from cnvlutin2.timing.compiled.results import ResultTable
+from cnvlutin2.timing.observed import ObservedWeights
+
+
+@dataclass(frozen=True, eq=False)
+class OrganisationPlan:
+    """Where an organisation's cycles are found.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    mode : {"skip", "dense", "auto"}
+    skip, dense : int or None
+        Which of the layer's results tell about the modes that `mode` needs. A `skip` that is None where it is needed is left to
+        the plain engine.
+    """
+
+    schedule: Schedule
+    mode: Mode
+    skip: int | None
+    dense: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class BandPlan:
+    """A band of a layer: which of its rows are done, and with which records.
+
+    Parameters
+    ----------
+    activations : int
+        Of an image of the band.
+    """
+
+    activations: int
+    layer: LayerRecord
+    lanes: tuple[LaneRecord, ...]
+    pairs: tuple[PairRecord, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerPlan:
+    """A layer under some organisations.
+
+    Parameters
+    ----------
+    organisations : list of OrganisationPlan
+    constants : int64 ``[results, columns]``
+        Cycles and slots that depend on no activation.
+    bands : list of BandPlan
+        Together they are the layer, once for those organisations that do bands and once, whole, for the others.
+    summed : int
+        The first so many of `bands` give the layer's own sums.
+    """
+
+    organisations: list[OrganisationPlan]
+    constants: NDArray[np.int64]
+    bands: list[BandPlan]
+    summed: int
+
+
+def plan_layer(
+    layer: Layer, weights: ObservedWeights, organisations: Sequence[Organisation], *, in_bands: bool = True
+) -> LayerPlan:
+    """Plan a layer under organisations that the engine knows.
+
+    Parameters
+    ----------
+    layer : Layer
+        Any batch of it: its activations are not looked at.
+    weights : ObservedWeights
+    organisations : sequence of Organisation
+    in_bands : bool
+        Whether a large layer may be done band by band.
+    """
+    return _Planner(layer, weights, in_bands).plan(organisations)
+
+
+def _skip_key(schedule: Schedule) -> Hashable:
+    """Return everything on which cycles and slots in skip mode depend: presets that differ in storage alone share them."""
+    o = schedule.organisation
+    form = (o.format, o.brick, o.data_bits) if schedule.has_rows or schedule.view == "raw" else ()
+    sync = (o.skip_weights, o.filter_sync if o.filters_part else "brick", o.tile_sync) if o.skip_weights != "none" else ()
+    machine = o.tiles, o.filters_per_tile, o.lanes, o.run_overhead, o.window_overhead
+    return ("skip", schedule.together, schedule.steps, schedule.runs, schedule.seats, schedule.view, form, sync, machine)
+
+
+class _Planner:
+    def __init__(self, layer: Layer, weights: ObservedWeights, in_bands: bool) -> None:
+        self._layer, self._weights = layer, weights
+        self._bands = bands_of(layer.geometry) if in_bands else whole(layer.geometry)
+        self._results = ResultTable(weights)
+        self._lanes: dict[Hashable, list[tuple[Schedule, int, NDArray[np.int64]]]] = defaultdict(list)
+        self._pairs: list[tuple[Schedule, int, NDArray[np.int64]]] = []
+        self._merged: dict[int, Layer] = {}
+        self._walks: dict[Hashable, WalkRecord] = {}
+
+    def plan(self, organisations: Sequence[Organisation]) -> LayerPlan:
+        """See `plan_layer`."""
+        plans = [self._organisation(organisation) for organisation in organisations]
+        alone = len(self._bands) == 1
+        # What is carried from row to row, or known at a pass' end alone, is not done in bands.
+        banded_lanes = {key: some for key, some in self._lanes.items() if alone or not any(s.has_rows for s, _, _ in some)}
+        banded_pairs = [each for each in self._pairs if alone or not _needs_whole(each[0])]
+        bands = [self._band(band, banded_lanes, banded_pairs, summed=True) for band in self._bands]
+        lanes = {key: some for key, some in self._lanes.items() if key not in banded_lanes}
+        pairs = [each for each in self._pairs if not alone and _needs_whole(each[0])]
+        if lanes or pairs:
+            (band,) = whole(self._layer.geometry)
+            bands.append(self._band(band, lanes, pairs, summed=False))
+        constants = np.stack(self._results.constants) if self._results.constants else np.zeros((0, 0), np.int64)
+        return LayerPlan(plans, constants, bands, len(self._bands))
+
+    def _organisation(self, organisation: Organisation) -> OrganisationPlan:
+        schedule = Schedule.of(self._layer.geometry, organisation)
+        mode = organisation.mode_for(self._layer.name, first=self._layer.first)
+        dense = None if mode == "skip" else self._results.dense(schedule)
+        return OrganisationPlan(schedule, mode, None if mode == "dense" else self._skip(schedule), dense)
+
+    def _skip(self, schedule: Schedule) -> int | None:
+        """Return which result tells about skip mode, or None if it is left to the plain engine."""
+        if recording.unknown_to_kernels(schedule):
+            return None
+        key, o = _skip_key(schedule), schedule.organisation
+        known = self._results.known(key)
+        if known is not None:
+            return known
+        if o.skip_weights == "none":
+            result, factors = self._results.lanes(schedule, key)
+            # Streams of records are walked whole, those of rows apart from what may be done in bands.
+            lanes = (schedule.together, schedule.steps, schedule.runs, o.brick, o.run_overhead)
+            apart = len(self._bands) > 1 and schedule.has_rows
+            self._lanes[lanes, apart].append((schedule, result, factors))
+            return result
+        if schedule.runs.longest == 1 and not schedule.has_rows:
+            return self._results.unit_runs(schedule, key)
+        result, factors = self._results.pairs(schedule, key)
+        self._pairs.append((schedule, result, factors))
+        return result
+
+    def _band(
+        self,
+        band: Band,
+        lanes: dict[Hashable, list[tuple[Schedule, int, NDArray[np.int64]]]],
+        pairs: list[tuple[Schedule, int, NDArray[np.int64]]],
+        *,
+        summed: bool,
+    ) -> BandPlan:
+        g, steps = band.geometry, StepMap.of(band.geometry, 1, "brick")
+        tables = [np.moveaxis(table, 0, 2).reshape(steps.steps, -1) for table in self._results.tables]
+        factors = self._results.factors if self._results.constants else np.zeros((2 + len(tables), 0, 0), np.int64)
+        layer = LayerRecord(
+            channels=g.channels,
+            places=g.height * g.width,
+            map_places=self._layer.geometry.height * g.width,
+            first_place=band.first_row * g.width,
+            reads=recording.reads_in_words(steps, *band.own_rows),
+            tables=np.ascontiguousarray(np.stack(tables), np.int32),
+            factors=factors if summed else np.zeros_like(factors),
+        )
+        lane_records = tuple(self._lane_record(band, some) for some in lanes.values())
+        pair_records = tuple(self._pair_record(band, *each) for each in pairs)
+        return BandPlan(g.channels * g.height * g.width, layer, lane_records, pair_records)
+
+    def _lane_record(self, band: Band, some: list[tuple[Schedule, int, NDArray[np.int64]]]) -> LaneRecord:
+        schedules = [_of_band(schedule, band) for schedule, _, _ in some]
+        first, storage = schedules[0], recording.storage_record(schedules)
+        o, windows = first.organisation, first.steps.windows
+        bricks_matter = bool(storage.mixed.any() or storage.row_bits.any())
+        slowest = int(first.lane_order.lengths.max()) * (1 + o.run_overhead) * windows
+        return LaneRecord(
+            steps=recording.steps_record(first),
+            pieces=recording.piece_record(first),
+            storage=storage,
+            windows=recording.windows_record(first.steps),
+            parts=first.runs.lane_parts,
+            overhead=o.run_overhead,
+            longest=first.runs.longest,
+            counted=first.runs.longest > 1 or bricks_matter,
+            bricks_matter=bricks_matter,
+            wide=max(recording.longest_lane(schedule) for schedule in schedules) > 255,
+            least=(slowest, first.window_runs * windows),
+            factors=np.stack([factors for _, _, factors in some]),
+            results=np.array([result for _, result, _ in some], np.int64),
+        )
+
+    def _pair_record(self, band: Band, whole_layer: Schedule, result: int, factors: NDArray[np.int64]) -> PairRecord:
+        schedule, kind = _of_band(whole_layer, band), recording.kind_of(whole_layer)
+        o, runs, sees_all = schedule.organisation, schedule.runs, schedule.view == "all"
+        return PairRecord(
+            steps=recording.steps_record(schedule),
+            storage=recording.storage_record([schedule]),
+            pieces=recording.piece_record(schedule),
+            reads=recording.reads_record(schedule.steps, sees_all=sees_all),
+            walk=self._walk(whole_layer, kind),
+            kind=kind,
+            drift=o.drift or 0,
+            barrier=o.tile_sync == "brick",
+            apart=o.tile_sync == "layer",
+            sees_all=sees_all,
+            starts=runs.starts,
+            stops=runs.stops,
+            planes=-(-runs.longest // 8),
+            most_runs=int(schedule.lane_order.lengths.max()),
+            worst=max(runs.longest, recording.most_rows(schedule)),
+            overhead=o.run_overhead,
+            wide=recording.longest_lane(schedule) > 255,
+            factors=factors,
+            result=result,
+        )
+
+    def _walk(self, schedule: Schedule, kind: int) -> WalkRecord:
+        """Return the weights of a schedule, which bands and organisations with the same seats share."""
+        o = schedule.organisation
+        key = schedule.together, schedule.steps, schedule.runs, schedule.seats, o.skip_weights, kind
+        if key not in self._walks:
+            if schedule.together not in self._merged:
+                self._merged[schedule.together] = self._layer.side_by_side(schedule.together)
+            merged = self._merged[schedule.together]
+            self._walks[key] = walk_record(schedule, merged, kind, schedule.steps.windows)
+        return self._walks[key]
+
+
+def _of_band(schedule: Schedule, band: Band) -> Schedule:
+    """Return the schedule of a band of a layer."""
+    return Schedule(band.geometry.side_by_side(schedule.together), schedule.organisation, schedule.together)
+
+
+def _needs_whole(schedule: Schedule) -> bool:
+    """Whether a layer cannot be done in bands: records follow each other without gaps, or tiles wait at a pass' end alone."""
+    return schedule.has_rows or schedule.organisation.tile_sync == "layer"

@@ -1,0 +1,331 @@
+"""What the kernels take: named tuples of numbers and arrays. They follow from shapes, organisations and weights alone.
+
+A *map* is one group of one image; its *places* are those of a `cnvlutin2.mapping.StepMap`, row after row. *Room* is a number of
+bytes up to whole vectors: the kernels do 64 places at a time, and what lies behind the last place counts for nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.simd import VECTOR
+
+Bytes = NDArray[np.uint8]
+Edges = NDArray[np.int32]
+Ints = NDArray[np.int64]
+
+WAITING, FREE, DRIFTING = range(3)
+"""Whether the filters of a tile wait for each other at every run, walk their lane on their own, or drift some runs apart."""
+
+SEEN, STORED, FIRST_TABLE = range(3)
+"""Of a layer's sums: effectual activations over all windows, those stored, and the first of the sums over tables of weights."""
+
+LANE_QUANTITIES = ("cycles", "costs", "seen")
+"""What is measured where no weights are skipped: the slowest lane's cycles of all windows; all runs' cycles; what lanes see."""
+
+PAIR_QUANTITIES = ("cycles", "filter_cycles", "costs", "work", "waits")
+"""What is measured where they are; see `cnvlutin2.timing.accounting.Measured`."""
+
+
+def room_for(size: int) -> int:
+    """Return a size up to whole vectors."""
+    return -(-size // VECTOR) * VECTOR
+
+
+class LayerRecord(NamedTuple):
+    """A layer, or a band of one: what follows from its effectual values whatever the lanes.
+
+    Parameters
+    ----------
+    channels, places : int
+        Of an image of the band.
+    map_places, first_place : int
+        Places of the whole map, and the first of them that belongs to the band.
+    reads : uint64 ``[steps + 1, words]``
+        The places that some window reads at each place in the kernel, 64 in a word; last, those that the band counts as stored.
+    tables : int32 ``[tables, steps, channels]``
+        What an effectual activation counts for: first the filters whose weight there is effectual, then the filters of tiles with
+        an effectual weight, for the organisations that ask.
+    factors : int64 ``[sums, results, columns]``
+        What each of the sums adds to cycles and slots of each result.
+    """
+
+    channels: int
+    places: int
+    map_places: int
+    first_place: int
+    reads: NDArray[np.uint64]
+    tables: Edges
+    factors: Ints
+
+
+class StepsRecord(NamedTuple):
+    """How the values of maps become those of steps.
+
+    Parameters
+    ----------
+    groups, channels, width : int
+        Groups, channels of a group, and width of the map as they are stored.
+    values, rows, columns : int
+        Values of a step; places down and across.
+    kernel, pads, dilations : (int, int)
+        Of the steps, vertical and horizontal; pads are top and left.
+    row_packed : bool
+        Whether a place is a row that a window reads, rather than a position.
+    row_kernel, row_stride, row_pad : int
+        Of the layer across, where rows are packed.
+    """
+
+    groups: int
+    channels: int
+    width: int
+    values: int
+    rows: int
+    columns: int
+    kernel: tuple[int, int]
+    pads: tuple[int, int]
+    dilations: tuple[int, int]
+    row_packed: bool
+    row_kernel: int
+    row_stride: int
+    row_pad: int
+
+
+class StorageRecord(NamedTuple):
+    """How storage bricks lie in NM; several ways at once, in which organisations with the same lanes store them.
+
+    Parameters
+    ----------
+    brick : int
+        Values of a brick.
+    raw : uint8 ``[ways, brick + 1]``
+        Whether a brick of so many effectual values is stored raw, all its values then being taken for effectual.
+    mixed : bool ``[ways]``
+        Whether any is.
+    sizes : int64 ``[ways, brick + 1]``
+        Bits of a record by its effectual values.
+    row_bits : int64 ``[ways]``
+        Bits of an NM row where records follow each other without gaps; 0 where every brick has rows of its own.
+    row_units : int64 ``[ways]``
+        Units of a row if all records are of whole units, grow evenly and are no longer than a row of few units, else 0.
+    """
+
+    brick: int
+    raw: Bytes
+    mixed: NDArray[np.bool_]
+    sizes: Ints
+    row_bits: Ints
+    row_units: Ints
+
+
+class PieceRecord(NamedTuple):
+    """Ranges of a step's values, none of which reaches over the end of a run or of a storage brick.
+
+    Parameters
+    ----------
+    edges : int32 ``[pieces + 1]``
+        The first value of each, and the end.
+    brick_of : int32 ``[pieces]``
+    runs : int32 ``[runs + 1]``
+        The first piece of each run, and the end.
+    bricks : int32 ``[bricks + 1]``
+        The first piece of each brick, and the end.
+    run_bricks : int32 ``[runs, 2]``
+        The first and the last brick of each run.
+    """
+
+    edges: Edges
+    brick_of: Edges
+    runs: Edges
+    bricks: Edges
+    run_bricks: Edges
+
+
+class WindowsRecord(NamedTuple):
+    """Where windows lie: in rows as wide as `pitch`, one for every row of places down to the last window's.
+
+    What windows read at some place in the kernel lies as far apart as they do.
+
+    Parameters
+    ----------
+    pitch : int
+        The width of the map, or more if windows begin behind it.
+    room : int
+        Places that are a window's first or lie between such.
+    begins : uint8 ``[room]``
+        255 where a window begins.
+    inside : uint8 ``[kernel width, room]``
+        255 where what a window reads is not beside the map.
+    uses : uint16 ``[places of the map up to whole vectors]``
+        Windows that read a place.
+    above, below : int
+        Rows before and behind the map that windows read.
+    alone : bool
+        Whether every place is a window, which reads nothing else.
+    """
+
+    pitch: int
+    room: int
+    begins: Bytes
+    inside: Bytes
+    uses: NDArray[np.uint16]
+    above: int
+    below: int
+    alone: bool
+
+
+class LaneRecord(NamedTuple):
+    """Organisations that skip no weights and have the same lanes.
+
+    Parameters
+    ----------
+    steps : StepsRecord
+    pieces : PieceRecord
+    storage : StorageRecord
+    windows : WindowsRecord
+    parts : int32 ``[lanes in use + 1]``
+        The first run of each lane, and the end.
+    overhead : int
+        Cycles of a run beside its work.
+    longest : int
+        Values of the longest run.
+    counted : bool
+        Whether anything depends on what is in the maps: else every run takes a cycle.
+    bricks_matter : bool
+        Whether some way asks for the counts of bricks.
+    wide : bool
+        Whether a lane's cycles in a window may take more than a byte.
+    least : (int, int)
+        Cycles of a map in which every run takes one: the slowest lane's and all runs', both over all windows, with overhead.
+    factors : int64 ``[ways, quantities, columns]``
+        What each of `LANE_QUANTITIES` adds to cycles and slots.
+    results : int64 ``[ways]``
+        Which of the layer's results each way is.
+    """
+
+    steps: StepsRecord
+    pieces: PieceRecord
+    storage: StorageRecord
+    windows: WindowsRecord
+    parts: Edges
+    overhead: int
+    longest: int
+    counted: bool
+    bricks_matter: bool
+    wide: bool
+    least: tuple[int, int]
+    factors: Ints
+    results: Ints
+
+
+class WalkRecord(NamedTuple):
+    """How lanes walk the runs of a window, and the weights that they meet.
+
+    Parameters
+    ----------
+    begins : int32 ``[lanes in use + 1]``
+        The first run of each lane, and the end.
+    step_of, run_of : int32 ``[runs of a window]``
+        As of `cnvlutin2.mapping.LaneOrder`.
+    weights : uint8 ``[groups, passes, tiles, runs of a window, filters, digits]``
+        Digits of the masks of the effectual weights that meet each run; filters before runs where filters are `FREE`.
+    leaders : uint16 ``[groups * passes * tiles * runs of a window]``
+        How many filters of the tile come into question as its busiest; they are the first ones. Of size 0 unless `WAITING`.
+    tile_filters : int32 ``[passes, tiles]``
+    """
+
+    begins: Edges
+    step_of: Edges
+    run_of: Edges
+    weights: Bytes
+    leaders: NDArray[np.uint16]
+    tile_filters: Edges
+
+
+class ReadsRecord(NamedTuple):
+    """What windows read, in masks of a map with margins.
+
+    Parameters
+    ----------
+    windows : int
+        Of an image.
+    margin : int
+        Places before the map's first one; there are as many behind the last one, and at least a vector.
+    flat : bool
+        Whether consecutive windows read consecutive places at every step, in the next row too.
+    offsets : int32 ``[steps]``
+        If flat, how far behind its own number the place lies that a window reads.
+    inside : uint8 ``[steps, windows up to whole vectors]``
+        If flat, 255 where that is not beside the map.
+    places : int32 ``[steps, windows]``
+        If not flat, the place that each window reads; -1 is the padding.
+    """
+
+    windows: int
+    margin: int
+    flat: bool
+    offsets: Edges
+    inside: Bytes
+    places: Edges
+
+
+class PairRecord(NamedTuple):
+    """An organisation that skips ineffectual weights.
+
+    Parameters
+    ----------
+    steps : StepsRecord
+    storage : StorageRecord
+        In one way; `pieces` has its bricks.
+    pieces : PieceRecord
+    reads : ReadsRecord
+    walk : WalkRecord
+    kind : int
+        `WAITING`, `FREE` or `DRIFTING`.
+    drift : int
+        Runs that filters may be apart, if `DRIFTING`.
+    barrier : bool
+        Whether a run is replaced in all tiles at once.
+    apart : bool
+        Whether tiles run freely through the windows of a pass.
+    sees_all : bool
+        Whether all activations are taken for effectual, and those of the padding.
+    starts, stops : int32 ``[runs]``
+        The values of each run of a step.
+    planes : int
+        Bytes of the longest run's mask.
+    most_runs : int
+        Runs of the longest lane.
+    worst : int
+        Cycles that no run takes more than, without overhead.
+    overhead : int
+    wide : bool
+        Whether a lane's cycles in a window may take more than a byte.
+    factors : int64 ``[quantities, columns]``
+        What each of `PAIR_QUANTITIES` adds to cycles and slots.
+    result : int
+        Which of the layer's results it is.
+    """
+
+    steps: StepsRecord
+    storage: StorageRecord
+    pieces: PieceRecord
+    reads: ReadsRecord
+    walk: WalkRecord
+    kind: int
+    drift: int
+    barrier: bool
+    apart: bool
+    sees_all: bool
+    starts: Edges
+    stops: Edges
+    planes: int
+    most_runs: int
+    worst: int
+    overhead: int
+    wide: bool
+    factors: Ints
+    result: int

@@ -1,0 +1,16 @@
+"""The constants that were chosen by measurement, with the machine and the date; `python -m benchmarks` shows what they do.
+
+Measured on 2 cores of an x86-64 server with AVX-512 (BITALG), 24 GiB, in November 2026.
+"""
+
+BAND = 1 << 18
+"""Activations of a band of a layer: its bits and counts stay in the second-level cache."""
+
+THREAD_GRAIN = 1 << 18
+"""Activations below which a thread costs more than it brings."""
+
+BLOCK = 512
+"""Windows whose masks are held at a time where weights are skipped, at most: with their sums they stay in the cache."""
+
+LEAD_WINDOWS = 1
+"""Windows for each filter of a tile from which looking for the filters that lead pays."""

@@ -1,0 +1,426 @@
+"""How each vector primitive is tried: kernels that call it, to be run as Python and compiled, and arguments for them.
+
+A kernel's last argument is a buffer of bytes for all that it finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.simd import LARGEST_ROW, VECTOR, WORDS, lookups
+from cnvlutin2.simd.lookups import digit, free_cycles, most_products, products
+from cnvlutin2.simd.narrow import both, larger, minus, plus, times
+from cnvlutin2.simd.scans import last_of, moved_up, reduced, running_sums
+from cnvlutin2.simd.vectors import (
+    add_bytes,
+    chosen,
+    equal,
+    first_places,
+    load,
+    load_as,
+    load_words,
+    reaching,
+    splat,
+    splat_as,
+    store,
+    total,
+    weighted_sum,
+    widened,
+)
+from cnvlutin2.simd.words import bits_in_both, matches, no_words, store_word, weighted, word_at
+
+Kernel = Callable[..., None]
+Draw = Callable[[np.random.Generator], tuple[Any, ...]]
+Case = tuple[Kernel, Draw]
+
+Bytes = NDArray[np.uint8]
+OUT_BYTES = 1024
+A_BYTE, A_WORD = np.uint8(0), np.uint16(0)
+
+
+def integers(rng: np.random.Generator, dtype: Any, count: int) -> NDArray[Any]:
+    """Draw integers from all that the type holds, or from its ends and middle."""
+    low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    if rng.random() < 0.5:
+        return rng.integers(low, high, count, dtype, endpoint=True)
+    return rng.choice(np.array([low, low + 1, 0, 1, high // 2, high // 2 + 1, high - 1, high], dtype), count)
+
+
+def arrays(*kinds: Any, count: int = VECTOR) -> Draw:
+    """Draw a vector of each type."""
+    return lambda rng: tuple(integers(rng, kind, count) for kind in kinds)
+
+
+def placed(dtype: Any, count: int = VECTOR, *, last: Draw = lambda _rng: ()) -> Draw:
+    """Draw an array of two dimensions, larger than a vector, a place where one begins, and what `last` draws."""
+
+    def draw(rng: np.random.Generator) -> tuple[Any, ...]:
+        array = integers(rng, dtype, 2 * count + 6).reshape(2, -1)
+        return array, int(rng.choice([0, 1, count + 5, count + 6])), *last(rng)
+
+    return draw
+
+
+# Loads and stores.
+
+
+def loaded(array: NDArray[Any], at: int, out: Bytes) -> None:
+    store(out, 3, load(array, at))
+
+
+def words_loaded(array: NDArray[Any], at: int, out: Bytes) -> None:
+    store(out, 3, load_words(array, at))
+
+
+def bytes_loaded_as(array: NDArray[Any], at: int, out: Bytes) -> None:
+    store(out, 0, load_as(array, at, A_BYTE))
+
+
+def words_loaded_as(array: NDArray[Any], at: int, out: Bytes) -> None:
+    store(out, 0, load_as(array, at, A_WORD))
+
+
+def words64_stored(array: NDArray[Any], at: int, out: Bytes) -> None:
+    store(out, 5, matches(array, at, np.uint64(0xFFFF_FFFF_FFFF_FFFF)))
+
+
+def word_made(array: NDArray[Any], at: int, out: Bytes) -> None:
+    out.view(np.uint64)[0] = word_at(array, at)
+
+
+def word_stored(array: NDArray[Any], at: int, word: np.uint64, out: Bytes) -> None:
+    store_word(out, at, word)
+
+
+# Making and changing vectors.
+
+
+def splatted(values: NDArray[Any], out: Bytes) -> None:
+    store(out, 0, splat(values[0]))
+
+
+def splatted_as(values: NDArray[np.int64], out: Bytes) -> None:
+    store(out, 0, splat_as(values[0], A_BYTE))
+    store(out, VECTOR, splat_as(values[0], A_WORD))
+
+
+def bytes_widened(values: Bytes, out: Bytes) -> None:
+    store(out, 0, widened(load(values, 0), A_BYTE))
+    store(out, VECTOR, widened(load(values, 0), A_WORD))
+
+
+def places_marked(count: int, out: Bytes) -> None:
+    store(out, 0, first_places(count))
+
+
+def compared(a: Bytes, b: Bytes, out: Bytes) -> None:
+    store(out, 0, equal(load(a, 0), load(b, 0)))
+
+
+def bytes_chosen(mask: Bytes, a: Bytes, b: Bytes, out: Bytes) -> None:
+    store(out, 0, chosen(load(mask, 0), load(a, 0), load(b, 0)))
+
+
+def words_chosen(mask: Bytes, a: NDArray[np.uint16], b: NDArray[np.uint16], out: Bytes) -> None:
+    store(out, 0, chosen(load(mask, 0), load_words(a, 0), load_words(b, 0)))
+
+
+def magnitudes(array: NDArray[np.int16], at: int, least: np.uint16, out: Bytes) -> None:
+    store(out, 0, reaching(array, at, least))
+
+
+def bytes_added(words: NDArray[np.uint16], values: Bytes, out: Bytes) -> None:
+    store(out, 0, add_bytes(load_words(words, 0), load(values, 0)))
+
+
+# Sums and words of 64 bits.
+
+
+def weighed_and_summed(array: NDArray[np.uint16], at: int, words: NDArray[np.uint16], out: Bytes) -> None:
+    out.view(np.int64)[0] = weighted_sum(load_words(words, 0), array, at)
+
+
+def bytes_totalled(values: Bytes, out: Bytes) -> None:
+    out.view(np.int64)[0] = total(load(values, 0))
+
+
+def words_totalled(values: NDArray[np.uint16], out: Bytes) -> None:
+    out.view(np.int64)[0] = total(load_words(values, 0))
+
+
+def words64_totalled(array: NDArray[np.int32], at: int, masks: NDArray[np.uint64], out: Bytes) -> None:
+    large = weighted(weighted(matches(masks, 0, np.uint64(0xFFFF_FFFF_FFFF_FFFF)), array, at), array, at)
+    out.view(np.int64)[0] = total(large)
+
+
+def none_of_words(out: Bytes) -> None:
+    store(out, 0, no_words())
+
+
+def matched(array: NDArray[Any], at: int, word: np.uint64, out: Bytes) -> None:
+    store(out, 0, matches(array, at, word))
+
+
+def weighed(array: NDArray[np.int32], at: int, masks: NDArray[np.uint64], out: Bytes) -> None:
+    once = weighted(matches(masks, 0, np.uint64(0xFFFF_FFFF_FFFF_FFFF)), array, at)
+    store(out, 0, once)
+    store(out, VECTOR, weighted(once, array, at))  # of more than 32 bits, of which the lower half counts
+
+
+def bits_matched(a: NDArray[np.uint64], b: NDArray[np.uint64], out: Bytes) -> None:
+    for i in range(a.size):
+        out[i] = bits_in_both(a[i], b[i])
+
+
+def on_words64(array: NDArray[np.int32], at: int, masks: NDArray[np.uint64], out: Bytes) -> None:
+    found = matches(masks, 0, np.uint64(0xFFFF_FFFF_FFFF_FFFF))
+    large, small = weighted(weighted(found, array, at), array, at), weighted(found, array, at)
+    store(out, 0, larger(large, small))
+    store(out, 64, both(large, small))
+    store(out, 128, plus(large, large))
+    store(out, 192, minus(small, large))
+    store(out, 256, times(small, found))
+
+
+def on_numbers(operation: Callable[..., Any]) -> Kernel:
+    def run(a: NDArray[Any], b: NDArray[Any], out: Bytes) -> None:
+        found = out.view(a.dtype)
+        for i in range(a.size):
+            found[i] = operation(a[i], b[i])
+
+    return run
+
+
+def on_bytes(operation: Callable[..., Any]) -> Kernel:
+    def run(a: Bytes, b: Bytes, out: Bytes) -> None:
+        store(out, 0, operation(load(a, 0), load(b, 0)))
+
+    return run
+
+
+def on_words(operation: Callable[..., Any]) -> Kernel:
+    def run(a: NDArray[np.uint16], b: NDArray[np.uint16], out: Bytes) -> None:
+        store(out, 0, operation(load_words(a, 0), load_words(b, 0)))
+
+    return run
+
+
+# Scans.
+
+
+def rows(times: int) -> Draw:
+    """Draw bytes below so many times the size of a row, and that."""
+
+    def draw(rng: np.random.Generator) -> tuple[Any, ...]:
+        row = int(rng.choice([1, 2, 17, 64, LARGEST_ROW]))
+        values = rng.integers(0, times * row, VECTOR, np.uint8)
+        return (values if rng.random() < 0.7 else np.full(VECTOR, times * row - 1, np.uint8)), np.uint8(row)
+
+    return draw
+
+
+def bytes_reduced(values: Bytes, row: np.uint8, out: Bytes) -> None:
+    store(out, 0, reduced(load(values, 0), row))
+
+
+def bytes_scanned(values: Bytes, row: np.uint8, out: Bytes) -> None:
+    store(out, 0, running_sums(load(values, 0), row))
+
+
+def bytes_moved(values: Bytes, out: Bytes) -> None:
+    store(out, 0, moved_up(load(values, 0)))
+
+
+def last_taken(values: Bytes, out: Bytes) -> None:
+    out[0] = last_of(load(values, 0))
+
+
+# Lookups.
+
+
+def masks(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Draw masks of weights ``[filters, runs, digits]`` and of activations ``[runs, digits, windows]``."""
+    shape = tuple(int(rng.integers(1, most + 1)) for most in (5, 3, 4))
+    values = 1 << lookups.DIGIT_BITS
+    sparse = rng.random() < 0.3
+    weights, digits = (rng.integers(0, values, s, np.uint8) for s in (shape, (*shape[1:], VECTOR)))
+    if sparse:
+        weights[0], digits[0] = 0, values - 1
+    return weights * np.uint8(16 if lookups.DIGIT_BITS == 4 else 1), digits
+
+
+def single_products(weights: Bytes, digits: Bytes, out: Bytes) -> None:
+    store(out, 0, products(weights, weights.size - 1, digits, digits.size - VECTOR))
+
+
+def products_of_filters(weights: Bytes, digits: Bytes, out: Bytes) -> None:
+    filters, runs, count = weights.shape
+    store(out, 0, most_products(weights, 0, filters * runs, digits, 0, count))
+
+
+def cycles_of_filters(weights: Bytes, digits: Bytes, out: Bytes) -> None:
+    filters, runs, count = weights.shape
+    spent, slowest = free_cycles(weights, 0, runs * count, filters, digits, 0, runs, count, splat(np.uint8(1)))
+    store(out, 0, spent)
+    store(out, VECTOR, slowest)
+
+
+def digits_taken(values: Bytes, out: Bytes) -> None:
+    store(out, 0, digit(load(values, 0), 0))
+    store(out, VECTOR, digit(load(values, 0), 1))
+
+
+def _word(rng: np.random.Generator) -> tuple[Any, ...]:
+    return tuple(integers(rng, np.uint64, 1))
+
+
+def _least(rng: np.random.Generator) -> tuple[Any, ...]:
+    return (rng.choice(np.array([0, 1, 2, 0x7FFF, 0x8000, 0xFFFF], np.uint16)),)
+
+
+def _count(rng: np.random.Generator) -> tuple[Any, ...]:
+    return (int(rng.choice(np.array([-(1 << 62), -1, 0, 1, 63, 64, 65, 256, 1 << 62, rng.integers(VECTOR)], np.int64))),)
+
+
+def _factors(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Draw an array of factors that are not negative, a place, and words."""
+    array, at, found = placed(np.int32, WORDS, last=lambda r: (integers(r, np.uint64, WORDS),))(rng)
+    return array & np.int32(0x7FFF_FFFF), at, found
+
+
+CASES: dict[str, list[Case]] = {
+    "vectors.load": [(loaded, placed(kind)) for kind in (np.uint8, np.int16)],
+    "vectors.load_words": [(words_loaded, placed(kind, 2 * VECTOR)) for kind in (np.uint8, np.uint16)],
+    "vectors.load_as": [(bytes_loaded_as, placed(np.uint8)), (words_loaded_as, placed(np.uint8, 2 * VECTOR))],
+    "vectors.store": [
+        (loaded, placed(np.uint8)),
+        (words_loaded, placed(np.uint16)),
+        (words64_stored, placed(np.uint64, WORDS)),
+    ],
+    "vectors.splat": [(splatted, arrays(kind, count=1)) for kind in (np.uint8, np.int64)],
+    "vectors.splat_as": [(splatted_as, arrays(np.int64, count=1))],
+    "vectors.widened": [(bytes_widened, arrays(np.uint8))],
+    "vectors.first_places": [(places_marked, _count)],
+    "vectors.equal": [(compared, lambda rng: (rng.integers(0, 3, VECTOR, np.uint8), rng.integers(0, 3, VECTOR, np.uint8)))],
+    "vectors.chosen": [
+        (bytes_chosen, arrays(np.uint8, np.uint8, np.uint8)),
+        (words_chosen, arrays(np.uint8, np.uint16, np.uint16)),
+    ],
+    "vectors.reaching": [(magnitudes, placed(np.int16, last=_least))],
+    "vectors.weighted_sum": [(weighed_and_summed, placed(np.uint16, last=arrays(np.uint16)))],
+    "vectors.total": [(bytes_totalled, arrays(np.uint8)), (words_totalled, arrays(np.uint16)), (words64_totalled, _factors)],
+    "vectors.add_bytes": [(bytes_added, arrays(np.uint16, np.uint8))],
+    "words.word_at": [(word_made, placed(np.uint8))],
+    "words.store_word": [(word_stored, placed(np.uint8, last=_word))],
+    "words.no_words": [(none_of_words, lambda _rng: ())],
+    "words.matches": [(matched, placed(np.uint8, 8 * WORDS, last=_word)), (matched, placed(np.uint64, WORDS, last=_word))],
+    "words.weighted": [(weighed, _factors)],
+    "words.bits_in_both": [(bits_matched, arrays(np.uint64, np.uint64))],
+    "scans.reduced": [(bytes_reduced, rows(2))],
+    "scans.running_sums": [(bytes_scanned, rows(1))],
+    "scans.moved_up": [(bytes_moved, arrays(np.uint8))],
+    "scans.last_of": [(last_taken, arrays(np.uint8))],
+    "lookups.products": [(single_products, masks)],
+    "lookups.most_products": [(products_of_filters, masks)],
+    "lookups.free_cycles": [(cycles_of_filters, masks)],
+    "lookups.digit": [(digits_taken, arrays(np.uint8))],
+}
+for _operation in (larger, both, plus, minus, times):
+    CASES[f"narrow.{_operation.__name__}"] = [
+        *((on_numbers(_operation), arrays(kind, kind)) for kind in (np.uint8, np.int8, np.int16, np.uint16, np.int64, np.uint64)),
+        (on_bytes(_operation), arrays(np.uint8, np.uint8)),
+        (on_words(_operation), arrays(np.uint16, np.uint16)),
+        (on_words64, _factors),
+    ]
+
+
+# What lies in an array at a place: kernels of an array and a place, with the type of the array and the bytes that they touch.
+
+
+def loads(array: NDArray[Any], at: int) -> Any:
+    return total(load(array, at))
+
+
+def loads_words(array: NDArray[Any], at: int) -> Any:
+    return total(load_words(array, at))
+
+
+def loads_as(array: NDArray[Any], at: int) -> Any:
+    return total(load_as(array, at, A_WORD))
+
+
+def stores(array: NDArray[Any], at: int) -> Any:
+    store(array, at, splat(np.uint8(1)))
+
+
+def stores_words(array: NDArray[Any], at: int) -> Any:
+    store(array, at, splat_as(np.int64(1), A_WORD))
+
+
+def reaches(array: NDArray[Any], at: int) -> Any:
+    return total(reaching(array, at, np.uint16(1)))
+
+
+def weighs(array: NDArray[Any], at: int) -> Any:
+    return weighted_sum(splat_as(np.int64(1), A_WORD), array, at)
+
+
+def weighs_words(array: NDArray[Any], at: int) -> Any:
+    return total(weighted(no_words(), array, at))
+
+
+def takes_word(array: NDArray[Any], at: int) -> Any:
+    return word_at(array, at)
+
+
+def stores_word(array: NDArray[Any], at: int) -> Any:
+    store_word(array, at, np.uint64(1))
+
+
+def matches_words(array: NDArray[Any], at: int) -> Any:
+    return total(matches(array, at, np.uint64(1)))
+
+
+def looks_up_weights(array: NDArray[Any], at: int) -> Any:
+    return total(products(array, at, np.zeros(VECTOR, np.uint8), 0))
+
+
+def looks_up_digits(array: NDArray[Any], at: int) -> Any:
+    return total(products(np.zeros(1, np.uint8), 0, array, at))
+
+
+def looks_up_weights_of_filters(array: NDArray[Any], at: int) -> Any:
+    return total(most_products(array, at, 3, np.zeros(2 * VECTOR, np.uint8), 0, 2))
+
+
+def looks_up_digits_of_filters(array: NDArray[Any], at: int) -> Any:
+    return total(most_products(np.zeros(6, np.uint8), 0, 3, array, at, 2))
+
+
+def counts_cycles_of_weights(array: NDArray[Any], at: int) -> Any:
+    return total(free_cycles(array, at, 5, 2, np.zeros(4 * VECTOR, np.uint8), 0, 2, 2, splat(np.uint8(1)))[0])
+
+
+def counts_cycles_of_digits(array: NDArray[Any], at: int) -> Any:
+    return total(free_cycles(np.zeros(9, np.uint8), 0, 5, 2, array, at, 2, 2, splat(np.uint8(1)))[0])
+
+
+BOUNDED: dict[str, list[tuple[Callable[..., Any], Any, int]]] = {
+    "vectors.load": [(loads, np.uint8, VECTOR), (loads, np.int32, VECTOR)],
+    "vectors.load_words": [(loads_words, np.uint8, 2 * VECTOR), (loads_words, np.uint16, 2 * VECTOR)],
+    "vectors.load_as": [(loads_as, np.uint8, 2 * VECTOR)],
+    "vectors.store": [(stores, np.uint8, VECTOR), (stores_words, np.uint16, 2 * VECTOR)],
+    "vectors.reaching": [(reaches, np.int16, 2 * VECTOR)],
+    "vectors.weighted_sum": [(weighs, np.uint16, 2 * VECTOR)],
+    "words.word_at": [(takes_word, np.uint8, VECTOR)],
+    "words.store_word": [(stores_word, np.uint8, 8)],
+    "words.matches": [(matches_words, np.uint8, 8 * WORDS), (matches_words, np.uint64, 8 * WORDS)],
+    "words.weighted": [(weighs_words, np.int32, 4 * WORDS)],
+    "lookups.products": [(looks_up_weights, np.uint8, 1), (looks_up_digits, np.uint8, VECTOR)],
+    "lookups.most_products": [(looks_up_weights_of_filters, np.uint8, 6), (looks_up_digits_of_filters, np.uint8, 2 * VECTOR)],
+    "lookups.free_cycles": [(counts_cycles_of_weights, np.uint8, 9), (counts_cycles_of_digits, np.uint8, 4 * VECTOR)],
+}

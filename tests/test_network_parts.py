@@ -1,0 +1,230 @@
+"""What readers share: batches of inputs, ranges and scales, values held and gathered, answers compared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from onnx_models import inputs, integers
+
+from cnvlutin2.errors import ConfigError, NetworkError
+from cnvlutin2.network import Accuracy, Inputs, Numeric, Threshold, Thresholds, gathering, reused_memory
+from cnvlutin2.network.accuracy import NO_ANSWER, compare_answers, top_classes
+from cnvlutin2.network.calibration import Ranges, Scales, executes_quantised
+from cnvlutin2.network.gathering import Captured, Gathering, Holding, concatenated, join_small, size_bytes
+from cnvlutin2.network.image_batches import image_batches
+from cnvlutin2.network.reused_memory import next_room, room_like
+from cnvlutin2.numeric import quantise
+
+FEED, OTHER = ("x", "map"), ("y", "rows")
+
+
+class TestImageBatches:
+    @given(st.integers(1, 9), st.integers(1, 4), st.data())
+    def test_they_are_the_inputs_and_filled_up(self, images: int, size: int, data: Any) -> None:
+        first = data.draw(st.integers(0, images))
+        values = np.arange(3 * images, dtype=np.float32).reshape(images, 3)
+        found = list(image_batches(inputs(values), size, first))
+        kept = [values[:0], *(batch.values[: batch.count] for batch in found)]
+        np.testing.assert_array_equal(np.concatenate(kept), values[first:])
+        assert [name for batch in found for name in batch.names] == [f"image{i}" for i in range(first, images)]
+        for batch in found:
+            assert batch.values.shape == (size, 3)
+            assert (batch.values[batch.count :] == values[-1]).all()
+            assert batch.start == batch.values[0, 0] / 3
+
+    @pytest.mark.parametrize("size", [1, 2, 3])
+    @pytest.mark.parametrize("bad", [0, 3, 4])
+    def test_what_is_not_finite_is_named(self, size: int, bad: int) -> None:
+        values = integers(5, 2)
+        values[bad, 1] = np.nan
+        with pytest.raises(NetworkError, match=f"^image{bad}: holds values that are infinite"):
+            list(image_batches(inputs(values), size))
+
+    def test_integers_are_finite(self) -> None:
+        (batch,) = image_batches(Inputs(np.array([[1, 2]], np.uint8), ["a"]), 1)
+        assert batch.values.dtype == np.uint8
+
+
+class TestCalibration:
+    def test_ranges_are_the_largest_of_all_images(self) -> None:
+        ranges = Ranges({FEED: "a", ("x", "rows"): "b", OTHER: "c"})
+        ranges.widen({FEED: np.array([[1.0, -3.5]]), OTHER: np.array([[0.25]])}, ["one"])
+        ranges.widen({("x", "rows"): np.array([[2.0]]), OTHER: np.array([[-100.0]])}, ["two"])
+        # 15 bits of magnitude: 3.5 needs 2 of them before the point, 100 needs 7.
+        assert ranges.fracs(16) == {"x": 13, "y": 8}
+        assert ranges.fracs(8) == {"x": 5, "y": 0}
+
+    def test_what_is_not_finite_is_named_by_layer_and_image(self) -> None:
+        values = np.zeros((3, 2, 1, 1))
+        values[1, 1] = np.inf
+        with pytest.raises(NetworkError, match="layer 'c': its input is infinite or not a number for two"):
+            Ranges({OTHER: "c"}).widen({OTHER: values}, ["one", "two", "three"])
+
+    def test_scales_have_the_thresholds_of_their_layer(self) -> None:
+        numeric = Numeric(
+            thresholds=Thresholds(Threshold(3), {"b": Threshold(0.5, real=True)}),
+            weight_thresholds=Thresholds(layers={"b": Threshold(7)}),
+        )
+        assert Scales.of("a", 4, 5, numeric) == Scales(4, 5, 3, 1)
+        assert Scales.of("b", 4, 5, numeric) == Scales(4, 5, 8, 7)
+        assert Scales.of("b", 4, 5, Numeric()) == Scales(4, 5, 1, 1)
+
+    def test_a_network_is_executed_quantised_if_a_layer_prunes_or_it_was_asked_for(self) -> None:
+        plain = Scales(4, 4, 1, 1)
+        assert not executes_quantised(Numeric(), [plain, plain])
+        assert executes_quantised(Numeric(quantised=True), [plain])
+        assert executes_quantised(Numeric(), [plain, Scales(4, 4, 2, 1)])
+        assert executes_quantised(Numeric(), [Scales(4, 4, 1, 2), plain])
+
+    @pytest.mark.parametrize(
+        ("numeric", "may"),
+        [
+            (Numeric(), False),
+            (Numeric(quantised=True), True),
+            (Numeric(thresholds=Thresholds(Threshold(1), {"a": Threshold(1)})), False),
+            (Numeric(thresholds=Thresholds(Threshold(1), {"a": Threshold(2)})), True),
+            (Numeric(thresholds=Thresholds(Threshold(2))), True),
+            (Numeric(weight_thresholds=Thresholds(Threshold(1e-9, real=True))), True),
+        ],
+    )
+    def test_whether_it_may_have_to_be_is_known_before(self, numeric: Numeric, may: bool) -> None:
+        assert numeric.may_execute_quantised() is may
+
+    def test_names_are_checked_for_both_kinds(self) -> None:
+        for kind in ("thresholds", "weight_thresholds"):
+            numeric = Numeric(**{kind: Thresholds(layers={"c": Threshold(2)})})  # type: ignore[arg-type]
+            with pytest.raises(ConfigError, match="no layer is called 'c'; the layers are a, b"):
+                numeric.check_names(["a", "b"])
+
+
+def parts(*images: int) -> list[Captured]:
+    """What was captured of some images at a time: 16 bytes an image for one feed, 8 for another."""
+    every = integers(sum(images), 4, 1, 1, seed=5)
+    cuts = np.cumsum(images)[:-1]
+    return [{FEED: part, OTHER: part[:, :2] / 2} for part in np.split(every, cuts)]
+
+
+class TestGathering:
+    def test_the_first_that_fit_are_held(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(gathering, "HOLD_BYTES", 3 * 24)
+        held = Holding(useful=True)
+        one, two, three = parts(2, 2, 1)
+        # The second does not fit, so the third, which would, does not follow the first.
+        assert [held.offer(part) for part in (one, two, three)] == [True, False, False]
+        assert held.images == 2
+        (kept,) = held.drain()
+        assert kept is one
+        assert list(held.drain()) == []
+        exactly = Holding(useful=True)
+        assert [exactly.offer(part) for part in parts(2, 1, 1)] == [True, True, False]
+        assert [len(part[FEED]) for part in exactly.drain()] == [2, 1]
+
+    def test_what_is_of_no_use_is_not_held(self) -> None:
+        held = Holding(useful=False)
+        assert not held.offer(parts(1)[0])
+        assert (held.images, list(held.drain())) == (0, [])
+
+    def test_little_is_joined(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(gathering, "JOIN_BYTES", 2 * 24)
+        some = parts(1, 1, 1, 1, 1)
+        assert size_bytes(some[0]) == 24
+        found = list(join_small(some))
+        assert [len(part[FEED]) for part in found] == [2, 2, 1]
+        for feed in (FEED, OTHER):
+            np.testing.assert_array_equal(np.concatenate([p[feed] for p in found]), np.concatenate([p[feed] for p in some]))
+        assert next(join_small(parts(2)))[FEED].shape == (2, 4, 1, 1)
+
+    def test_shapes_must_agree(self) -> None:
+        with pytest.raises(NetworkError, match=r"tensor 'x': is \[3\] for one image and \[4\] for another"):
+            concatenated([{FEED: np.zeros((1, 4))}, {FEED: np.zeros((1, 3))}])
+        gathered = Gathering(2, 16)
+        gathered.add({FEED: np.zeros((1, 4), np.float32)}, {"x": 0})
+        with pytest.raises(NetworkError, match=r"tensor 'x': is \[3\] for one image and \[4\] for another"):
+            gathered.add({FEED: np.zeros((1, 3), np.float32)}, {"x": 0})
+
+    @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+    @pytest.mark.parametrize(("room", "batches"), [(1, [1] * 5), (2, [2, 2, 1]), (4, [4, 1]), (9, [5])])
+    def test_batches_are_quantised_and_as_large_as_fits(
+        self, room: int, batches: list[int], dtype: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(gathering, "HOLD_BYTES", 2 * room * 12)  # 6 integers an image, half of the memory
+        some = [{feed: values.astype(dtype) for feed, values in part.items()} for part in parts(1, 1, 1, 1, 1)]
+        gathered = Gathering(5, 8)
+        starts: list[int] = []
+        found: list[dict[gathering.Feed, NDArray[np.int16]]] = []
+        for part in some:
+            gathered.add(part, {"x": 2, "y": 4})
+            if gathered.full:
+                start, values = gathered.take()
+                starts.append(start)
+                found.append(values)
+        assert gathered.images == 0
+        assert [len(values[FEED]) for values in found] == batches
+        assert starts == [0, *np.cumsum(batches)[:-1]]
+        for feed, frac in ((FEED, 2), (OTHER, 4)):
+            whole = np.concatenate([part[feed] for part in some]).astype(np.float32)
+            np.testing.assert_array_equal(np.concatenate([values[feed] for values in found]), quantise(whole, frac, 8))
+
+    def test_integers_are_taken_as_they_are(self) -> None:
+        gathered = Gathering(1, 4)
+        gathered.add({FEED: np.array([[1000]], np.int16)}, {})
+        assert gathered.take()[1][FEED].tolist() == [[1000]]
+
+
+class TestReusedMemory:
+    def test_there_is_room_for_equal_tensors(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(reused_memory, "LARGE_BYTES", 40)
+        tensors: dict[str, NDArray[Any]] = {"a": np.ones((3, 3), np.float32), "b": np.ones((1, 2), np.int16)}
+        room = room_like(tensors)
+        assert room is not None
+        for key, like in tensors.items():
+            room[key][...] = like
+            assert (room[key].shape, room[key].dtype) == (like.shape, like.dtype)
+        assert room["b"].ctypes.data - room["a"].ctypes.data == 64  # where a cache line begins
+        assert (room["a"] == 1).all()  # not overlapped by what was written last
+        assert room_like({"b": tensors["b"]}) is None
+
+    def test_it_is_kept_and_not_taken_where_executions_are_joined(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(reused_memory, "LARGE_BYTES", 1)
+        monkeypatch.setattr(gathering, "JOIN_BYTES", 16)
+        tensors = {"x": np.ones((1, 4), np.float32)}
+        room = next_room(None, tensors, {FEED: tensors["x"]})
+        assert room is not None
+        assert next_room(room, tensors, {FEED: tensors["x"]}) is room
+        assert next_room(None, tensors, {FEED: tensors["x"][:, :1]}) is None
+
+
+class TestAccuracy:
+    @pytest.mark.parametrize("shape", [(2, 3), (2, 3, 1, 1), (2, 3, 1)])
+    def test_answers_are_the_largest_scores(self, shape: tuple[int, ...]) -> None:
+        scores = np.array([[1, 5, 2], [4, -1, 3]], np.float32).reshape(shape)
+        assert top_classes(scores, 2).tolist() == [1, 0]
+
+    @pytest.mark.parametrize(
+        "output",
+        [
+            np.zeros((2, 1)),
+            np.zeros(2),
+            np.zeros((3, 4)),
+            np.zeros((2, 3, 2, 1)),
+            np.zeros((2, 3), np.int64),
+            [np.zeros((2, 3))],
+            None,
+        ],
+    )
+    def test_what_is_no_scores_has_no_answers(self, output: object) -> None:
+        assert top_classes(output, 2).tolist() == [NO_ANSWER, NO_ANSWER]
+
+    def test_what_is_compared(self) -> None:
+        floats, quantised, labels, none = (np.array(v) for v in ([1, 2, 3, 0], [1, 2, 0, 1], [1, 0, 0, 0], [NO_ANSWER] * 4))
+        assert compare_answers(floats, None, None) is None
+        assert compare_answers(floats, None, labels) == Accuracy(4, None, 2, 2)
+        assert compare_answers(floats, quantised, None) == Accuracy(4, 2, None, None)
+        assert compare_answers(floats, np.array([1, 0, 0, 1]), labels) == Accuracy(4, 1, 3, 2)
+        assert compare_answers(none, quantised, labels) is None
+        assert compare_answers(floats, none, labels) is None
