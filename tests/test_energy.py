@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -235,13 +236,16 @@ class TestResults:
         assert not [name for name in results.to_frame().columns if name.startswith(("events_", "energy_"))]
         assert "cost" not in results.to_dict()["networks"][0]["totals"][0]
 
-    def test_batches_and_threads_change_nothing(self) -> None:
+    @pytest.mark.parametrize("size", [1, 2])
+    def test_batches_and_threads_change_nothing(self, size: int) -> None:
         whole = self.simulate(jobs=2)
 
         class Streamed(ArrayNetwork):
             def generate(self, inputs: Any, numeric: Any) -> Any:
                 for layer in super().generate(inputs, numeric):
-                    yield from (layer.image(index) for index in range(layer.images))
+                    for first in range(0, layer.images, size):
+                        some = layer.activations[first : first + size]
+                        yield replace(layer, activations=some, first_image=first)
                 return Findings()
 
         network = chain(self.maps, self.maps[:, :7])
