@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
 
-from cnvlutin2.cost.executed import ExecutedLayer, first_readers
+from cnvlutin2.cost.executed import ExecutedLayer
 from cnvlutin2.layer import Geometry
 from cnvlutin2.machine import Machine
 from cnvlutin2.mapping import Schedule
 from cnvlutin2.organisation import Mode, Organisation
 from cnvlutin2.timing.engine import Counts, RunMode
+
+_MODES: tuple[RunMode, RunMode] = ("dense", "skip")
 
 
 def encoder_stalls(layers: Sequence[ExecutedLayer], cycles: Counts, organisation: Organisation) -> Counts:
@@ -26,7 +28,11 @@ def encoder_stalls(layers: Sequence[ExecutedLayer], cycles: Counts, organisation
         Of the datapath.
     organisation : Organisation
     """
-    values = [_values_to_encode(layers, index, first) for index, first in enumerate(_next_readers(layers))]
+    values = []
+    read: set[Hashable] = set()
+    for index, layer in enumerate(layers):
+        values.append(_values_to_encode(layer, _reader(layers, index, read)))
+        read.add(layer.stored_input)
     return _stalls(np.array(values, np.int64)[:, None], cycles, organisation)
 
 
@@ -39,23 +45,19 @@ def _stalls(values: Counts | int, cycles: Counts, organisation: Organisation) ->
     return stalls
 
 
-def _next_readers(layers: Sequence[ExecutedLayer]) -> list[int | None]:
-    """Return for each layer the next one whose input was not read before: that is what it writes."""
-    readers: list[int | None] = [None] * len(layers)
-    first, reader = first_readers(layers), None
-    for index in range(len(layers) - 1, -1, -1):
-        readers[index] = reader
-        reader = index if first[index] else reader
-    return readers
+def _reader(layers: Sequence[ExecutedLayer], index: int, read: Set[Hashable]) -> ExecutedLayer | None:
+    """Return the next layer whose input neither a layer nor one before it (`read`) has read: what it reads, the layer writes."""
+    own = layers[index].stored_input
+    later = (layers[i] for i in range(index + 1, len(layers)))
+    return next((layer for layer in later if layer.stored_input != own and layer.stored_input not in read), None)
 
 
-def _values_to_encode(layers: Sequence[ExecutedLayer], index: int, reader: int | None) -> int:
+def _values_to_encode(writer: ExecutedLayer, reader: ExecutedLayer | None) -> int:
     """Return the values of an image that the busiest tile's encoder passes; pooling leaves fewer positions than windows."""
-    if reader is None or not layers[reader].encoded:
+    if reader is None or not reader.encoded:
         return 0
-    writer, read = layers[index], layers[reader]
-    flat = read.input_positions == 1  # the map was flattened into channels, or pooled to one position
-    positions = read.input_values // writer.geometry.filters if flat else read.input_positions
+    flat = reader.input_positions == 1  # the map was flattened into channels, or pooled to one position
+    positions = reader.input_values // writer.geometry.filters if flat else reader.input_positions
     return min(writer.geometry.windows, positions) * writer.busiest_tile_filters
 
 
@@ -98,18 +100,19 @@ def settle_modes(layers: Sequence[TimedLayer], organisation: Organisation) -> li
     list of {"skip", "dense"}
     """
     modes: list[RunMode] = ["dense" if layer.mode == "dense" else "skip" for layer in layers]
-    unsettled = [index for index, layer in enumerate(layers) if layer.mode == "auto"]
-    if not unsettled:
+    if not any(layer.mode == "auto" for layer in layers):
         return modes
     schedules = [Schedule.of(layer.geometry, organisation) for layer in layers]
     executed = [ExecutedLayer.of(*of_layer) for of_layer in zip(schedules, modes, (la.tensor for la in layers), strict=True)]
-    for index in unsettled:
-        totals = {}
-        for mode in ("dense", "skip"):
-            executed[index] = ExecutedLayer.of(schedules[index], mode, layers[index].tensor)
-            values = _values_to_encode(executed, index, _next_readers(executed)[index])
-            cycles = layers[index].cycles[mode]
-            totals[mode] = int((cycles + _stalls(values, cycles, organisation)).sum())
-        modes[index] = "skip" if totals["skip"] < totals["dense"] else "dense"
-        executed[index] = ExecutedLayer.of(schedules[index], modes[index], layers[index].tensor)
+    read: set[Hashable] = set()
+    for index, layer in enumerate(layers):
+        if layer.mode == "auto":
+            totals = {}
+            for mode in _MODES:
+                executed[index] = ExecutedLayer.of(schedules[index], mode, layer.tensor)
+                values, cycles = _values_to_encode(executed[index], _reader(executed, index, read)), layer.cycles[mode]
+                totals[mode] = int((cycles + _stalls(values, cycles, organisation)).sum())
+            modes[index] = "skip" if totals["skip"] < totals["dense"] else "dense"
+            executed[index] = ExecutedLayer.of(schedules[index], modes[index], layer.tensor)
+        read.add(executed[index].stored_input)
     return modes
