@@ -5,22 +5,26 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory_reference import Placement
+from memory_reference import Placement, decide_modes
 from numpy.typing import NDArray
 
 from cnvlutin2 import ArrayNetwork, Layer, Organisation, simulate
-from cnvlutin2.cost import LayerCost
-from cnvlutin2.cost.memory import bits_per_cycle
-from cnvlutin2.cost.weights import sb_capacity_bits, store_weights
-from cnvlutin2.organisation import LayerModes, with_overrides
+from cnvlutin2.cost import CostObserver, LayerCost, NetworkCost, TimedLayer, baseline_of, load_table, settle_modes
+from cnvlutin2.cost.weight_storage import WeightStorage, store_weights
+from cnvlutin2.machine import Machine
+from cnvlutin2.mapping import Schedule
+from cnvlutin2.organisation import LayerModes, preset, with_overrides
 from cnvlutin2.testing import integer_arrays, layers, organisations
-from cnvlutin2.timing import PreparedLayer, time_layer
+from cnvlutin2.timing import SLOT_KINDS, time_layer
+from cnvlutin2.timing.engine import LayerTimings, OrganisationTiming, Timing
+from cnvlutin2.timing.observed import ObservedLayer, ObservedWeights
 
 PLACED = (
     *("nm_bits_written", "nm_bits_filled", "nm_bits_spilled", "encoder_values", "sb_bits_written"),
@@ -48,6 +52,25 @@ def costs_of(layers: Sequence[Layer], organisation: Organisation) -> list[LayerC
     return [cost for cost in found if cost is not None]
 
 
+def observed_costs(
+    chain: Sequence[Layer], machine: Organisation, modes: Sequence[str], cycles: NDArray[np.int64]
+) -> tuple[list[LayerCost], NetworkCost]:
+    """Return what layers cost that take so many cycles ``[layers, N]`` in these modes, whatever an engine says."""
+    observer = CostObserver(load_table())
+    for layer, mode, own in zip(chain, modes, cycles, strict=True):
+        timing = Timing(own, np.zeros((layer.images, len(SLOT_KINDS)), np.int64))
+        either = (timing, None) if mode == "skip" else (None, timing)
+        nothing = np.zeros(layer.images, np.int64)
+        found = OrganisationTiming(cast(Any, mode), 0, *either)
+        observer(ObservedLayer(layer), [machine], LayerTimings(nothing, nothing, [found]))
+    runs = [SimpleNamespace(name=la.name, mode=m, cycles=c) for la, m, c in zip(chain, modes, cycles, strict=True)]
+    return observer.costs(machine, runs)
+
+
+def stored_weights(layer: Layer, machine: Organisation) -> WeightStorage:
+    return store_weights(ObservedWeights(layer), Schedule.of(layer.geometry, machine))
+
+
 def events(costs: Sequence[LayerCost], name: str) -> list[int]:
     return [int(cost.events[name][0]) for cost in costs]
 
@@ -65,22 +88,55 @@ def networks(draw: st.DrawFn, data_bits: int) -> list[Layer]:
     return chain
 
 
+@st.composite
+def machines(draw: st.DrawFn) -> Organisation:
+    """Draw any organisation with memories that some layers fit and others do not."""
+    return with_overrides(
+        draw(organisations(data_bits=None)),
+        {
+            "filter_map": draw(st.sampled_from(("blocked", "spread"))),
+            "group_map": draw(st.sampled_from(("serial", "parallel"))),
+            "nm_bytes": draw(st.sampled_from((1, 100, 700, 3000, 1 << 20))),
+            "sb_bytes_per_tile": draw(st.sampled_from((1, 60, 400, 1 << 20))),
+            "encoder_buffer_entries": draw(st.sampled_from((1, 20, 64))),
+            "encoder_values_per_cycle": draw(st.sampled_from((0, 1, 2, 3, 7))),
+            "weight_format": draw(st.sampled_from(("dense", "bit_vector", "packed"))),
+            "dram": draw(st.sampled_from(("unlimited", "lpddr4", "ddr4-3200", "hbm2", 0.37, 3))),
+            "clock_ghz": draw(st.sampled_from((1.0, 0.606))),
+            "prefetch_weights": draw(st.booleans()),
+            "batch": draw(st.integers(1, 3)),
+        },
+    )
+
+
 class TestAgainstLoops:
-    @settings(max_examples=150)
+    @settings(max_examples=200)
+    @given(st.data(), machines())
+    def test_what_neighbours_determine(self, data: st.DataObject, machine: Organisation) -> None:
+        chain = data.draw(networks(machine.data_bits))
+        images = chain[0].images
+        modes = [data.draw(st.sampled_from(("skip", "skip", "dense"))) for _ in chain]
+        cycles = np.array([[data.draw(st.integers(1, 400)) for _ in range(images)] for _ in chain], np.int64)
+        found, network = observed_costs(chain, machine, modes, cycles)
+        base = baseline_of(machine)
+        dense_cycles = [Schedule.of(layer.geometry, base).dense_cycles for layer in chain]
+        for image in range(images):
+            expected = Placement(chain, machine, image, modes, cycles[:, image].tolist())
+            for index, cost in enumerate(found):
+                placed = {name: int(cost.events[name][image]) for name in PLACED}
+                assert placed == {name: expected.events[index][name] for name in PLACED}
+                assert int(cost.encoder_stall_cycles[image]) == expected.stalls[index]
+                assert int(cost.dram_cycles[image]) == expected.dram[index]
+                assert int(cost.total_cycles[image]) == expected.total[index]
+            dense = Placement(chain, base, image, ["dense"] * len(chain), dense_cycles)
+            assert int(network.baseline.total_cycles[image]) == sum(dense.total)
+            assert int(network.machine.total_cycles[image]) == sum(expected.total)
+
+    @settings(max_examples=60)
     @given(st.data(), organisations(data_bits=None))
-    def test_what_neighbours_determine(self, data: st.DataObject, drawn: Organisation) -> None:
-        chain = data.draw(networks(drawn.data_bits))
-        memories = {
-            "nm_bytes": st.sampled_from((1, 100, 700, 3000, 1 << 20)),
-            "sb_bytes_per_tile": st.sampled_from((1, 60, 400, 1 << 20)),
-            "encoder_buffer_entries": st.sampled_from((1, 20, 64)),
-            "weight_format": st.sampled_from(("dense", "bit_vector", "packed")),
-            "dram": st.sampled_from(("unlimited", "lpddr4", "ddr4-3200", "hbm2", 0.37, 3)),
-            "clock_ghz": st.sampled_from((1.0, 0.606)),
-            "prefetch_weights": st.booleans(),
-            "batch": st.integers(1, 3),
-        }
-        machine = with_overrides(drawn, {key: data.draw(values) for key, values in memories.items()})
+    def test_of_a_simulation(self, data: st.DataObject, drawn: Organisation) -> None:
+        machine = with_overrides(drawn, {"nm_bytes": 700, "sb_bytes_per_tile": 60, "dram": 3})
+        chain = data.draw(networks(machine.data_bits))
         found = simulate(ArrayNetwork(chain), organisations=[machine], jobs=1).networks[0].layers
         modes = [layer.mode for layer in found]
         for image in range(chain[0].images):
@@ -89,8 +145,6 @@ class TestAgainstLoops:
                 assert cost is not None
                 placed = {name: int(cost.events[name][image]) for name in PLACED}
                 assert placed == {name: expected.events[index][name] for name in PLACED}
-                assert int(cost.encoder_stall_cycles[image]) == expected.stalls[index]
-                assert int(cost.dram_cycles[image]) == expected.dram[index]
                 assert int(cost.total_cycles[image]) == expected.total[index]
 
 
@@ -178,8 +232,8 @@ class TestWeights:
             key = (group, index // 6, index % 6 // 3)
             by_pass[key] = by_pass.get(key, 0) + bits
         room = 8 * capacity + (0 if form == "dense" else 8 * capacity // 16)
-        found = store_weights(PreparedLayer(layer, jobs=1), machine)
-        assert sb_capacity_bits(machine) == room
+        found = stored_weights(layer, machine)
+        assert Machine.of(machine).tile_weight_bits == room
         assert found.tile_bits.tolist() == [sum(v for key, v in by_pass.items() if key[2] == tile) for tile in range(2)]
         assert found.excess_bits == sum(max(0, bits - room) for bits in by_pass.values())
 
@@ -188,7 +242,7 @@ class TestWeights:
         weights = np.ones((500, 1, 3, 3), np.int16)
         layer = Layer("depthwise", np.ones((1, 500, 3, 3), np.int16), weights, groups=500)
         tracemalloc.start()
-        found = store_weights(PreparedLayer(layer, jobs=1), dense(tiles=4096, filters_per_tile=4096, sb_bytes_per_tile=1))
+        found = stored_weights(layer, dense(tiles=4096, filters_per_tile=4096, sb_bytes_per_tile=1))
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert most < 1 << 20
@@ -198,15 +252,8 @@ class TestWeights:
 class TestBandwidth:
     layers = (conv("a", ones(16), 64), conv("b", ones(64), 32))
 
-    @pytest.mark.parametrize(
-        ("dram", "clock", "bits"), [("lpddr4", 1.0, 102.4), ("ddr4-3200", 1.0, 204.8), ("hbm2", 2.0, 1024), (25, 0.5, 400)]
-    )
-    def test_bits_per_cycle(self, dram: str | float, clock: float, bits: float) -> None:
-        assert float(bits_per_cycle(dense(dram=dram, clock_ghz=clock)) or 0) == bits
-
     def test_unlimited(self) -> None:
         costs = costs_of(self.layers, dense(sb_bytes_per_tile=1))
-        assert bits_per_cycle(dense()) is None
         assert [int(cost.dram_cycles[0]) for cost in costs] == [0, 0]
         assert [int(cost.total_cycles[0]) for cost in costs] == [16, 64]
 
@@ -245,63 +292,131 @@ class TestBandwidth:
             assert second.events["dram_weight_bits_read"].tolist() == [102400]
 
 
+class TestSeats:
+    """Three filters on two tiles of two, and four groups of one channel: what is stored where, by hand."""
+
+    def test_spread_filters_share_the_tiles(self) -> None:
+        layer = conv("a", ones(16), 3)
+        blocked, spread = (dense(tiles=2, filters_per_tile=2, filter_map=kind) for kind in ("blocked", "spread"))
+        assert stored_weights(layer, blocked).tile_bits.tolist() == [2 * 256, 256]
+        assert stored_weights(layer, spread).tile_bits.tolist() == [2 * 256, 256]
+        # Of two filters, blocks give both to the first tile.
+        layer = conv("a", ones(16), 2)
+        assert stored_weights(layer, blocked).tile_bits.tolist() == [2 * 256, 0]
+        assert stored_weights(layer, spread).tile_bits.tolist() == [256, 256]
+
+    def test_two_passes(self) -> None:
+        layer, machine = conv("a", ones(16), 7), dense(tiles=2, filters_per_tile=3, filter_map="spread", sb_bytes_per_tile=64)
+        # The first pass gives three filters to each tile, the second its one to the first; 512 bits fit of each pass.
+        found = stored_weights(layer, machine)
+        assert found.tile_bits.tolist() == [4 * 256, 3 * 256]
+        assert found.excess_bits == 2 * (3 * 256 - 512)
+
+    @pytest.mark.parametrize(
+        ("form", "serial", "parallel"),
+        [("dense", 4 * 16, 4 * 4 * 16), ("bit_vector", 4 * 17, 4 * 4 * 17), ("packed", 4 + 3 * 16, 4 * 4 + 3 * 16)],
+    )
+    def test_zeros_outside_of_the_blocks(self, form: str, serial: int, parallel: int) -> None:
+        """Four groups of a channel and a filter, one of them 0; side by side each filter has four weights."""
+        weights = np.array([1, 1, 0, 1], np.int16).reshape(4, 1, 1, 1)
+        layer = Layer("depthwise", ones(4), weights, groups=4)
+        for kind, bits in (("serial", serial), ("parallel", parallel)):
+            assert stored_weights(layer, dense(weight_format=form, group_map=kind)).bits == bits
+
+    def test_the_baseline_merges_the_same_way(self) -> None:
+        machine = with_overrides(preset("cnv2-weights"), {"group_map": "parallel", "filter_map": "spread", "dram": "hbm2"})
+        base = baseline_of(machine)
+        assert (base.group_map, base.dram, base.layer_mode, base.filter_map) == ("parallel", "hbm2", "dense", "blocked")
+        layer = Layer("depthwise", ones(16), np.ones((16, 1, 1, 1), np.int16), groups=16)
+        cycles = np.array([[16]], np.int64)
+        assert observed_costs([layer], machine, ["skip"], cycles)[1].baseline.total_cycles.tolist() == [16]
+        apart = with_overrides(machine, {"group_map": "serial"})
+        assert observed_costs([layer], apart, ["skip"], cycles)[1].baseline.total_cycles.tolist() == [16 * 16]
+
+
 class TestEncoder:
     """1x1 windows over 16 channels take a cycle each on 16 lanes and give 16 values a tile: the encoder is the bottleneck."""
 
     @pytest.mark.parametrize("entries", [1, 64, 4096])
-    def test_it_stalls(self, entries: int) -> None:
+    @pytest.mark.parametrize(("rate", "stall"), [(1, 240), (2, 112), (3, 70), (15, 2), (16, 0), (17, 0), (0, 0)])
+    def test_it_stalls(self, entries: int, rate: int, stall: int) -> None:
+        """16 windows of a cycle, 16 values each; of a begun cycle all is waited for, and the buffer's size changes nothing."""
         layers = (conv("a", ones(16), 32), conv("b", ones(32), 32))
-        machine = Organisation(format="zfnaf", detect="output", encoder_buffer_entries=entries)
+        machine = Organisation(format="zfnaf", detect="output", encoder_buffer_entries=entries, encoder_values_per_cycle=rate)
         first, second = costs_of(layers, machine)
-        assert first.encoder_stall_cycles.tolist() == [max(0, 16 * 16 - entries - 16)]
-        assert first.total_cycles.tolist() == [16 + max(0, 16 * 16 - entries - 16)]
+        assert first.encoder_stall_cycles.tolist() == [stall]
+        assert first.total_cycles.tolist() == [16 + stall]
         assert first.events["encoder_values"].tolist() == [32 * 16]
         assert second.encoder_stall_cycles.tolist() == [0]
         assert second.events["encoder_values"].tolist() == [0]
 
+    @pytest.mark.parametrize("entries", [1, 64, 4096])
+    def test_nothing_is_carried_from_layer_to_layer(self, entries: int) -> None:
+        """Of eleven layers, ten take the 4096 cycles of their encoders, whatever their buffers hold; the last has none."""
+        rng = np.random.default_rng(0)
+        layers = [conv(f"l{i}", rng.integers(1, 9, (1, 16, 16, 16), np.int16), 16) for i in range(11)]
+        costs = costs_of(layers, Organisation(format="zfnaf", detect="output", encoder_buffer_entries=entries))
+        assert [int(cost.total_cycles[0]) for cost in costs] == [4096] * 10 + [256]
+
     def test_the_busiest_tile_counts_over_passes_and_groups(self) -> None:
-        machine = Organisation(format="viai", detect="output", tiles=2, filters_per_tile=4, encoder_buffer_entries=1)
+        machine = Organisation(format="viai", detect="output", tiles=2, filters_per_tile=4)
         layers = (conv("a", ones(16), 19), conv("b", ones(19), 4))
         # Passes of 8, 8 and 3 filters: 4 + 4 + 3 values for each of 16 windows; each pass takes 16 cycles.
-        assert costs_of(layers, machine)[0].encoder_stall_cycles.tolist() == [11 * 16 - 1 - 3 * 16]
+        assert costs_of(layers, machine)[0].encoder_stall_cycles.tolist() == [11 * 16 - 3 * 16]
+
+    def test_the_busiest_tile_by_seat(self) -> None:
+        machine = Organisation(format="viai", detect="output", tiles=2, filters_per_tile=4, filter_map="spread")
+        layers = (conv("a", ones(16), 19), conv("b", ones(19), 4))
+        cycles = np.array([[48], [48]], np.int64)
+        # The 3 filters of the last pass sit in two tiles: 4 + 4 + 2 values of the first.
+        found, _ = observed_costs(layers, machine, ["skip", "skip"], cycles)
+        assert found[0].encoder_stall_cycles.tolist() == [10 * 16 - 48]
+
+    def test_groups_side_by_side(self) -> None:
+        first = Layer("a", ones(4), np.ones((4, 1, 1, 1), np.int16), groups=4)
+        layers = (first, conv("b", ones(4) * 2, 4))
+        cycles = np.array([[16], [16]], np.int64)
+        for kind, filter_map, busiest in (("serial", "blocked", 4), ("parallel", "blocked", 4), ("parallel", "spread", 2)):
+            machine = with_overrides(preset("cnv-viai"), {"tiles": 2, "group_map": kind, "filter_map": filter_map})
+            found, _ = observed_costs(layers, machine, ["skip", "skip"], cycles)
+            assert found[0].encoder_stall_cycles.tolist() == [busiest * 16 - 16]
 
     def test_pooled_values_are_encoded_after_pooling(self) -> None:
-        machine = Organisation(format="zfnaf", detect="output", encoder_buffer_entries=1)
+        machine = Organisation(format="zfnaf", detect="output")
         layers = (conv("a", ones(16), 32), conv("b", ones(32, 2, 2), 32))
-        assert costs_of(layers, machine)[0].encoder_stall_cycles.tolist() == [4 * 16 - 1 - 16]
+        assert costs_of(layers, machine)[0].encoder_stall_cycles.tolist() == [4 * 16 - 16]
 
     def test_of_pooled_branches_each_encodes_its_own_values(self) -> None:
-        machine = Organisation(format="zfnaf", detect="output", encoder_buffer_entries=1)
+        machine = Organisation(format="zfnaf", detect="output")
         # 32 of the 96 channels that the next layer reads come from this one, at each of 2x2 places.
         layers = (conv("a", ones(16), 32), conv("b", ones(96, 2, 2), 32))
-        assert costs_of(layers, machine)[0].encoder_stall_cycles.tolist() == [4 * 16 - 1 - 16]
+        assert costs_of(layers, machine)[0].encoder_stall_cycles.tolist() == [4 * 16 - 16]
         # A map that was flattened has all its values at one place.
         layers = (conv("a", ones(16), 32), conv("b", ones(4 * 32, 1, 1), 32))
-        assert costs_of(layers, machine)[0].encoder_stall_cycles.tolist() == [4 * 16 - 1 - 16]
+        assert costs_of(layers, machine)[0].encoder_stall_cycles.tolist() == [4 * 16 - 16]
 
     @settings(max_examples=40)
-    @given(st.data(), st.sampled_from((1, 2, 4, 16)), st.sampled_from((4, 8, 20)))
-    def test_window_by_window_tiles_wait_no_less(self, data: st.DataObject, lanes: int, entries: int) -> None:
-        """A window gives its values when it ends; with no room for all of them the tile waits until there is."""
+    @given(st.data(), st.sampled_from((1, 2, 4, 16)), st.sampled_from((1, 3, 4)))
+    def test_window_by_window_tiles_wait_no_less(self, data: st.DataObject, lanes: int, rate: int) -> None:
+        """A window gives its values when it ends; the encoder has nothing to do before the first does."""
         maps = data.draw(integer_arrays((1, 16, 5, 6)))
         filters = 4
         machine = Organisation(
-            format="zfnaf", detect="output", lanes=lanes, tiles=1, filters_per_tile=filters, encoder_buffer_entries=entries
+            format="zfnaf", detect="output", lanes=lanes, tiles=1, filters_per_tile=filters, encoder_values_per_cycle=rate
         )
-        held = waited = 0
         lengths = [
             int(time_layer(conv("a", maps[:, :, y : y + 1, x : x + 1], filters), [machine])[0].skip.cycles[0])  # type: ignore[union-attr]
             for y in range(5)
             for x in range(6)
         ]
+        held = 0
         for cycles in lengths:
-            held = max(0, held - cycles)
-            wait = max(0, held + filters - entries)
-            held, waited = held - wait + filters, waited + wait
+            held = max(0, held - cycles * rate) + filters
+        waited = -(-held // rate)
         found = costs_of((conv("a", maps, filters), conv("b", ones(filters, 5, 6), 1)), machine)[0]
         assert found.encoder_stall_cycles.tolist() <= [waited]
-        if max(lengths) <= filters:  # the encoder never runs dry, but has nothing to do before the first window ends
-            assert waited == max(0, filters * 30 - entries - sum(lengths) + lengths[0])
+        if max(lengths) * rate <= filters:  # the encoder never runs dry
+            assert waited == -(-(filters * 30 - rate * (sum(lengths) - lengths[0])) // rate)
 
     def test_raw_outputs_need_no_encoder(self) -> None:
         layers = (conv("a", ones(16), 32), conv("b", ones(32), 32))
@@ -312,3 +427,62 @@ class TestEncoder:
         ):
             for cost in costs_of(layers, machine):
                 assert cost.encoder_stall_cycles.tolist() == cost.events["encoder_values"].tolist() == [0]
+
+
+class TestSettlingModes:
+    """`auto`: which mode a layer takes, its own wait for encoders included."""
+
+    machine = Organisation(format="zfnaf", detect="output", layer_mode="auto", tiles=2)
+
+    def timed(self, layer: Layer, dense: Sequence[int], skip: Sequence[int], mode: str = "auto") -> TimedLayer:
+        cycles: Any = {"dense": np.array(dense, np.int64), "skip": np.array(skip, np.int64)}
+        return TimedLayer(layer.geometry, ObservedLayer(layer).tensor, cast(Any, mode), cycles)
+
+    # 32 filters on two tiles at 16 positions: an encoder passes 256 values.
+    a, b, c = conv("a", ones(16), 32), conv("b", ones(32), 32), conv("c", ones(32) * 2, 4)
+
+    def test_the_last_layer_waits_for_nothing(self) -> None:
+        for dense_cycles, skip, mode in ((9, 10, "dense"), (10, 10, "dense"), (10, 9, "skip")):
+            assert settle_modes([self.timed(self.a, [dense_cycles], [skip])], self.machine) == [mode]
+
+    def test_where_both_wait_for_the_encoder_dense_is_as_fast(self) -> None:
+        last = self.timed(self.b, [9], [8], "skip")
+        assert settle_modes([self.timed(self.a, [256], [16]), last], self.machine) == ["dense", "skip"]
+        assert settle_modes([self.timed(self.a, [257], [16]), last], self.machine) == ["skip", "skip"]
+        assert settle_modes([self.timed(self.a, [257], [257]), last], self.machine) == ["dense", "skip"]
+
+    def test_a_dense_reader_makes_nobody_wait(self) -> None:
+        last = self.timed(self.b, [9], [8], "dense")
+        assert settle_modes([self.timed(self.a, [256], [16]), last], self.machine) == ["skip", "dense"]
+
+    def test_a_reader_that_is_not_settled_is_taken_to_skip(self) -> None:
+        # b turns out dense, so that a would not have waited; but a was settled before.
+        for b_skip, modes in ((8, ["dense", "skip"]), (9, ["dense", "dense"])):
+            layers = [self.timed(self.a, [100], [16]), self.timed(self.b, [9], [b_skip])]
+            assert settle_modes(layers, self.machine) == modes
+
+    def test_images_are_summed(self) -> None:
+        last = self.timed(self.b, [0, 0], [1, 1], "skip")
+        # Waiting, they take 256 + 300 and 256 + 299; without, 16 + 300 and 60 + 299 would favour dense.
+        first = TimedLayer(self.a.geometry, "x", "auto", {"dense": np.array([16, 300]), "skip": np.array([60, 299])})
+        assert settle_modes([first, last], self.machine) == ["skip", "skip"]
+        never = with_overrides(self.machine, {"encoder_values_per_cycle": 0})
+        assert settle_modes([first, last], never) == ["dense", "skip"]
+
+    def test_modes_that_were_asked_for_stay(self) -> None:
+        layers = [self.timed(self.a, [1], [9], "skip"), self.timed(self.b, [9], [1], "dense")]
+        assert settle_modes(layers, self.machine) == ["skip", "dense"]
+
+    @settings(max_examples=150)
+    @given(st.data(), machines())
+    def test_by_loops(self, data: st.DataObject, drawn: Organisation) -> None:
+        chain = data.draw(networks(drawn.data_bits))
+        asked = st.sampled_from(("auto", "auto", "skip", "dense"))
+        machine = with_overrides(drawn, {"layer_mode": {layer.name: data.draw(asked) for layer in chain}})
+        drawn_cycles = st.lists(st.integers(1, 60), min_size=chain[0].images, max_size=chain[0].images)
+        cycles = {mode: [data.draw(drawn_cycles) for _ in chain] for mode in ("dense", "skip")}
+        layers = []
+        for index, layer in enumerate(chain):
+            mode = machine.mode_for(layer.name, first=layer.first)
+            layers.append(self.timed(layer, cycles["dense"][index], cycles["skip"][index], mode))
+        assert settle_modes(layers, machine) == decide_modes(chain, machine, cycles)

@@ -36,9 +36,9 @@ from shown import check_shown
 
 import cnvlutin2
 from cnvlutin2.cli.main import group
-from cnvlutin2.cost import EVENTS
 from cnvlutin2.encodings import formats
 from cnvlutin2.encodings.registry import all_formats
+from cnvlutin2.machine import EVENTS
 from cnvlutin2.network import Layer
 from cnvlutin2.network.traces import save_traces
 from cnvlutin2.organisation import Organisation, preset_names

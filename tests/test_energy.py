@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,10 @@ from numpy.typing import NDArray
 
 from cnvlutin2 import ArrayNetwork, Layer, Organisation, preset, preset_names, simulate
 from cnvlutin2.cli.run import run_command
-from cnvlutin2.cost import EVENTS, STATIC, Prices, area_mm2, baseline_of, load_table, static_mw
-from cnvlutin2.cost.area import storage_bits
-from cnvlutin2.cost.energy import ENERGIES
-from cnvlutin2.cost.events import DRAM, ROW
+from cnvlutin2.cost import COMPONENTS, STATIC, Prices, area_mm2, baseline_of, load_table, static_mw
+from cnvlutin2.cost.event_counts import ROW
 from cnvlutin2.errors import ConfigError
+from cnvlutin2.machine import DRAM, EVENTS
 from cnvlutin2.network import Findings
 from cnvlutin2.organisation import with_overrides
 from cnvlutin2.testing import integer_arrays, organisations
@@ -71,21 +71,26 @@ class TestPrices:
         counts = np.zeros((len(EVENTS), 2), np.int64)
         counts[ROW[event], 0] = 3
         energies = Prices.of(machine, TABLE).energy_pj(counts, np.zeros(2, np.int64))
-        assert energies[ENERGIES.index(EVENTS[event].component)].tolist() == pytest.approx([3 * pj, 0])
+        assert energies[COMPONENTS.index(EVENTS[event].payer)].tolist() == pytest.approx([3 * pj, 0])
         assert float(energies.sum()) == pytest.approx(3 * pj)
 
     def test_static_energy_is_power_times_time(self) -> None:
         for clock in (1.0, 0.5):
             machine = Organisation(clock_ghz=clock)
             energies = Prices.of(machine, TABLE).energy_pj(np.zeros((len(EVENTS), 1), np.int64), np.array([1000]))
-            watts = static_mw(area_mm2(machine, TABLE), TABLE) / 1000
+            watts = static_mw(machine, TABLE) / 1000
             seconds = 1000 / (clock * 1e9)
-            assert energies[ENERGIES.index(STATIC)].tolist() == pytest.approx([watts * seconds * 1e12])
-            assert not np.delete(energies, ENERGIES.index(STATIC), axis=0).any()
+            assert energies[COMPONENTS.index(STATIC)].tolist() == pytest.approx([watts * seconds * 1e12])
+            assert not np.delete(energies, COMPONENTS.index(STATIC), axis=0).any()
 
     def test_static_power_by_hand(self) -> None:
-        watts = static_mw({"sb": 2 * 0.165010056668, "multipliers": 10.0}, TABLE) / 1000
-        assert watts == pytest.approx((2 * 10.9464 + 10 * 12.598) / 1000)
+        # All of the machine: 256 macros of SB (128 KiB), 32 of buffers (2 KiB), NM's 16 banks, and logic by its area.
+        machine = preset("dadiannao")
+        areas = area_mm2(machine, TABLE)
+        logic = areas["multipliers"] + areas["adders"]
+        milliwatts = 256 * 10.9464 + 32 * TABLE.memories.buffers.static_per_bank.to("mW")
+        milliwatts += 16 * TABLE.memories.nm.static_per_bank.to("mW") + logic * 12.598
+        assert static_mw(machine, TABLE) == pytest.approx(milliwatts)
 
 
 class TestMonotonicity:
@@ -120,21 +125,29 @@ class TestMonotonicity:
 
 class TestArea:
     def test_the_published_machine(self) -> None:
-        bits = storage_bits(preset("dadiannao"))
-        kib = 8 * 1024
-        assert bits == {"nm": 4096 * kib, "sb": 32 * 1024 * kib, "nbin": 16 * 2 * kib, "nbout": 16 * 2 * kib}
         areas = area_mm2(preset("dadiannao"), TABLE)
+        assert set(areas) == {"nm", "sb", "nbin", "nbout", "multipliers", "adders"}
         assert areas["nm"] == pytest.approx(6.5540191086)
         assert areas["sb"] == pytest.approx(256 * 0.165010056668)
         assert areas["nbin"] == pytest.approx(16 * 0.013463269288)
         assert areas["multipliers"] == pytest.approx(4096 * 6350e-6 / 4 * (45 / 40) ** 2)
 
-    @pytest.mark.parametrize(
-        ("name", "row"),
-        [("dadiannao", 256), ("cnv", 320), ("cnv-roe", 257), ("cnv-viai", 272), ("cnv-packed", 272), ("cnv2-dispatch", 256)],
-    )
-    def test_rows_are_as_wide_as_the_format(self, name: str, row: int) -> None:
-        assert storage_bits(preset(name))["nm"] == (4 << 20) // 32 * row
+    def test_logic_by_hand(self) -> None:
+        """A comparator has 2.21875 um^2 a bit at 40 nm, a two-way multiplexer 1.575."""
+        scale = 1e-6 * (45 / 40) ** 2
+        cnv, dispatch, weights = (area_mm2(preset(name), TABLE) for name in ("cnv", "cnv2-dispatch", "cnv2-weights"))
+        assert cnv["encoders"] == pytest.approx(16 * 16 * 2.21875 * scale)
+        assert dispatch["detectors"] == pytest.approx(16 * 16 * 16 * 2.21875 * scale)
+        assert dispatch["offset_generators"] == pytest.approx(16 * 16 * 2.21875 * scale)
+        assert weights["offset_generators"] == pytest.approx((16 + 4096) * 16 * 2.21875 * scale)
+        assert weights["activation_selectors"] == pytest.approx(4096 * 15 * 16 * 1.575 * scale)
+
+    def test_buffers_by_hand(self) -> None:
+        bit = 0.013463269288 / (8 * 2048)
+        areas = area_mm2(preset("cnv"), TABLE)
+        assert areas["nbin"] == pytest.approx(16 * 64 * 16 * 20 * bit)
+        assert areas["brick_buffer"] == pytest.approx(16 * 320 * bit)
+        assert areas["encoder_buffer"] == pytest.approx(16 * 64 * 20 * bit)
 
     def test_what_each_design_adds(self) -> None:
         parts = {name: set(area_mm2(preset(name), TABLE)) for name in preset_names()}
@@ -145,11 +158,12 @@ class TestArea:
         assert parts["cnv2-dispatch"] - base == {"brick_buffer", "detectors", "offset_generators"}
         assert parts["cnv2-weights"] - parts["cnv2-dispatch"] == {"activation_selectors"}
 
-    def test_weight_vectors(self) -> None:
-        plain = storage_bits(preset("cnv2-dispatch"))["sb"]
-        assert storage_bits(preset("cnv2-weights"))["sb"] * 16 == plain * 17
-        assert storage_bits(preset("cnv2-weights-shared"))["sb"] * 256 == plain * 257
-        assert storage_bits(Organisation(weight_format="packed"))["sb"] * 16 == plain * 17
+    def test_faster_encoders_and_their_buffers_take_area(self) -> None:
+        machine = preset("cnv")
+        before, faster = (area_mm2(o, TABLE) for o in (machine, with_overrides(machine, {"encoder_values_per_cycle": 4})))
+        larger = area_mm2(with_overrides(machine, {"encoder_buffer_entries": 128}), TABLE)
+        assert {part: faster[part] / before[part] for part in before if faster[part] != before[part]} == {"encoders": 4}
+        assert {part: larger[part] / before[part] for part in before if larger[part] != before[part]} == {"encoder_buffer": 2}
 
     @pytest.mark.parametrize("name", preset_names())
     def test_skipping_takes_area(self, name: str) -> None:
@@ -222,13 +236,16 @@ class TestResults:
         assert not [name for name in results.to_frame().columns if name.startswith(("events_", "energy_"))]
         assert "cost" not in results.to_dict()["networks"][0]["totals"][0]
 
-    def test_batches_and_threads_change_nothing(self) -> None:
+    @pytest.mark.parametrize("size", [1, 2])
+    def test_batches_and_threads_change_nothing(self, size: int) -> None:
         whole = self.simulate(jobs=2)
 
         class Streamed(ArrayNetwork):
             def generate(self, inputs: Any, numeric: Any) -> Any:
                 for layer in super().generate(inputs, numeric):
-                    yield from (layer.image(index) for index in range(layer.images))
+                    for first in range(0, layer.images, size):
+                        some = layer.activations[first : first + size]
+                        yield replace(layer, activations=some, first_image=first)
                 return Findings()
 
         network = chain(self.maps, self.maps[:, :7])

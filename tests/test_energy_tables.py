@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from cnvlutin2.cost import DEFAULT_TABLE, CostTable, load_table, table_names
-from cnvlutin2.cost.tables import Cells, Memories, Memory, Operations, Quantity
-from cnvlutin2.cost.units import parse_unit, to_base
+from cnvlutin2.cost.physical_units import parse_unit, to_base
+from cnvlutin2.cost.tables import Cells, Macro, Macros, Operations, Quantity
 from cnvlutin2.errors import ConfigError
 
 MACROS = {
@@ -65,7 +65,7 @@ class TestShipped:
     def test_every_number_says_where_it_comes_from(self, name: str) -> None:
         table = load_table(name)
         parts = [table.operations, table.cells, table.memories, table.static]
-        numbers: list[Quantity | Memory] = [getattr(part, key) for part in parts for key in type(part).model_fields]
+        numbers: list[Quantity | Macro] = [getattr(part, key) for part in parts for key in type(part).model_fields]
         for number in (*numbers, *table.dram.values()):
             assert len(number.source) > 15
         for number in numbers:
@@ -79,7 +79,7 @@ class TestShipped:
         with (shared / "cacti7.csv").open() as file:
             rows = {(row["name"], round(1000 * float(row["tech_um"]))): row for row in csv.DictReader(file)}
         for key, macro in MACROS.items():
-            memory: Memory = getattr(table.memories, key)
+            memory: Macro = getattr(table.memories, key)
             row = rows[macro, table.node_nm]
             assert macro in memory.source
             assert memory.capacity.to("byte") == float(row["bytes"])
@@ -219,6 +219,6 @@ class TestOwnTables:
 
     def test_all_keys_are_documented(self) -> None:
         text = (Path(__file__).parents[1] / "docs" / "cost.md").read_text("utf-8")
-        for part in (Operations, Cells, Memories):
+        for part in (Operations, Cells, Macros):
             for key in part.model_fields:
                 assert f"`{key}`" in text, key

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cnvlutin2 import first_run
+from cnvlutin2.simulation import first_run
 from cnvlutin2.kernels import backend
 from cnvlutin2.organisation import preset
 
@@ -38,7 +38,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 def test_the_other_half_is_compiled_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch, commands: list[list[str]]) -> None:
     monkeypatch.setattr(first_run, "is_compiled", lambda: False)
     first_run.compile_kernels([preset("cnv2-weights")], jobs=2)
-    assert [command[1:] for command in commands] == [["-P", "-m", "cnvlutin2.first_run"]]
+    assert [command[1:] for command in commands] == [["-P", "-m", "cnvlutin2.simulation.first_run"]]
 
 
 @pytest.mark.parametrize(("name", "jobs", "compiled"), [("cnv2-weights", 2, True), ("cnv2-weights", 1, False), ("cnv", 2, False)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,23 +12,43 @@ from numpy.typing import NDArray
 from traffic_reference import Traffic
 
 from cnvlutin2 import ArrayNetwork, Layer, Organisation, preset, simulate
-from cnvlutin2.cost import EVENTS, account
-from cnvlutin2.cost.events import Events, as_events
-from cnvlutin2.cost.tally import tally
+from cnvlutin2.cost.event_counts import Events, as_events, count_events
+from cnvlutin2.cost.traffic import PRODUCTS, LayerTraffic, dense_traffic, skip_traffic
 from cnvlutin2.encodings import footprints
+from cnvlutin2.machine import EVENTS
 from cnvlutin2.organisation import with_overrides
 from cnvlutin2.testing import integer_arrays, layers, organisations
-from cnvlutin2.timing import PreparedLayer, time_layer
+from cnvlutin2.timing import SLOT_KINDS, time_layer
+from cnvlutin2.timing.observed import ObservedLayer
+
+SEATS = st.fixed_dictionaries(
+    {"filter_map": st.sampled_from(("blocked", "spread")), "group_map": st.sampled_from(("serial", "parallel"))}
+)
+"""Where filters sit, which moves traffic and weights about without a trace in most cycles."""
 
 
-def events_of(layer: Layer, organisation: Organisation, mode: str) -> Events:
-    prepared = PreparedLayer(layer, jobs=1)
+def slots_of(products: Any) -> NDArray[np.int64]:
+    """Return slots of which so many multiply, ``[N, kinds]``; traffic asks for no others."""
+    slots = np.zeros((len(products), len(SLOT_KINDS)), np.int64)
+    slots[:, PRODUCTS[-1]] = products
+    return slots
+
+
+def traffic_of(layer: Layer, organisation: Organisation, mode: str, products: Any = None) -> LayerTraffic:
+    """Measure a layer in a mode; by default with the products that the timing model finds."""
+    observed = ObservedLayer(layer)
     if mode == "dense":
-        return as_events(tally([account(prepared, organisation, "dense")], organisation)[0])
-    as_skip = organisation.model_copy(update={"layer_mode": "skip"})
-    timing = time_layer(prepared, [as_skip])[0].skip
+        return dense_traffic(observed, organisation)
+    if products is not None:
+        return skip_traffic(observed, organisation, slots_of(products))
+    timing = time_layer(layer, [organisation], jobs=1)[0].skip
     assert timing is not None
-    return as_events(tally([account(prepared, organisation, "skip", timing.slots)], organisation)[0])
+    return skip_traffic(observed, organisation, timing.slots)
+
+
+def events_of(layer: Layer, organisation: Organisation, mode: str, products: Any = None) -> Events:
+    machine = with_overrides(organisation, {"layer_mode": mode})
+    return as_events(count_events([traffic_of(layer, machine, mode, products)], machine)[0])
 
 
 def layer_of(
@@ -49,6 +69,21 @@ class TestAgainstLoops:
             expected = Traffic(layer, organisation, image, mode).events
             assert {name: int(counts[image]) for name, counts in found.items()} == {name: expected[name] for name in EVENTS}
 
+    @settings(max_examples=200)
+    @given(
+        layers(max_images=2, max_channels=20, max_filters=7),
+        organisations(data_bits=None),
+        SEATS,
+        st.sampled_from(("skip", "skip", "dense")),
+    )
+    def test_wherever_filters_sit(self, layer: Layer, drawn: Organisation, seats: dict[str, str], mode: str) -> None:
+        organisation = with_overrides(drawn, seats)
+        expected = [Traffic(layer, organisation, image, mode).events for image in range(layer.images)]
+        found = events_of(layer, organisation, mode, [events["multiplications"] for events in expected])
+        assert {name: counts.tolist() for name, counts in found.items()} == {
+            name: [events[name] for events in expected] for name in EVENTS
+        }
+
     @given(layers(max_images=5), st.integers(1, 4))
     def test_images_are_measured_together_as_one_by_one(self, layer: Layer, group: int) -> None:
         packed = with_overrides(preset("cnv2-dispatch"), {"format": "packed_viai", "pointer_group": group})
@@ -58,11 +93,10 @@ class TestAgainstLoops:
             name: [int(events[name][0]) for events in by_image] for name in found
         }
 
-    @given(layers(max_images=2), organisations(data_bits=None), st.sampled_from(("skip", "dense")))
-    def test_the_stored_input(self, layer: Layer, organisation: Organisation, mode: str) -> None:
-        prepared = PreparedLayer(layer, jobs=1)
-        slots = np.zeros((layer.images, 9), np.int64)
-        stored = account(prepared, organisation, cast(Any, mode), slots).stored
+    @given(layers(max_images=2), organisations(data_bits=None), SEATS, st.sampled_from(("skip", "dense")))
+    def test_the_stored_input(self, layer: Layer, drawn: Organisation, seats: dict[str, str], mode: str) -> None:
+        organisation = with_overrides(drawn, seats)
+        stored = traffic_of(layer, organisation, mode, np.zeros(layer.images)).stored
         for image in range(layer.images):
             reference = Traffic(layer, organisation, image, mode)
             assert stored.bits[image] == reference.footprint_bits()

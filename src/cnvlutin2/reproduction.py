@@ -10,13 +10,13 @@ import numpy as np
 
 from cnvlutin2.cost import STATIC, CostTable, MachineCost, area_mm2, baseline_of, load_table, table_names
 from cnvlutin2.cost.published import Figure, published_dense_cycles, published_figures
-from cnvlutin2.network import Inputs, Layer, Network, Topology
+from cnvlutin2.layer import Geometry
+from cnvlutin2.mapping import Schedule
+from cnvlutin2.network import Inputs, Network, Topology
 from cnvlutin2.network.topology_shapes import topology_names
 from cnvlutin2.organisation import preset
 from cnvlutin2.results.model import NetworkResult
 from cnvlutin2.simulation import simulate
-from cnvlutin2.timing import PreparedLayer
-from cnvlutin2.timing.dense import dense_cycles
 
 ARCH = "cnv"
 Tell = Callable[[str], None]
@@ -198,10 +198,9 @@ def _dense_cycles() -> list[tuple[str, int, int]]:
     machine = preset("dadiannao")
     found = []
     for (channels, filters, size, kernel, pad), cycles in published_dense_cycles():
-        activations = np.zeros((1, channels, size, size), np.int16)
-        layer = Layer("layer", activations, np.zeros((filters, channels, kernel, kernel), np.int16), pads=(pad,) * 4)
+        layer = Geometry(channels, size, size, filters, (kernel, kernel), pads=(pad,) * 4)
         text = f"{channels} > {filters}, {size}x{size}, kernel {kernel}x{kernel}, pad {pad}"
-        found.append((text, cycles, dense_cycles(PreparedLayer(layer), machine)))
+        found.append((text, cycles, Schedule.of(layer, machine).dense_cycles))
     return found
 
 

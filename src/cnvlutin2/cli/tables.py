@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cnvlutin2.cost import NetworkCost
-from cnvlutin2.cost.events import DRAM, EVENTS, STATIC
+from cnvlutin2.cost import STATIC, NetworkCost
 from cnvlutin2.errors import one_line
+from cnvlutin2.machine import DRAM, EVENTS
 from cnvlutin2.results import LayerInfo, NetworkResult, Results
 from cnvlutin2.timing.slots import SLOT_KINDS, Counts
 

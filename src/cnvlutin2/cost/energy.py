@@ -10,17 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.cost.area import area_mm2, static_mw
-from cnvlutin2.cost.events import COMPONENTS, EVENTS, STATIC, Counts
 from cnvlutin2.cost.tables import CostTable
+from cnvlutin2.machine import DRAM, EVENTS, PAYERS
 from cnvlutin2.organisation import Organisation
+from cnvlutin2.timing.engine import Counts
 
 Energies = dict[str, NDArray[np.float64]]
 """By component, pJ of each image, ``[N]``."""
-ENERGIES = (*COMPONENTS, STATIC)
-"""The components in the order in which energies stand in arrays."""
+STATIC = "static"
+COMPONENTS = (*PAYERS, STATIC)
+"""What an energy is made of, in the order in which energies stand in arrays: what events cost by payer, and leakage."""
 
-_COMPONENT_OF = [COMPONENTS.index(event.component) for event in EVENTS.values()]
-_MEMORY_OF = {"nm": "nm", "sb": "sb", "nbin": "buffers", "nbout": "buffers", "brick_buffer": "buffers"}
+_PAYER_OF = [PAYERS.index(event.payer) for event in EVENTS.values()]
 _OPERATIONS = {
     "pointer_lookups": "pointer",
     "detector_values": "detection",
@@ -57,18 +58,17 @@ class Prices:
     def of(cls, organisation: Organisation, table: CostTable) -> Prices:
         """Look up the prices."""
         pj = {name: _price_pj(name, organisation, table) for name in EVENTS}
-        areas = area_mm2(organisation, table)
-        return cls(pj, areas, static_mw(areas, table), organisation.clock_ghz)
+        return cls(pj, area_mm2(organisation, table), static_mw(organisation, table), organisation.clock_ghz)
 
     @cached_property
-    def _by_component(self) -> NDArray[np.float64]:
-        """What each component pays for an event, ``[components, events]``."""
-        prices = np.zeros((len(COMPONENTS), len(EVENTS)))
-        prices[_COMPONENT_OF, range(len(EVENTS))] = [self.pj[name] for name in EVENTS]
+    def _by_payer(self) -> NDArray[np.float64]:
+        """What each payer pays for an event, ``[payers, events]``."""
+        prices = np.zeros((len(PAYERS), len(EVENTS)))
+        prices[_PAYER_OF, range(len(EVENTS))] = [self.pj[name] for name in EVENTS]
         return prices
 
     def energy_pj(self, counts: Counts, total_cycles: Counts) -> NDArray[np.float64]:
-        """Return energies by component, static energy last, ``[..., len(ENERGIES), N]``.
+        """Return energies by component, static energy last, ``[..., len(COMPONENTS), N]``.
 
         Parameters
         ----------
@@ -77,25 +77,25 @@ class Prices:
             How long it takes; leakage lasts as long.
         """
         static = total_cycles * (self.static_mw / self.clock_ghz)  # mW times ns is pJ
-        return np.concatenate([self._by_component @ counts, static[..., None, :]], axis=-2)
+        return np.concatenate([self._by_payer @ counts, static[..., None, :]], axis=-2)
 
 
 def _price_pj(name: str, organisation: Organisation, table: CostTable) -> float:
-    component = EVENTS[name].component
+    payer = EVENTS[name].payer
     if name == "nm_rows_read":
         return 0.0
     if name in _OPERATIONS:
         return table.operation_pj(_OPERATIONS[name], organisation.data_bits)
-    if component == "dram":
+    if payer == DRAM:
         return table.dram_pj_per_bit(organisation.dram)
     if name.endswith(("_bits_written", "_bits_filled")):
-        return table.write_pj_per_bit(_MEMORY_OF[component])
-    return table.read_pj_per_bit(_MEMORY_OF[component])
+        return table.write_pj_per_bit(payer)
+    return table.read_pj_per_bit(payer)
 
 
 def by_component(energies: NDArray[np.float64]) -> Energies:
     """Return energies ``[components, N]`` as a mapping; its arrays are views."""
-    return dict(zip(ENERGIES, energies, strict=True))
+    return dict(zip(COMPONENTS, energies, strict=True))
 
 
 def total_pj(energies: Mapping[str, NDArray[np.float64]], *, without: tuple[str, ...] = ()) -> NDArray[np.float64]:

@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.cost.events import Counts
 from cnvlutin2.encodings import fetched, get_format
-from cnvlutin2.encodings.base import Counts as BrickCounts
 from cnvlutin2.encodings.base import Format, brick_sizes, pointer_widths
-from cnvlutin2.organisation import Organisation
-from cnvlutin2.timing import PreparedLayer
+from cnvlutin2.layer import Geometry
+from cnvlutin2.mapping import Schedule, StepMap
+from cnvlutin2.timing.engine import Counts
+from cnvlutin2.timing.observed import ObservedLayer
 
 
 class Fetches(NamedTuple):
@@ -39,40 +39,35 @@ class Fetches(NamedTuple):
     raw_bricks: Counts | int
 
 
-def values_in_windows(prepared: PreparedLayer, organisation: Organisation) -> int:
+@lru_cache(maxsize=1024)
+def values_in_windows(geometry: Geometry, brick: int, packing: str) -> int:
     """Return the values that windows take from the map, padding left out, over all windows and groups."""
-    layer, (down, across) = prepared.layer, prepared.steps(organisation).uses
-    columns = int(across.sum()) * layer.group_channels
-    if prepared.packing(organisation) == "row":
-        begin, end = _row_spans(*_row_of(prepared))
-        columns = int((end - begin).sum())
-    return int(down.sum()) * columns * layer.groups
+    steps = StepMap.of(geometry, brick, packing)
+    down, across = steps.uses
+    if steps.row_packed:
+        begin, end = _row_spans(geometry)
+        return int(down.sum()) * int((end - begin).sum()) * geometry.groups
+    return int(down.sum()) * int(across.sum()) * geometry.channels
 
 
-def storage_key(organisation: Organisation) -> tuple[object, ...]:
-    """Return what organisations have in common that store and fetch a layer's input, in one format, alike."""
-    o = organisation
-    return o.brick, o.data_bits, o.packing, o.pointer_group
-
-
-def fetch_input(prepared: PreparedLayer, organisation: Organisation, format_name: str) -> Fetches:
+def fetch_input(observed: ObservedLayer, schedule: Schedule, format_name: str) -> Fetches:
     """Count the fetches of a layer's input, stored in a format."""
-    key = ("fetched", format_name, *storage_key(organisation))
-    return prepared.once(key, lambda: _fetch_input(prepared, organisation, format_name))
+    o = schedule.organisation
+    key = ("fetches", schedule.storage, o.data_bits, o.pointer_group, format_name)
+    return observed.kept(key, lambda: _fetch_input(observed, schedule, get_format(format_name)))
 
 
-def _fetch_input(prepared: PreparedLayer, organisation: Organisation, format_name: str) -> Fetches:
-    o, fmt = organisation, get_format(format_name)
-    bricks = prepared.once(("bricks fetched", o.brick, o.packing), lambda: _bricks_fetched(prepared, o))
+def _fetch_input(observed: ObservedLayer, schedule: Schedule, fmt: Format) -> Fetches:
+    o = schedule.organisation
+    bricks = _bricks_fetched(schedule.geometry, o.brick, o.packing)
     raw: Counts | int = 0 if fmt.marks else bricks
     if fmt.mixed:
-        raw = _weighed(raw_bricks(prepared, fmt, o), _brick_uses(prepared, o))
+        of_bricks = raw_bricks(observed, schedule, fmt) * brick_uses(schedule)
+        raw = of_bricks.reshape(observed.images, -1).sum(axis=1)
     if not fmt.indirect:
         return Fetches(bricks, bricks * brick_bits(fmt, o.brick, o.data_bits), 0, 0, raw)
-    uses = _brick_uses(prepared, o)
-    counts = prepared.brick_counts(o.brick, prepared.packing(o))
-    rows, bits = _indirect_sizes(fmt, counts, uses, o)
-    return Fetches(rows, bits, bricks, pointer_widths(stream_bits(prepared, fmt, o)), raw)
+    rows, bits = _indirect_sizes(observed, schedule, fmt)
+    return Fetches(rows, bits, bricks, indirect_stream(observed, schedule, fmt).pointer_bits, raw)
 
 
 @lru_cache(maxsize=64)
@@ -81,21 +76,39 @@ def brick_bits(fmt: Format, brick: int, data_bits: int) -> int:
     return fmt.most_bits(brick, data_bits)
 
 
-def stream_bits(prepared: PreparedLayer, fmt: Format, organisation: Organisation) -> Counts:
-    """Return the bits of a layer's input in a format, without pointers, ``[N]``."""
-    o = organisation
-    histograms = prepared.brick_histograms(o.brick, prepared.packing(o))
-    bits: Counts = histograms @ brick_sizes(fmt, o.brick, o.data_bits)
-    return bits
+class IndirectStream(NamedTuple):
+    """A layer's input in a format whose bricks are found through pointers.
+
+    Parameters
+    ----------
+    bits : int64 ``[N]``
+        Without pointers.
+    pointer_bits : int64 ``[N]``
+        Of one pointer.
+    """
+
+    bits: Counts
+    pointer_bits: Counts
 
 
-def raw_bricks(prepared: PreparedLayer, fmt: Format, organisation: Organisation) -> NDArray[np.bool_]:
-    """Return which bricks of a layer's input a format stores raw, ``[N, groups, H, W, bricks]``, without `W` if row-packed."""
-    counts = prepared.brick_counts(organisation.brick, prepared.packing(organisation))
-    return fmt.raw_bricks(counts, organisation.brick, organisation.data_bits)
+def indirect_stream(observed: ObservedLayer, schedule: Schedule, fmt: Format) -> IndirectStream:
+    """Return how long the stream of a layer's input is, and how wide its pointers are."""
+    o = schedule.organisation
+
+    def measure() -> IndirectStream:
+        bits: Counts = observed.brick_histograms(schedule.storage) @ brick_sizes(fmt, o.brick, o.data_bits)
+        return IndirectStream(bits, pointer_widths(bits))
+
+    return observed.kept(("indirect stream", schedule.storage, o.data_bits, fmt.name), measure)
 
 
-def _brick_uses(prepared: PreparedLayer, organisation: Organisation) -> NDArray[np.int64]:
+def raw_bricks(observed: ObservedLayer, schedule: Schedule, fmt: Format) -> NDArray[np.bool_]:
+    """Return which bricks of a layer's input a format stores raw, ``[N, *storage.bricks_shape]``."""
+    o = schedule.organisation
+    return fmt.raw_bricks(observed.brick_counts(schedule.storage), o.brick, o.data_bits)
+
+
+def brick_uses(schedule: Schedule) -> NDArray[np.int64]:
     """Return how many windows fetch each storage brick of a group.
 
     Returns
@@ -103,44 +116,36 @@ def _brick_uses(prepared: PreparedLayer, organisation: Organisation) -> NDArray[
     int64, ``[H, W, 1]`` or, row-packed, ``[H, row bricks]``
         The channel bricks of a place are fetched equally often.
     """
-    down, across = (uses.astype(np.int64) for uses in prepared.steps(organisation).uses)
-    if prepared.packing(organisation) == "row":
-        return down[:, None] * _row_brick_uses(*_row_of(prepared), organisation.brick)
+    down, across = schedule.steps.uses
+    if schedule.steps.row_packed:
+        return down[:, None] * _row_brick_uses(schedule.geometry, schedule.organisation.brick)
     return down[:, None, None] * across[:, None]
 
 
-def _bricks_fetched(prepared: PreparedLayer, organisation: Organisation) -> int:
+@lru_cache(maxsize=1024)
+def _bricks_fetched(geometry: Geometry, brick: int, packing: str) -> int:
     """Return the fetches of all windows and groups."""
-    layer, steps = prepared.layer, prepared.steps(organisation)
-    if prepared.packing(organisation) == "row":
-        down, _ = steps.uses
-        return int(down.sum()) * int(_row_brick_uses(*_row_of(prepared), organisation.brick).sum()) * layer.groups
+    steps = StepMap.of(geometry, brick, packing)
+    if steps.row_packed:
+        return int(steps.uses[0].sum()) * int(_row_brick_uses(geometry, brick).sum()) * geometry.groups
     in_map = steps.windows * steps.steps - steps.padded_steps
-    return in_map * -(-layer.group_channels // organisation.brick) * layer.groups
+    return in_map * -(-geometry.group_channels // brick) * geometry.groups
 
 
-Row = tuple[int, int, int, int, int, int]
-
-
-def _row_of(prepared: PreparedLayer) -> Row:
-    """Return width, channels, kernel, stride, left pad and windows of a packed row."""
-    layer = prepared.layer
-    across = layer.input_size[1], layer.group_channels, layer.kernel_size[1], layer.strides[1], layer.pads[1]
-    return (*across, layer.output_size[1])
-
-
-def _row_spans(width: int, channels: int, kernel: int, stride: int, left: int, windows: int) -> tuple[Counts, Counts]:
+def _row_spans(geometry: Geometry) -> tuple[Counts, Counts]:
     """Return the first value of a packed row that each window along it takes, and the end, padding cut off."""
-    begin = (np.arange(windows) * stride - left) * channels
-    return np.clip(begin, 0, width * channels), np.clip(begin + kernel * channels, 0, width * channels)
+    g, channels = geometry, geometry.group_channels
+    begin = (np.arange(g.outputs[1]) * g.strides[1] - g.pads[1]) * channels
+    row = g.width * channels
+    return np.clip(begin, 0, row), np.clip(begin + g.kernel[1] * channels, 0, row)
 
 
 @lru_cache(maxsize=1024)
-def _row_brick_uses(width: int, channels: int, kernel: int, stride: int, left: int, windows: int, brick: int) -> Counts:
+def _row_brick_uses(geometry: Geometry, brick: int) -> Counts:
     """Return how many of the windows along a row take a value from each brick of a packed row, ``[row bricks]``."""
-    first, last = _row_spans(width, channels, kernel, stride, left, windows)
+    first, last = _row_spans(geometry)
     some = first < last  # windows may lie in the padding altogether
-    edges = np.zeros(-(-width * channels // brick) + 1, np.int64)
+    edges = np.zeros(-(-geometry.width * geometry.group_channels // brick) + 1, np.int64)
     np.add.at(edges, first[some] // brick, 1)
     np.add.at(edges, (last[some] - 1) // brick + 1, -1)
     uses: Counts = np.cumsum(edges)[:-1]
@@ -148,19 +153,11 @@ def _row_brick_uses(width: int, channels: int, kernel: int, stride: int, left: i
     return uses
 
 
-def _indirect_sizes(
-    fmt: Format, counts: BrickCounts, uses: NDArray[np.int64], organisation: Organisation
-) -> tuple[Counts, Counts]:
-    """Return rows touched and bits read over all windows, of each image; `counts` as of `PreparedLayer.brick_counts`."""
-    o = organisation
-    by_brick = np.broadcast_to(uses, counts.shape[1:]).reshape(-1)
+def _indirect_sizes(observed: ObservedLayer, schedule: Schedule, fmt: Format) -> tuple[Counts, Counts]:
+    """Return rows touched and bits read over all windows, of each image."""
+    o, counts = schedule.organisation, observed.brick_counts(schedule.storage)
+    by_brick = np.broadcast_to(brick_uses(schedule), counts.shape[1:]).reshape(-1)
     # To reach the k-th brick of a pointer's group, the vectors of the k before it tell where it begins.
     stepped_over = o.brick * int((np.arange(by_brick.size) % o.pointer_group) @ by_brick) if o.pointer_group > 1 else 0
     rows, bits = fetched(fmt, counts, by_brick, o.brick, o.data_bits)
     return rows, bits + stepped_over
-
-
-def _weighed(of_bricks: NDArray[np.bool_], uses: NDArray[np.int64]) -> Counts:
-    """Add up something of every brick, as often as it is fetched, ``[N]``."""
-    total: Counts = (of_bricks * uses).reshape(len(of_bricks), -1).sum(axis=1)
-    return total

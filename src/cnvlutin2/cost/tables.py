@@ -11,7 +11,7 @@ from typing import Annotated, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from cnvlutin2.cost.units import to_base
+from cnvlutin2.cost.physical_units import to_base
 from cnvlutin2.errors import ConfigError, short
 from cnvlutin2.organisation.organisation import DramName
 from cnvlutin2.yaml_text import parse_mapping, read_mapping
@@ -19,6 +19,8 @@ from cnvlutin2.yaml_text import parse_mapping, read_mapping
 DEFAULT_TABLE = "65nm"
 _SECTIONS = ("memories", "operations", "cells", "static", "dram")
 _WHAT = "cost table"
+BY_THE_BIT = ("comparator", "multiplexer")
+"""Cells whose area grows with the width of what they compare or choose; of others it is a whole one's."""
 
 Number = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Positive = Annotated[int, Field(ge=1, le=1 << 40)]
@@ -55,7 +57,7 @@ class Quantity(Measure):
     ----------
     value : float
     unit : str
-        See `cnvlutin2.cost.units`.
+        See `cnvlutin2.cost.physical_units`.
     node_nm : int or None
         The technology that it holds for; None only for what is off chip, which no rule scales.
     width : Width or None
@@ -72,7 +74,7 @@ class Quantity(Measure):
         return 1.0 if self.width is None else float((data_bits / self.width.bits) ** self.width.power)
 
 
-class Memory(_Part):
+class Macro(_Part):
     """One memory macro as CACTI gives it, from which the costs of a bit follow.
 
     Parameters
@@ -125,12 +127,12 @@ class Scale(_Part):
     source: Text
 
 
-class Memories(_Part):
-    """The on-chip memories; `buffers` stands for NBin, NBout, the brick buffer and the encoders' buffers."""
+class Macros(_Part):
+    """The on-chip memories; `buffers` stands for all but NM and SB: NBin, NBout, the brick buffer and the encoders' buffers."""
 
-    nm: Memory
-    sb: Memory
-    buffers: Memory
+    nm: Macro
+    sb: Macro
+    buffers: Macro
 
 
 class Operations(_Part):
@@ -147,7 +149,7 @@ class Operations(_Part):
 
 
 class Cells(_Part):
-    """Areas of logic; `comparator` and `multiplexer` by the bit."""
+    """Areas of logic; those in `BY_THE_BIT` are of a bit."""
 
     multiplier: Quantity
     adder: Quantity
@@ -174,7 +176,7 @@ class CostTable(_Part):
     node_nm: Positive
     description: Note = ""
     scaling: tuple[Scale, ...] = ()
-    memories: Memories
+    memories: Macros
     operations: Operations
     cells: Cells
     static: Static
@@ -201,7 +203,7 @@ class CostTable(_Part):
         checks: dict[str, Callable[[], object]] = {"static.logic": lambda: self.logic_mw_per_mm2}
         checks |= {f"operations.{key}": partial(self.operation_pj, key, 16) for key in Operations.model_fields}
         checks |= {f"cells.{key}": partial(self.cell_mm2, key, 16) for key in Cells.model_fields}
-        checks |= {f"memories.{key}": partial(self._check_memory, key) for key in Memories.model_fields}
+        checks |= {f"memories.{key}": partial(self._check_memory, key) for key in Macros.model_fields}
         checks |= {f"dram.{key}": partial(self.dram_pj_per_bit, key) for key in self.dram}
         for where, check in checks.items():
             try:
@@ -210,9 +212,14 @@ class CostTable(_Part):
                 raise ValueError(f"{error} at {where}") from None
         return self
 
+    def _macro(self, memory: str) -> Macro:
+        """Return the macro of which a memory is made."""
+        found: Macro = getattr(self.memories, memory if memory in Macros.model_fields else "buffers")
+        return found
+
     def _check_memory(self, key: str) -> None:
-        memory: Memory = getattr(self.memories, key)
-        if not memory.capacity.value or not memory.area.value:
+        macro = self._macro(key)
+        if not macro.capacity.value or not macro.area.value:
             raise ConfigError("a memory has a capacity and an area above 0")
         for cost in (self.read_pj_per_bit, self.write_pj_per_bit, self.memory_mm2_per_bit, self.memory_mw_per_mm2):
             cost(key)
@@ -237,28 +244,28 @@ class CostTable(_Part):
     def cell_mm2(self, key: str, data_bits: int) -> float:
         """Return the area of a cell, of comparators and multiplexers that of a bit."""
         found: Quantity = getattr(self.cells, key)
-        unit = "mm^2/bit" if key in ("comparator", "multiplexer") else "mm^2"
+        unit = "mm^2/bit" if key in BY_THE_BIT else "mm^2"
         return found.to(unit) * found.factor(data_bits) * self._scale(found.node_nm).area
 
     def read_pj_per_bit(self, key: str) -> float:
-        """Return the energy of reading a bit of a memory."""
-        memory: Memory = getattr(self.memories, key)
-        return memory.read_pj_per_bit * self._scale(memory.node_nm).energy
+        """Return the energy of reading a bit of a memory (`cnvlutin2.machine.Memory.name`)."""
+        macro = self._macro(key)
+        return macro.read_pj_per_bit * self._scale(macro.node_nm).energy
 
     def write_pj_per_bit(self, key: str) -> float:
-        """Return the energy of writing a bit of a memory."""
-        memory: Memory = getattr(self.memories, key)
-        return memory.write_pj_per_bit * self._scale(memory.node_nm).energy
+        """Return the energy of writing a bit of a memory (`cnvlutin2.machine.Memory.name`)."""
+        macro = self._macro(key)
+        return macro.write_pj_per_bit * self._scale(macro.node_nm).energy
 
     def memory_mm2_per_bit(self, key: str) -> float:
-        """Return the area of a bit of a memory."""
-        memory: Memory = getattr(self.memories, key)
-        return memory.mm2_per_bit * self._scale(memory.node_nm).area
+        """Return the area of a bit of a memory (`cnvlutin2.machine.Memory.name`)."""
+        macro = self._macro(key)
+        return macro.mm2_per_bit * self._scale(macro.node_nm).area
 
     def memory_mw_per_mm2(self, key: str) -> float:
-        """Return the static power of an area of a memory."""
-        memory: Memory = getattr(self.memories, key)
-        return memory.static_mw_per_mm2 * self._scale(memory.node_nm).static
+        """Return the static power of an area of a memory (`cnvlutin2.machine.Memory.name`)."""
+        macro = self._macro(key)
+        return macro.static_mw_per_mm2 * self._scale(macro.node_nm).static
 
     @property
     def logic_mw_per_mm2(self) -> float:
@@ -351,6 +358,6 @@ def _as_config_error(error: ValidationError, source: str) -> ConfigError:
 
 def _allowed(keys: Sequence[str]) -> str:
     """List the keys that stand where an unknown one was found."""
-    sections: dict[str, type[BaseModel]] = {"memories": Memories, "operations": Operations, "cells": Cells, "static": Static}
+    sections: dict[str, type[BaseModel]] = {"memories": Macros, "operations": Operations, "cells": Cells, "static": Static}
     model = CostTable if len(keys) == 1 else sections.get(keys[0]) if len(keys) == 2 else None
     return f"; the keys are {', '.join(model.model_fields)}," if model else ""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cnvlutin2.encodings.base import Counts, brick_sizes, pointer_widths
 from cnvlutin2.encodings.references import reference_bits
 from cnvlutin2.encodings.registry import all_formats
-from cnvlutin2.encodings.storage import Packing, brick_counts
+from cnvlutin2.encodings.storage import Packing, Storage, brick_counts
 from cnvlutin2.numeric import effectual
 from cnvlutin2.simd import Kernels
 
@@ -114,7 +114,7 @@ def footprints(layer: Layer, image: int, brick: int, data_bits: int, packing: st
 
 
 def image_footprints(
-    layer: Layer, histograms: NDArray[np.int64], brick: int, data_bits: int, pointer_group: int
+    layer: Layer, histograms: NDArray[np.int64], storage: Storage, data_bits: int, pointer_group: int
 ) -> dict[str, NDArray[np.int64]]:
     """Return what `footprints` returns for each image of a layer's batch, for all of them at once.
 
@@ -123,16 +123,17 @@ def image_footprints(
     layer : Layer
     histograms : int64 ``[N, brick + 1]``
         How many of an image's bricks have so many effectual values (`brick_histograms`): sizes follow from that alone.
-    brick, data_bits, pointer_group : int
+    storage : Storage
+        How an image is cut into bricks; groups that are set side by side are one.
+    data_bits, pointer_group : int
 
     Returns
     -------
     dict of str to int64 ``[N]``
     """
-    bricks = int(histograms[0].sum())
-    sizes = np.stack([brick_sizes(form, brick, data_bits) for form in all_formats().values()])
+    sizes = np.stack([brick_sizes(form, storage.brick, data_bits) for form in all_formats().values()])
     bits = dict(zip(all_formats(), sizes @ histograms.T, strict=True))
     for name, form in all_formats().items():
         if form.indirect:
-            bits[name] += form.pointer_count(bricks, pointer_group) * pointer_widths(bits[name])
-    return {**bits, **reference_bits(layer.activations, layer.threshold, layer.groups, data_bits)}
+            bits[name] += form.pointer_count(storage.bricks, pointer_group) * pointer_widths(bits[name])
+    return {**bits, **reference_bits(layer.activations, layer.threshold, storage.groups, data_bits)}

@@ -24,6 +24,7 @@ _ORDER = (
     "cnv2-dispatch",
     "cnv2-weights-shared",
     "cnv2-weights",
+    "cnv2-weights-drift",
 )
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.cost import EVENTS, LayerCost, NetworkCost
-from cnvlutin2.cost.memory import bits_per_cycle
+from cnvlutin2.cost import LayerCost, NetworkCost
+from cnvlutin2.machine import DRAM, EVENTS, Machine
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.report.palette import COMPONENTS, SLOTS, Style, component_kind, format_kind, organisation_styles
 from cnvlutin2.report.viewer import ViewerData
@@ -64,7 +64,7 @@ def _arch(organisation: Organisation, style: Style) -> Json:
         "multipliers": organisation.slots_per_cycle,
         "clock_ghz": organisation.clock_ghz,
         "format": organisation.format,
-        "dram_bits_per_cycle": None if (rate := bits_per_cycle(organisation)) is None else float(rate),
+        "dram_bits_per_cycle": None if (rate := Machine.of(organisation).rates.dram_bits) is None else float(rate),
         "config": config,
     }
 
@@ -124,7 +124,7 @@ def _run(result: LayerResult, components: Sequence[str]) -> Json:
 
 def _layer_cost(cost: LayerCost, components: Sequence[str]) -> Json:
     """Return sums over the images; energies to six figures, which is more than their sources have."""
-    dram_bits = sum(int(counts.sum()) for name, counts in cost.events.items() if EVENTS[name].component == "dram")
+    dram_bits = sum(int(counts.sum()) for name, counts in cost.events.items() if EVENTS[name].payer == DRAM)
     return {
         "energy_pj": _energies(cost.energy_pj, components),
         "dram_bits": dram_bits,

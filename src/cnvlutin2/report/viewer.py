@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from cnvlutin2.layer import Layer
 from cnvlutin2.mapping import Schedule
 from cnvlutin2.organisation import Mode, Organisation, load_organisations, with_overrides
 from cnvlutin2.report.lanes import LaneWork, first_pass, lane_ends, lane_work, window_runs
-from cnvlutin2.timing.engine import RunMode
+from cnvlutin2.timing.engine import LayerTimings, RunMode
 from cnvlutin2.timing.observed import ObservedLayer
 from cnvlutin2.timing.plain import Pass, PlainEngine
 
@@ -100,22 +100,6 @@ class ViewerData:
         return next((network for network in self.networks if network.name == name), None)
 
 
-class Watched(Protocol):
-    """What a simulation shows of a batch of a layer: here only the layer is looked at."""
-
-    @property
-    def layer(self) -> Layer:
-        """The batch."""
-
-
-class Timed(Protocol):
-    """What a simulation says of a layer under an organisation: here only the mode is looked at."""
-
-    @property
-    def mode(self) -> Mode:
-        """How it runs."""
-
-
 class TraceCollector:
     """Collects traces while networks are simulated.
 
@@ -129,15 +113,15 @@ class TraceCollector:
     def __init__(self) -> None:
         self._networks: list[NetworkTrace] = []
 
-    def network(self, name: str) -> Callable[[Watched, Sequence[Organisation], Sequence[Timed]], None]:
+    def network(self, name: str) -> Callable[[ObservedLayer, Sequence[Organisation], LayerTimings], None]:
         """Return an observer for the next network of the run."""
         layers: dict[str, LayerTrace] = {}
         self._networks.append(NetworkTrace(name, layers))
 
-        def observe(watched: Watched, organisations: Sequence[Organisation], timings: Sequence[Timed]) -> None:
-            layer = watched.layer
+        def observe(observed: ObservedLayer, organisations: Sequence[Organisation], timings: LayerTimings) -> None:
+            layer = observed.layer
             if layer.first_image == 0:
-                chosen = [(organisation, timing.mode) for organisation, timing in zip(organisations, timings, strict=True)]
+                chosen = [(each, timing.mode) for each, timing in zip(organisations, timings.organisations, strict=True)]
                 layers[layer.name] = _trace_layer(layer.image(0), chosen, layers.get(layer.name))
 
         return observe

@@ -1,7 +1,21 @@
-"""Organisations to cycles: the timing model and the accounting of multiplier slots."""
+"""The seam: engines take layers and organisations, and say what each takes; what observers may see of layers.
 
-from cnvlutin2.timing.layer import LayerTiming, Timing, Timings, time_layer, time_layers
-from cnvlutin2.timing.prepared import PreparedLayer
+`plain` is NumPy, to be read beside docs/model.md; `compiled` is quick. `make_engine` returns the one that is asked for.
+"""
+
+from cnvlutin2.timing.engine import Engine, LayerTimings, OrganisationTiming, RunMode, Timing
+from cnvlutin2.timing.engines import make_engine
+from cnvlutin2.timing.observed import ObservedLayer, ObservedWeights
 from cnvlutin2.timing.slots import SLOT_KINDS
 
-__all__ = ["SLOT_KINDS", "LayerTiming", "PreparedLayer", "Timing", "Timings", "time_layer", "time_layers"]
+__all__ = [
+    "SLOT_KINDS",
+    "Engine",
+    "LayerTimings",
+    "ObservedLayer",
+    "ObservedWeights",
+    "OrganisationTiming",
+    "RunMode",
+    "Timing",
+    "make_engine",
+]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TypeVar, cast
 
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 
 from cnvlutin2.encodings import Storage, brick_counts, brick_histograms
 from cnvlutin2.layer import Layer
-from cnvlutin2.mapping import Schedule, StepMap
+from cnvlutin2.mapping import Schedule, Seats, StepMap
 from cnvlutin2.numeric import effectual
 from cnvlutin2.organisation import Organisation
 
 Counts = NDArray[np.int64]
 Bits = NDArray[np.bool_]
+_TOGETHER = 1 << 24  # weights looked at a time
+_FOLD = 509  # words; a prime, so that what moves by rows or maps of an even size moves in the fold
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -33,7 +36,7 @@ class ObservedWeights:
     def __init__(self, layer: Layer) -> None:
         self.geometry = layer.geometry
         self._weights, self._threshold = layer.weights, layer.weight_threshold
-        self._tiles: dict[Schedule, tuple[NDArray[np.int32], NDArray[np.int32]]] = {}
+        self._tiles: dict[Seats, tuple[NDArray[np.int32], NDArray[np.int32]]] = {}
 
     @cached_property
     def filter_counts(self) -> NDArray[np.int32]:
@@ -46,9 +49,18 @@ class ObservedWeights:
         return by_channel
 
     @cached_property
+    def effectual_by_filter(self) -> Counts:
+        """Effectual weights of each filter, ``[Co]``."""
+        flat = self._weights.reshape(self.geometry.filters, -1)
+        step = max(1, _TOGETHER // flat.shape[1])
+        some = (effectual(flat[first : first + step], self._threshold) for first in range(0, len(flat), step))
+        counts: Counts = np.concatenate([np.count_nonzero(bits, axis=1) for bits in some]).astype(np.int64)
+        return counts
+
+    @cached_property
     def effectual(self) -> int:
         """Effectual weights."""
-        return int(self.filter_counts.sum(dtype=np.int64))
+        return int(self.effectual_by_filter.sum())
 
     def tile_counts(self, schedule: Schedule) -> NDArray[np.int32]:
         """Return the tiles with an effectual weight that an activation meets, over all passes, ``[C, Kh, Kw]``."""
@@ -62,22 +74,23 @@ class ObservedWeights:
 
     def _by_tile(self, schedule: Schedule) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Return both."""
-        if schedule not in self._tiles:
-            self._tiles[schedule] = self._count_tiles(schedule)
-        return self._tiles[schedule]
+        seats = schedule.seats
+        if seats not in self._tiles:
+            self._tiles[seats] = self._count_tiles(seats)
+        return self._tiles[seats]
 
-    def _count_tiles(self, schedule: Schedule) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        g, seats = self.geometry, schedule.seats
-        tiles, filters = np.zeros((2, g.groups, g.group_channels, *g.kernel), np.int32)
-        for group in range(g.groups):
-            own = np.arange(group * g.group_filters, (group + 1) * g.group_filters)
+    def _count_tiles(self, seats: Seats) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        g = self.geometry
+        together = seats.filters // g.group_filters
+        side_by_side = self._weights.reshape(-1, together, g.group_filters, g.filter_weights)
+        tiles, filters = np.zeros((2, g.groups // together, together, g.filter_weights), np.int32)
+        for number in range(together):
             # Groups that are set side by side share tiles, but no channels.
-            sitting = own % seats.filters
-            place = seats.pass_of[sitting].astype(np.int64) * seats.tiles + seats.tile_of[sitting]
-            for tile in np.unique(place):
-                some = effectual(self._weights[own[place == tile]], self._threshold).any(axis=0)
-                tiles[group] += some
-                filters[group] += some * seats.tile_filters[tile // seats.tiles, tile % seats.tiles]
+            sitting = slice(number * g.group_filters, (number + 1) * g.group_filters)
+            for (in_pass, tile), chosen in _by_seat(seats.pass_of[sitting], seats.tile_of[sitting]):
+                some = _any_effectual(side_by_side[:, number, chosen], self._threshold)
+                tiles[:, number] += some
+                filters[:, number] += some * seats.tile_filters[in_pass, tile]
         by_channel = g.channels, *g.kernel
         return tiles.reshape(by_channel), filters.reshape(by_channel)
 
@@ -131,13 +144,25 @@ class ObservedLayer:
     @cached_property
     def effectual_in_windows(self) -> Counts:
         """Effectual activations over all windows, ``[N]``."""
-        found: Counts = self.position_counts.sum(axis=(1, 2, 3), dtype=np.int64)
-        return found
+        return self.in_windows(self.bits)
+
+    @cached_property
+    def tensor(self) -> tuple[object, ...]:
+        """Equal for layers that read the same values: a checksum of them, their shape, and from where they are effectual."""
+        values = np.ascontiguousarray(self.layer.activations)
+        return _checksum(values.ravel()), values.shape, self.layer.threshold
 
     @cached_property
     def effectual_macs(self) -> Counts:
         """Products of an effectual activation and an effectual weight, padding left out, ``[N]``."""
         return self.meeting(self.position_counts, self.weights.filter_counts)
+
+    def in_windows(self, bits: Bits) -> Counts:
+        """Return how many set bits ``[N, C, H, W]`` the windows read, over all of them, ``[N]``."""
+        down, across = StepMap.of(self.layer.geometry, 1, "brick").uses
+        by_place = np.add.reduce(bits.view(np.uint8), axis=1, dtype=np.int64)
+        found: Counts = (by_place @ across) @ down
+        return found
 
     def windows_with(self, bits: Bits) -> NDArray[np.int32]:
         """Count the windows in which a bit ``[N, C, H, W]`` is set, for every weight that it meets, ``[N, C, Kh, Kw]``."""
@@ -191,6 +216,32 @@ class ObservedLayer:
         if key not in known:
             known[key] = work()
         return known[key]
+
+
+def _by_seat(passes: NDArray[np.int32], tiles: NDArray[np.int32]) -> Iterator[tuple[tuple[int, int], slice | NDArray[np.int64]]]:
+    """Yield each pass and tile that has some of the filters, and which these are: a range if they follow one another."""
+    order = np.lexsort((tiles, passes))
+    edges = np.flatnonzero(np.diff(passes[order]) | np.diff(tiles[order])) + 1
+    for some in np.split(order, edges):
+        first, last = int(some[0]), int(some[-1])
+        where = slice(first, last + 1) if last - first + 1 == some.size else some
+        yield (int(passes[first]), int(tiles[first])), where
+
+
+def _any_effectual(weights: NDArray[np.int16], threshold: int) -> Bits:
+    """Return where one of the filters has an effectual weight; `weights` are ``[groups, filters, weights]``."""
+    if threshold > 1:
+        some: Bits = np.logical_or.reduce(effectual(weights, threshold), axis=1)
+        return some
+    joined: NDArray[np.int16] = np.bitwise_or.reduce(weights, axis=1)
+    return np.not_equal(joined, np.int16(0))
+
+
+def _checksum(values: NDArray[np.int16]) -> int:
+    """Return a checksum at the speed of memory: words of four values, folded by wrapping sums before they are digested."""
+    folds = values.size // (4 * _FOLD)
+    folded = values[: folds * 4 * _FOLD].view(np.int64).reshape(folds, _FOLD).sum(axis=0)
+    return zlib.crc32(values[folds * 4 * _FOLD :].data, zlib.crc32(folded.data))
 
 
 def _words(bits: Bits) -> NDArray[np.uint64]:

@@ -6,23 +6,25 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
 from cnvlutin2.encodings import image_footprints
-from cnvlutin2.kernels import backend
 from cnvlutin2.layer import Layer
 from cnvlutin2.organisation import Organisation, preset
-from cnvlutin2.timing import PreparedLayer, time_layer
-from cnvlutin2.timing.weights import PreparedWeights
-from cnvlutin2.timing.workers import default_jobs
+from cnvlutin2.simd import uses_numba
+from cnvlutin2.timing.engines import make_engine
+from cnvlutin2.timing.observed import ObservedLayer
+from cnvlutin2.timing.threads import default_jobs
 
 
 def is_compiled() -> bool:
-    """Whether the kernels that are in use need no compilation, or were compiled before."""
-    kernels = backend()
-    return not kernels.MANY_LAYERS or any(Path(kernels.count_layers.stats.cache_path).glob("*.nbi"))
+    """Whether no kernel needs compilation, or they were compiled before."""
+    if not uses_numba():
+        return True
+    from cnvlutin2.timing.compiled.sums import count_sums  # Numba takes most of a second
+
+    return any(Path(count_sums.stats.cache_path).glob("*.nbi"))  # type: ignore[attr-defined] # it is a dispatcher
 
 
 def compile_kernels(organisations: Sequence[Organisation], jobs: int | None = None) -> None:
@@ -43,11 +45,10 @@ def compile_kernels(organisations: Sequence[Organisation], jobs: int | None = No
     command = [sys.executable, "-P", "-m", __name__]  # -P: not from the working directory, which may hold anything
     nothing = subprocess.DEVNULL
     with subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing):  # noqa: S603 - nothing of it is an input
-        prepared, o = PreparedLayer(_layer(), 1), preset("cnv")
-        time_layer(prepared, [o])
-        image_footprints(prepared.layer, prepared.brick_histograms(o.brick, "brick"), o.brick, o.data_bits, o.pointer_group)
-        prepared.weights.leads(preset("cnv2-weights"))
-        prepared.dot(prepared.position_counts, prepared.weights.filter_counts)
+        layer, o = _layer(), preset("cnv")
+        make_engine(1).time([layer], [o])
+        storage = ObservedLayer(layer).schedule(o).storage
+        image_footprints(layer, ObservedLayer(layer).brick_histograms(storage), storage, o.data_bits, o.pointer_group)
 
 
 def _layer() -> Layer:
@@ -56,15 +57,8 @@ def _layer() -> Layer:
 
 
 def _compile_the_rest() -> None:
-    """Compile what meets weights, but nothing that the other process compiles."""
-    kernels = ModuleType("kernels")
-    others = ("count_layers", "lead_filters", "weight_counts", "weight_masks")
-    kernels.__dict__.update(backend().__dict__, **dict.fromkeys(others, _nothing))
-    time_layer(PreparedLayer(_layer(), 1, kernels, PreparedWeights(_layer(), 1, kernels)), [preset("cnv2-weights")])
-
-
-def _nothing(*_: object) -> None:
-    """Leave what a kernel would have found at what it was."""
+    """Compile what meets weights."""
+    make_engine(1).time([_layer()], [preset("cnv2-weights")])
 
 
 if __name__ == "__main__":

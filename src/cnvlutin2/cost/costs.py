@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.cost.energy import Energies, by_component, total_pj
-from cnvlutin2.cost.events import DRAM, Counts, Events, as_events
+from cnvlutin2.cost.event_counts import Events, as_events
+from cnvlutin2.machine import DRAM
+from cnvlutin2.timing.engine import Counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,11 +22,11 @@ class LayerCost:
     Parameters
     ----------
     counts : int64 ``[events, N]``
-        In the order of `cnvlutin2.cost.events.EVENTS`.
+        In the order of `cnvlutin2.machine.EVENTS`.
     encoder_stall_cycles, dram_cycles, total_cycles : int64 ``[N]``
-        As in `cnvlutin2.cost.memory.Placed`.
+        As in `cnvlutin2.cost.neighbours.NetworkTraffic`.
     energies : float64 ``[components, N]``
-        In pJ, in the order of `cnvlutin2.cost.energy.ENERGIES`.
+        In pJ, in the order of `cnvlutin2.cost.energy.COMPONENTS`.
     """
 
     counts: Counts

@@ -5,15 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-Counts = NDArray[np.int64]
-Events = dict[str, Counts]
-"""By name, how often it happens in each image, ``[N]``."""
-Tally = dict[str, Counts | int]
-"""The same of many layers while it is counted, ``[layers, N]``: what is not in it is 0."""
-
 
 @dataclass(frozen=True)
 class Event:
@@ -21,15 +12,18 @@ class Event:
 
     Parameters
     ----------
-    component : str
-        Who pays.
+    payer : str
+        The part that pays: a memory, or what a result calls several units together.
     text : str
         What is counted.
     """
 
-    component: str
+    payer: str
     text: str
 
+
+DRAM = "dram"
+"""The payer that is not on the chip."""
 
 EVENTS: Mapping[str, Event] = {
     "nm_rows_read": Event("nm", "NM rows that fetches touch"),
@@ -54,21 +48,12 @@ EVENTS: Mapping[str, Event] = {
     "nbout_bits_written": Event("nbout", "bits of finished sums put into NBout"),
     "nbout_bits_read": Event("nbout", "bits of finished sums taken out of NBout"),
     "encoder_values": Event("skip_logic", "output values that pass an encoder"),
-    "dram_weight_bits_read": Event("dram", "bits of weights from DRAM"),
-    "dram_activation_bits_read": Event("dram", "bits of activations from DRAM"),
-    "dram_activation_bits_written": Event("dram", "bits of activations to DRAM"),
+    "dram_weight_bits_read": Event(DRAM, "bits of weights from DRAM"),
+    "dram_activation_bits_read": Event(DRAM, "bits of activations from DRAM"),
+    "dram_activation_bits_written": Event(DRAM, "bits of activations to DRAM"),
 }
-"""By name. What a name calls bits is bits; all else is a number of times."""
+"""By name, of every machine: what a machine has no part for happens 0 times. What a name calls bits is bits; all else is a
+number of times."""
 
-COMPONENTS = tuple(dict.fromkeys(event.component for event in EVENTS.values()))
-STATIC = "static"
-DRAM = "dram"
-
-
-ROW: Mapping[str, int] = {name: row for row, name in enumerate(EVENTS)}
-"""Where an event stands in an array of all of them, ``[events, N]``."""
-
-
-def as_events(counts: Counts) -> Events:
-    """Return an array ``[events, N]`` as a mapping; its arrays are views."""
-    return dict(zip(EVENTS, counts, strict=True))
+PAYERS = tuple(dict.fromkeys(event.payer for event in EVENTS.values()))
+"""Those who pay for events."""

@@ -1,0 +1,76 @@
+"""`Session`: what outlives a batch of layers while a network streams by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from cnvlutin2.errors import NetworkError
+from cnvlutin2.layer import Layer
+from cnvlutin2.organisation import Organisation
+from cnvlutin2.timing.engine import LayerTimings
+from cnvlutin2.timing.engines import make_engine
+from cnvlutin2.timing.observed import ObservedLayer, ObservedWeights
+
+TOGETHER = 1 << 18
+"""Activations of layers that are timed together: what is found of them is in memory at once."""
+
+
+class Session:
+    """One run of a network's layers under organisations of one width.
+
+    Parameters
+    ----------
+    network : str
+        Its name, for messages.
+    organisations : sequence of Organisation
+    jobs : int or None
+        Threads.
+    """
+
+    def __init__(self, network: str, organisations: Sequence[Organisation], jobs: int | None) -> None:
+        self._network, self._organisations = network, organisations
+        self._engine = make_engine(jobs)
+        self._weights: dict[str, ObservedWeights] = {}
+        self._images: dict[str, int] = {}
+
+    def time(self, layers: Iterable[Layer]) -> Iterator[tuple[ObservedLayer, LayerTimings]]:
+        """Time layers as they come; yield each batch of each with what it took.
+
+        Raises
+        ------
+        NetworkError
+            If two layers have one name, or layers hold different numbers of images: they have no sum.
+        """
+        for together in in_batches(layers):
+            for layer in together:
+                self._count_images(layer)
+            observed = [ObservedLayer(layer, self._weights.get(layer.name)) for layer in together]
+            self._weights |= {each.layer.name: each.weights for each in observed}
+            yield from zip(observed, self._engine.time(together, self._organisations), strict=True)
+        self._check_images()
+
+    def _count_images(self, layer: Layer) -> None:
+        if layer.first_image != self._images.get(layer.name, 0):
+            raise NetworkError(f"network {self._network!r}: two layers are called {layer.name!r}; give one another name")
+        self._images[layer.name] = layer.first_image + layer.images
+
+    def _check_images(self) -> None:
+        first, *others = self._images.items()
+        for name, count in others:
+            if count != first[1]:
+                message = f"layer {name!r} holds {count} images, {first[0]!r} {first[1]}; give all layers the same images"
+                raise NetworkError(f"network {self._network!r}: {message}")
+
+
+def in_batches(layers: Iterable[Layer]) -> Iterator[list[Layer]]:
+    """Yield layers as they come, small ones together: as many as are timed at once, and none twice."""
+    some: dict[str, Layer] = {}
+    held = 0
+    for layer in layers:
+        if some and (layer.name in some or held + layer.activations.size > TOGETHER):
+            yield list(some.values())
+            some, held = {}, 0
+        some[layer.name] = layer
+        held += layer.activations.size
+    if some:
+        yield list(some.values())
