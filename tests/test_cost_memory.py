@@ -77,10 +77,10 @@ def events(costs: Sequence[LayerCost], name: str) -> list[int]:
 
 @st.composite
 def networks(draw: st.DrawFn, data_bits: int) -> list[Layer]:
-    """Draw two to four layers of one to three images, some of which read what an earlier one has read."""
+    """Draw one to four layers of one to three images, some of which read what an earlier one has read."""
     chain: list[Layer] = []
     images = draw(st.integers(1, 3))
-    for number in range(draw(st.integers(2, 4))):
+    for number in range(draw(st.integers(1, 4))):
         again = bool(chain) and draw(st.booleans())
         layer = draw(st.sampled_from(chain) if again else layers(data_bits=data_bits, max_channels=20))
         maps = np.resize(layer.activations, (images, *layer.activations.shape[1:]))

@@ -121,6 +121,26 @@ def test_organisations_store_with_a_new_format(folder: Path) -> None:
     assert "inverted" in files["html"].read_text()
 
 
+@pytest.mark.parametrize(("detect", "offsets"), [("output", 5), ("dispatch", 5 + 14)])
+@pytest.mark.parametrize("packing", ["brick", "row"])
+def test_raw_bricks_beside_vectors(folder: Path, detect: str, offsets: int, packing: str) -> None:
+    """Values that are marked in a vector need offsets; those of raw bricks only where they are looked for."""
+    (folder / "extra_mixed.py").write_text(
+        "from cnvlutin2.encodings.formats.roe import RawOrEncoded\n\n\n"
+        "class Mixed(RawOrEncoded):\n    name = 'mixed'\n    lists_offsets = False\n"
+    )
+    all_formats.cache_clear()
+    machine = {"name": "machine", "format": "mixed", "detect": detect, "packing": packing}
+    values = np.zeros((1, 32, 1, 1), np.int16)
+    values[0, :14] = values[0, 16:21] = 1  # a raw brick of 14 effectual values, and one of 5 that are marked
+    if packing == "row":
+        values = np.ascontiguousarray(values.reshape(1, 4, 8).swapaxes(1, 2)).reshape(1, 8, 1, 4)  # the same, x first
+    layer = Layer("layer", values, np.ones((1, values.shape[1], 1, 1), np.int16))
+    (run,) = simulate(layer, organisations=[Organisation.parse(machine)]).networks[0].layers
+    assert run.cost is not None
+    assert run.cost.events["offsets_generated"].tolist() == [offsets]
+
+
 @pytest.mark.parametrize("name", ["dense", "zfnaf", "roe", "viai", "packed_viai"])
 def test_a_name_decides_nothing(folder: Path, name: str) -> None:
     """A format under another name has the same cycles, events, sizes and area."""

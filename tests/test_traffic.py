@@ -250,6 +250,24 @@ class TestByHand:
         # Reading the second and third brick of a group steps over one and two vectors of 16 bits.
         assert events["nm_bits_read"].tolist() == [128 + 4 * 3 + (1 + 2) * 16]
 
+    @pytest.mark.parametrize("skip_weights", ["none", "shared", "per_filter"])
+    @pytest.mark.parametrize(("channels", "effectual"), [(16, 13), (32, 29), (29, 26)])
+    def test_raw_bricks(self, skip_weights: str, channels: int, effectual: int) -> None:
+        """RoE stores bricks of 13 effectual values raw; walked as they are, their zeros go to the lanes, fill does not."""
+        values = np.ones((1, channels, 1, 1), np.int16)
+        values[0, :3] = 0
+        layer = Layer("raw", values, np.ones((1, channels, 1, 1), np.int16))
+        machine = Organisation.parse({"format": "roe", "skip_weights": skip_weights})
+        found = {d: events_of(layer, with_overrides(machine, {"detect": d}), "skip") for d in ("dispatch", "output")}
+        assert found["dispatch"]["brick_buffer_bits_read"].tolist() == [effectual * 20]
+        assert found["output"]["brick_buffer_bits_read"].tolist() == [channels * 20]
+        # While fetching, raw bricks of 16 values are looked through, and what is found needs an offset.
+        bricks = -(-channels // 16)
+        assert found["dispatch"]["detector_values"].tolist() == [16 * bricks]
+        by_tile = skip_weights != "none"  # one filter: an offset for each value, whether for the tile or for the filter
+        assert found["dispatch"]["offsets_generated"].tolist() == [effectual + by_tile * effectual]
+        assert found["output"]["offsets_generated"].tolist() == [by_tile * channels]
+
     def test_shared(self) -> None:
         # The first tile needs values 0 and 31 of (0, 3, 17, 31), the second (4 filters) 17 too.
         events = events_of(self.layer, preset("cnv2-weights-shared"), "skip")
