@@ -8,8 +8,6 @@ from typing import overload
 import numpy as np
 
 from cnvlutin2.layer import Layer
-from cnvlutin2.timing.compiled.lanes import count_lanes
-from cnvlutin2.timing.compiled.pairs import count_pairs
 from cnvlutin2.timing.compiled.plan import LayerPlan
 from cnvlutin2.timing.compiled.records import FIRST_TABLE, STORED, Bytes
 from cnvlutin2.timing.compiled.sums import count_sums
@@ -46,9 +44,9 @@ class Counting:
         """Count some images of a band; `room` is for their bits, and for what vectors reach beyond them."""
         record, results = self._plan.bands[band], self.results[band]
         count_sums(record.layer, self._values, self._layer.threshold, first, last, room, self._sums[band], results)
-        for lanes in record.lanes:
+        for count_lanes, lanes in record.lanes:
             count_lanes(lanes, room, first, last, results, NO_WINDOWS)
-        for pairs in record.pairs:
+        for count_pairs, pairs in record.pairs:
             count_pairs(pairs, room, first, last, results, NO_TILES)
 
     def timings(self, others: Sequence[OrganisationTiming]) -> LayerTimings:

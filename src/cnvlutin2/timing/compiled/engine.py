@@ -13,8 +13,6 @@ from cnvlutin2.organisation import Organisation, with_overrides
 from cnvlutin2.simd import VECTOR
 from cnvlutin2.timing.compiled.counting import Counting
 from cnvlutin2.timing.compiled.knowledge import KNOWN
-from cnvlutin2.timing.compiled.lanes import count_lanes
-from cnvlutin2.timing.compiled.pairs import count_pairs
 from cnvlutin2.timing.compiled.plan import LayerPlan, plan_layer
 from cnvlutin2.timing.compiled.tuning import BAND, THREAD_GRAIN
 from cnvlutin2.timing.engine import Counts, Engine, LayerTimings, OrganisationTiming, RunMode
@@ -89,11 +87,13 @@ class CompiledEngine:
         cycles = np.full(shape, schedule.dense_window_cycles, np.int64)
         if record.lanes:
             by_lane = np.zeros((1, layer.images, schedule.groups, schedule.steps.windows), np.int64)
-            count_lanes(record.lanes[0], room, 0, layer.images, counting.results[0], by_lane)
+            ((count_lanes, lanes),) = record.lanes
+            count_lanes(lanes, room, 0, layer.images, counting.results[0], by_lane)
             cycles[:] = by_lane[0][:, :, None]
         elif record.pairs:
             by_tile = np.zeros((*shape[:3], schedule.seats.tile_filters.shape[1], shape[3]), np.int64)
-            count_pairs(record.pairs[0], room, 0, layer.images, counting.results[0], by_tile)
+            ((count_pairs, pairs),) = record.pairs
+            count_pairs(pairs, room, 0, layer.images, counting.results[0], by_tile)
             by_tile += chosen.window_overhead
             if chosen.tile_sync == "layer":
                 ends: Counts = by_tile.cumsum(axis=4).max(axis=3)

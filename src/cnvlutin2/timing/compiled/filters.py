@@ -16,7 +16,7 @@ from cnvlutin2.simd.lookups import free_cycles, most_products, products
 from cnvlutin2.simd.narrow import both, larger, plus
 from cnvlutin2.simd.sizes import Integer
 from cnvlutin2.simd.vectors import add_bytes, chosen, first_places, load, load_as, splat, splat_as, store, total, widened
-from cnvlutin2.timing.compiled.records import COSTS, WAITS, WORK, Bytes, Edges, Ints
+from cnvlutin2.timing.compiled.records import COSTS, WAITS, WORK, Bytes, Edges, Ints, WalkRecord
 
 Units = NDArray[Any]
 """Bytes, or words of 16 bits where a lane's cycles in a window may take more than a byte."""
@@ -75,20 +75,27 @@ class Tiles(NamedTuple):
     found: Ints
 
 
-@helper
-def walk_waiting(weights: Bytes, leaders: NDArray[np.uint16], lane: Lane, tiles: Tiles, together: Bytes) -> None:
-    """Walk a lane where the filters of a tile wait for each other at every run.
+class Rooms(NamedTuple):
+    """What is kept from run to run while a lane is walked.
 
     Parameters
     ----------
-    weights, leaders
-        As of `WalkRecord`.
-    lane : Lane
-    tiles : Tiles
-    together : uint8 ``[runs, windows]``, or of size 0
-        Room for the cycles of each run in the slowest tile, where a run is replaced in all tiles at once.
+    together : uint8 ``[runs, windows]``
+        Cycles of each run in the slowest tile; of size 0 unless a run is replaced in all tiles at once.
+    ends, reached : uint8 or uint16 ``[filters, 64]`` and ``[runs, 64]``
+        The cycle at which each filter has ended its run, and at which all have ended each run; of size 0 unless filters drift.
     """
+
+    together: Bytes
+    ends: Units
+    reached: Units
+
+
+@helper
+def walk_waiting(walk: WalkRecord, _drift: tuple[Integer, Integer], lane: Lane, tiles: Tiles, rooms: Rooms) -> None:
+    """Walk a lane where the filters of a tile wait for each other at every run; weights are those of runs before filters."""
     # Arrays are taken out of the tuples before the loops, which would count their owners again and again.
+    weights, leaders, together = walk.weights, walk.leaders, rooms.together
     masks, least, tile_filters, most = lane.digits, lane.least, tiles.filters, tiles.most
     (passes, count), unit, size, burst = tile_filters.shape, most.dtype.type(0), least.shape[1], 255 // lane.worst
     slots, digits, runs, each = weights.shape[4], masks.shape[2], masks.shape[1], np.int64(not lane.plain) * size
@@ -156,16 +163,9 @@ def _walk_together(lane: Lane, together: Bytes, most: Units, at: Integer) -> Non
 
 
 @helper
-def walk_free(weights: Bytes, lane: Lane, tiles: Tiles) -> None:
-    """Walk a lane where every filter does so on its own.
-
-    Parameters
-    ----------
-    weights
-        As of `WalkRecord`, filters before runs.
-    lane : Lane
-    tiles : Tiles
-    """
+def walk_free(walk: WalkRecord, _drift: tuple[Integer, Integer], lane: Lane, tiles: Tiles, _rooms: Rooms) -> None:
+    """Walk a lane where every filter does so on its own; weights are those of filters before runs."""
+    weights = walk.weights
     masks, rows, tile_filters, most, digits = lane.digits, lane.least, tiles.filters, tiles.most, lane.digits.shape[2]
     (passes, count), unit, size, burst = tile_filters.shape, most.dtype.type(0), rows.shape[1], 255 // lane.worst
     nothing, no_words = splat_as(np.int64(0), unit), splat_as(np.int64(0), np.uint16(0))
@@ -227,28 +227,14 @@ def _free_filters(
 
 
 @helper
-def walk_drifting(weights: Bytes, lane: Lane, tiles: Tiles, drift: tuple[Integer, Integer], rooms: tuple[Units, Units]) -> None:
-    """Walk a lane where no filter gets more than some runs ahead of the slowest one of its tile.
+def walk_drifting(walk: WalkRecord, drift: tuple[Integer, Integer], lane: Lane, tiles: Tiles, rooms: Rooms) -> None:
+    """Walk a lane where no filter gets more than some runs ahead of the slowest of its tile; weights as for `walk_waiting`.
 
-    Parameters
-    ----------
-    weights
-        As of `WalkRecord`, runs before filters.
-    lane : Lane
-    tiles : Tiles
-    drift : (int, int)
-        How many runs that is, and the overhead of a run.
-    rooms : two arrays uint8 or uint16, ``[filters, 64]`` and ``[runs, 64]``
-        Room for the cycle at which each filter has ended its run, and for that at which all have ended each run.
+    `drift` is how many runs that is, and the overhead of a run.
     """
+    weights, ends, reached, (ahead, overhead) = walk.weights, rooms.ends, rooms.reached, drift
     masks, rows, tile_filters, most, digits = lane.digits, lane.least, tiles.filters, tiles.most, lane.digits.shape[2]
-    (passes, count), unit, size, (ahead, overhead), (ends, reached) = (
-        tile_filters.shape,
-        most.dtype.type(0),
-        rows.shape[1],
-        drift,
-        rooms,
-    )
+    (passes, count), unit, size = tile_filters.shape, most.dtype.type(0), rows.shape[1]
     nothing, no_words = splat_as(np.int64(0), unit), splat_as(np.int64(0), np.uint16(0))
     extra, each = splat_as(np.int64(overhead), unit), np.int64(not lane.plain) * size
     spent, held = np.int64(0), np.int64(0)

@@ -5,6 +5,7 @@ Cycles are kept beyond one a run: so padding is zeros, and what lies beside the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,14 +30,15 @@ from cnvlutin2.simd.vectors import (
 )
 from cnvlutin2.timing.compiled.held import Held
 from cnvlutin2.timing.compiled.maps import add_planes, find_rows, flag_raw_bricks, row_packed_bits
-from cnvlutin2.timing.compiled.records import Bytes, Edges, Ints, LaneRecord
+from cnvlutin2.timing.compiled.records import Bytes, Edges, Ints, LaneRecord, PieceRecord
 
+Uses = NDArray[np.uint16]
 Units = NDArray[Any]
 """Bytes, or words of 16 bits where a lane's cycles may take more than a byte."""
 
 
 @kernel
-def count_lanes(held: Held[LaneRecord], bits: Bytes, first: Integer, last: Integer, results: Ints, window_cycles: Ints) -> None:
+def count_lanes(held: Held[LaneRecord], bits: Bytes, first: int, last: int, results: Ints, window_cycles: Ints) -> None:
     """Count the cycles of organisations that skip no weights and have the same lanes.
 
     Parameters
@@ -51,35 +53,35 @@ def count_lanes(held: Held[LaneRecord], bits: Bytes, first: Integer, last: Integ
     window_cycles : int64 ``[ways, N, groups, windows]``, or of size 0
         Set, unless it is empty.
     """
-    lanes = held.record
-    windows, steps = lanes.windows, lanes.steps
-    planes = 0 if windows.alone else lanes.parts.size - 1
-    room = (windows.above + steps.rows + windows.below) * windows.pitch + VECTOR
-    across = windows.room + steps.pads[1] + steps.kernel[1] * steps.dilations[1] + VECTOR
-    if lanes.wide:
-        loads, columns = np.zeros((planes, room), np.uint16), np.zeros((planes, across), np.uint16)
-        _count_maps(lanes, bits, first, last, loads, columns, np.zeros(windows.room, np.uint16), results, window_cycles)
-    else:
-        narrow, across_narrow = np.zeros((planes, room), np.uint8), np.zeros((planes, across), np.uint8)
-        _count_maps(lanes, bits, first, last, narrow, across_narrow, np.zeros(windows.room, np.uint8), results, window_cycles)
+    _count_maps(held.record, bits, (first, last), np.zeros(0, np.uint8), results, window_cycles)
+
+
+@kernel
+def count_wide_lanes(held: Held[LaneRecord], bits: Bytes, first: int, last: int, results: Ints, window_cycles: Ints) -> None:
+    """Do the same where a byte does not hold a lane's cycles in a window."""
+    _count_maps(held.record, bits, (first, last), np.zeros(0, np.uint16), results, window_cycles)
+
+
+LaneKernel = Callable[[Held[LaneRecord], Bytes, int, int, Ints, Ints], None]
+
+
+def lane_kernel(record: LaneRecord) -> LaneKernel:
+    """Return the kernel for a record; there are two, so that what is not asked for need not be compiled."""
+    return count_wide_lanes if record.wide else count_lanes
 
 
 @helper
 def _count_maps(
-    lanes: LaneRecord,
-    bits: Bytes,
-    first: Integer,
-    last: Integer,
-    loads: Units,
-    columns: Units,
-    slowest: Units,
-    results: Ints,
-    window_cycles: Ints,
+    lanes: LaneRecord, bits: Bytes, images: tuple[Integer, Integer], unit: Units, results: Ints, window_cycles: Ints
 ) -> None:
-    """Do the same with room for the cycles of lanes, at every place and over the kernel's height, and of every window."""
-    steps, pieces, storage = lanes.steps, lanes.pieces, lanes.storage
+    """Do the same map by map, with sums of lanes of the unit's type."""
+    (first, last), steps, pieces, storage, windows = images, lanes.steps, lanes.pieces, lanes.storage, lanes.windows
+    planes = 0 if windows.alone else lanes.parts.size - 1
+    loads = np.zeros((planes, (windows.above + steps.rows + windows.below) * windows.pitch + VECTOR), unit.dtype)
+    across = windows.room + steps.pads[1] + steps.kernel[1] * steps.dilations[1] + VECTOR
+    columns, slowest = np.zeros((planes, across), unit.dtype), np.zeros(windows.room, unit.dtype)
     places, stored = steps.rows * steps.columns, steps.channels * steps.rows * steps.width
-    room = lanes.windows.uses.size
+    room = windows.uses.size
     by_step = np.empty(steps.values * places + VECTOR if steps.row_packed else 0, np.uint8)
     counts = np.empty((pieces.edges.size - 1, room), np.uint8)
     bricks = np.empty((pieces.bricks.size - 1, room), np.uint8)
@@ -98,7 +100,7 @@ def _count_maps(
             mixed, has_rows, seen = storage.mixed[way], storage.row_bits[way] > 0, np.int64(0)
             if mixed:
                 flag_raw_bricks(storage, way, bricks, places, flags)
-                seen = _seen(lanes, counts, flags)
+                seen = _seen(pieces, windows.uses, counts, flags)
             if has_rows:
                 begins[way] = find_rows(storage, way, begins[way] if g else np.int64(0), bricks, places, rows)
             cycles, costs = np.int64(lanes.least[0]), np.int64(lanes.least[1])
@@ -115,9 +117,9 @@ def _count_maps(
 
 
 @helper
-def _seen(lanes: LaneRecord, counts: Bytes, flags: Bytes) -> np.int64:
+def _seen(pieces: PieceRecord, uses: Uses, counts: Bytes, flags: Bytes) -> np.int64:
     """Return the values that are taken for effectual, over all windows, where all those of raw bricks are."""
-    seen, uses, edges, brick_of = np.int64(0), lanes.windows.uses, lanes.pieces.edges, lanes.pieces.brick_of
+    seen, edges, brick_of = np.int64(0), pieces.edges, pieces.brick_of
     for x in range(0, uses.size, VECTOR):
         values = splat_as(np.int64(0), np.uint16(0))
         for k in range(brick_of.size):

@@ -8,16 +8,20 @@ from numpy.typing import NDArray
 from cnvlutin2.simd.jit import helper, kernel
 from cnvlutin2.simd.narrow import larger, plus
 from cnvlutin2.simd.sizes import Integer
-from cnvlutin2.timing.compiled.records import Bytes, Edges, PairRecord
+from cnvlutin2.timing.compiled.records import Bytes, Edges
 
 
 @helper
-def pack_runs(pairs: PairRecord, steps_bits: Bytes, begin: Integer, masks: Bytes) -> None:
+def pack_runs(
+    starts: Edges, stops: Edges, margin: Integer, places: Integer, steps_bits: Bytes, begin: Integer, masks: Bytes
+) -> None:
     """Pack the bits of a map, which the lanes take for effectual, run by run, the first value lowest.
 
     Parameters
     ----------
-    pairs : PairRecord
+    starts, stops : int32 ``[runs]``
+        The values of each run of a step.
+    margin, places : int
     steps_bits : uint8
         By step: value by value, place by place.
     begin : Integer
@@ -25,42 +29,43 @@ def pack_runs(pairs: PairRecord, steps_bits: Bytes, begin: Integer, masks: Bytes
     masks : uint8 ``[runs, bytes, margin + places + margin]``
         Set, but for the margins, which stand for the padding.
     """
-    margin, places = pairs.reads.margin, pairs.steps.rows * pairs.steps.columns
-    for r in range(pairs.starts.size):
+    for r in range(starts.size):
         for b in range(masks.shape[1]):
-            row = masks[r, b, margin : margin + places]
-            row[:] = 0
-            first = pairs.starts[r] + 8 * b
-            for v in range(min(pairs.stops[r], first + 8) - 1, first - 1, -1):
+            row, first = masks[r, b, margin : margin + places], starts[r] + 8 * b
+            for x in range(places):
+                row[x] = 0
+            for v in range(min(stops[r], first + 8) - 1, first - 1, -1):
                 values = steps_bits[begin + v * places : begin + (v + 1) * places]
                 for x in range(places):
                     row[x] = plus(plus(row[x], row[x]), values[x])
 
 
 @helper
-def fill_runs(pairs: PairRecord, masks: Bytes) -> None:
+def fill_runs(starts: Edges, stops: Edges, masks: Bytes) -> None:
     """Set the masks of all runs to ones, in the padding too: nothing is skipped for being ineffectual."""
-    for r in range(pairs.starts.size):
+    for r in range(starts.size):
         for b in range(masks.shape[1]):
-            left = min(8, max(0, pairs.stops[r] - pairs.starts[r] - 8 * b))
-            masks[r, b, :] = np.uint8((1 << left) - 1)
+            row, ones = masks[r, b], np.uint8((1 << min(8, max(0, stops[r] - starts[r] - 8 * b))) - 1)
+            for x in range(row.size):
+                row[x] = ones
 
 
 @helper
-def rows_of_runs(pairs: PairRecord, rows: Bytes, out: Bytes) -> None:
+def rows_of_runs(run_bricks: Edges, margin: Integer, places: Integer, rows: Bytes, out: Bytes) -> None:
     """Find in how many NM rows more than one each run lies at every place.
 
     Parameters
     ----------
-    pairs : PairRecord
+    run_bricks : int32 ``[runs, 2]``
+        The first and the last brick of each run.
+    margin, places : int
     rows : uint8 ``[bricks, room]``
         Of each brick.
     out : uint8 ``[runs, margin + places + margin]``
         Set, but for the margins.
     """
-    margin, places = pairs.reads.margin, pairs.steps.rows * pairs.steps.columns
-    for r in range(pairs.starts.size):
-        front, back = rows[pairs.pieces.run_bricks[r, 0]], rows[pairs.pieces.run_bricks[r, 1]]
+    for r in range(len(run_bricks)):
+        front, back = rows[run_bricks[r, 0]], rows[run_bricks[r, 1]]
         row = out[r, margin : margin + places]
         for x in range(places):
             row[x] = larger(front[x], back[x])

@@ -16,7 +16,9 @@ from cnvlutin2.timing.compiled import recording
 from cnvlutin2.timing.compiled.bands import Band, bands_of, whole
 from cnvlutin2.timing.compiled.held import Held, hold
 from cnvlutin2.timing.compiled.knowledge import KNOWN, left_to_plain
+from cnvlutin2.timing.compiled.lanes import LaneKernel, lane_kernel
 from cnvlutin2.timing.compiled.packing import walk_record
+from cnvlutin2.timing.compiled.pairs import PairKernel, pair_kernel
 from cnvlutin2.timing.compiled.records import LaneRecord, LayerRecord, PairRecord, WalkRecord
 from cnvlutin2.timing.compiled.results import ResultTable
 from cnvlutin2.timing.observed import ObservedWeights
@@ -53,15 +55,15 @@ class BandPlan:
     activations : int
         Of an image of the band.
     layer, lanes, pairs
-        What the kernels take.
+        What the kernels take, and which kernels.
     sums : int
         How many of them there are; see `records.FIRST_TABLE`.
     """
 
     activations: int
     layer: Held[LayerRecord]
-    lanes: tuple[Held[LaneRecord], ...]
-    pairs: tuple[Held[PairRecord], ...]
+    lanes: tuple[tuple[LaneKernel, Held[LaneRecord]], ...]
+    pairs: tuple[tuple[PairKernel, Held[PairRecord]], ...]
     sums: int
 
 
@@ -192,9 +194,15 @@ class _Planner:
             tables=np.ascontiguousarray(np.stack(tables), np.int32),
             factors=factors if summed else np.zeros_like(factors),
         )
-        lane_records = tuple(hold(self._lane_record(band, some)) for some in lanes.values())
-        pair_records = tuple(hold(self._pair_record(band, *each)) for each in pairs)
-        return BandPlan(g.channels * g.height * g.width, hold(layer), lane_records, pair_records, len(factors))
+        lane_records = [self._lane_record(band, some) for some in lanes.values()]
+        pair_records = [self._pair_record(band, *each) for each in pairs]
+        return BandPlan(
+            activations=g.channels * g.height * g.width,
+            layer=hold(layer),
+            lanes=tuple((lane_kernel(record), hold(record)) for record in lane_records),
+            pairs=tuple((pair_kernel(record), hold(record)) for record in pair_records),
+            sums=len(factors),
+        )
 
     def _lane_record(self, band: Band, some: list[tuple[Schedule, int, NDArray[np.int64]]]) -> LaneRecord:
         schedules = [_of_band(schedule, band) for schedule, _, _ in some]
@@ -224,7 +232,8 @@ class _Planner:
         return PairRecord(
             steps=recording.steps_record(schedule),
             storage=recording.storage_record([schedule]),
-            pieces=recording.piece_record(schedule),
+            brick_edges=np.append(np.arange(0, runs.values, o.brick), runs.values).astype(np.int32),
+            run_bricks=np.ascontiguousarray(schedule.run_bricks),
             reads=recording.reads_record(schedule.steps, sees_all=sees_all),
             walk=self._walk(whole_layer, kind),
             kind=kind,

@@ -280,8 +280,11 @@ class PairRecord(NamedTuple):
     ----------
     steps : StepsRecord
     storage : StorageRecord
-        In one way; `pieces` has its bricks.
-    pieces : PieceRecord
+        In one way.
+    brick_edges : int32 ``[bricks + 1]``
+        The first value of every brick of a position, and the end.
+    run_bricks : int32 ``[runs, 2]``
+        The first and the last brick of each run.
     reads : ReadsRecord
     walk : WalkRecord
     kind : int
@@ -313,7 +316,8 @@ class PairRecord(NamedTuple):
 
     steps: StepsRecord
     storage: StorageRecord
-    pieces: PieceRecord
+    brick_edges: Edges
+    run_bricks: Edges
     reads: ReadsRecord
     walk: WalkRecord
     kind: int

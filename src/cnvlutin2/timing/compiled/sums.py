@@ -54,7 +54,8 @@ def _count_positions(layer: LayerRecord, bits: Bytes, begin: int, words: NDArray
             words[w, c] = word_at(bits, begin + c * layer.places + w * VECTOR) & known
     for k in range(counts.shape[0]):
         row = counts[k]
-        row[:] = 0
+        for c in range(row.size):
+            row[c] = 0
         for w in range(words.shape[0]):
             read, some = layer.reads[k, w], words[w]
             for c in range(row.size):
@@ -98,7 +99,7 @@ def count_sums(
         _find_bits(layer, values, n * layer.channels * layer.map_places + layer.first_place, least, bits, at)
         _count_positions(layer, bits, at, words, counts)
         found = sums[n]
-        found[:] = 0
+        found[SEEN] = found[STORED] = 0
         for k in range(steps + 1):
             for c in range(layer.channels):
                 found[SEEN if k < steps else STORED] += counts[k, c]
