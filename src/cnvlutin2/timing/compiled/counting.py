@@ -9,7 +9,7 @@ import numpy as np
 
 from cnvlutin2.layer import Layer
 from cnvlutin2.timing.compiled.plan import LayerPlan
-from cnvlutin2.timing.compiled.records import FIRST_TABLE, STORED, Bytes
+from cnvlutin2.timing.compiled.records import LAYER, MACS, STORED, Bytes
 from cnvlutin2.timing.compiled.sums import count_sums
 from cnvlutin2.timing.engine import Counts, LayerTimings, OrganisationTiming, Timing
 
@@ -33,17 +33,18 @@ class Counting:
     """
 
     def __init__(self, layer: Layer, plan: LayerPlan) -> None:
-        self._layer, self._plan = layer, plan
-        self._values = np.ascontiguousarray(layer.activations).reshape(-1)
+        self._plan, self._threshold, self._values = plan, layer.threshold, layer.activations.ravel()
         bands, images = len(plan.bands), len(layer.activations)
-        self._sums = np.empty((bands, images, plan.bands[0].sums), np.int64)
-        self.results = np.zeros((bands, images, *plan.constants.shape), np.int64)
-        self.results[0] = plan.constants
+        if bands == images == 1:
+            self.results = plan.constants.copy()
+        else:
+            self.results = np.zeros((bands, images, *plan.constants.shape[2:]), np.int64)
+            self.results[0] = plan.constants[0]
 
     def count(self, band: int, first: int, last: int, room: Bytes) -> None:
         """Count some images of a band; `room` is for their bits, and for what vectors reach beyond them."""
         record, results = self._plan.bands[band], self.results[band]
-        count_sums(record.layer, self._values, self._layer.threshold, first, last, room, self._sums[band], results)
+        count_sums(record.layer, self._values, self._threshold, first, last, room, results)
         for count_lanes, lanes in record.lanes:
             count_lanes(lanes, room, first, last, results, NO_WINDOWS)
         for count_pairs, pairs in record.pairs:
@@ -51,10 +52,9 @@ class Counting:
 
     def timings(self, others: Sequence[OrganisationTiming]) -> LayerTimings:
         """Return what was found, once all bands of all images are counted; `others` are those of `LayerPlan.left`."""
-        plan, sums, results = self._plan, self._sums, self.results
-        found = sums[0] if plan.summed == 1 else sums[: plan.summed].sum(axis=0)
-        by_result = results[0] if len(results) == 1 else results.sum(axis=0)
-        return LayerTimings(found[:, STORED], found[:, FIRST_TABLE], OrganisationTimings(plan, by_result, others))
+        by_result = self.results[0] if len(self.results) == 1 else self.results.sum(axis=0)
+        stored, macs = by_result[:, LAYER, STORED], by_result[:, LAYER, MACS]
+        return LayerTimings(stored, macs, OrganisationTimings(self._plan, by_result, others))
 
 
 class OrganisationTimings(Sequence[OrganisationTiming]):

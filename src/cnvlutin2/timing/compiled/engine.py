@@ -14,7 +14,7 @@ from cnvlutin2.simd import VECTOR
 from cnvlutin2.timing.compiled.counting import Counting
 from cnvlutin2.timing.compiled.knowledge import KNOWN
 from cnvlutin2.timing.compiled.plan import LayerPlan, plan_layer
-from cnvlutin2.timing.compiled.tuning import BAND, THREAD_GRAIN
+from cnvlutin2.timing.compiled.tuning import THREAD_GRAIN_NS
 from cnvlutin2.timing.engine import Counts, Engine, LayerTimings, OrganisationTiming, RunMode
 from cnvlutin2.timing.observed import ObservedWeights
 from cnvlutin2.timing.options import refuse, unknown_options
@@ -58,8 +58,8 @@ class CompiledEngine:
             for i, band, begin, end in units[first:last]:
                 made[i].count(band, begin, end, room)
 
-        activations = sum(layer.activations.size for layer in layers)
-        split(task, len(units), self._jobs, 1 + len(units) * THREAD_GRAIN // activations)
+        work_ns = sum(len(layer.activations) * plan.work_ns for layer, plan in zip(layers, plans, strict=True))
+        split(task, len(units), self._jobs, 1 + len(units) * THREAD_GRAIN_NS // (1 + work_ns))
         return [
             counting.timings(self._others(layer, plan, organisations))
             for counting, layer, plan in zip(made, layers, plans, strict=True)
@@ -142,6 +142,8 @@ class _Weights:
 
     def fits(self, layer: Layer) -> bool:
         """Whether a layer differs in its activations alone."""
+        if layer.weights is self.weights and layer.geometry is self.geometry and layer.first == self.first:
+            return layer.weight_threshold == self.weight_threshold
         alike = layer.geometry == self.geometry and (layer.first, layer.weight_threshold) == (self.first, self.weight_threshold)
         return alike and (layer.weights is self.weights or np.array_equal(layer.weights, self.weights))
 
@@ -161,7 +163,8 @@ def _units(layers: Sequence[Layer], plans: Sequence[LayerPlan]) -> tuple[list[Un
     for i, (layer, plan) in enumerate(zip(layers, plans, strict=True)):
         images = len(layer.activations)
         for band, record in enumerate(plan.bands):
-            together = min(images, max(1, BAND // record.activations))
-            units += [(i, band, first, min(first + together, images)) for first in range(0, images, together)]
-            bits = max(bits, together * record.activations + VECTOR)
-    return units, bits
+            together = min(images, record.images_together)
+            bits = max(bits, together * record.activations)
+            for first in range(0, images, together):
+                units.append((i, band, first, min(first + together, images)))  # noqa: PERF401 - a layer often is one unit
+    return units, bits + VECTOR

@@ -30,7 +30,16 @@ from cnvlutin2.simd.vectors import (
 )
 from cnvlutin2.timing.compiled.held import Held
 from cnvlutin2.timing.compiled.maps import add_planes, find_rows, flag_raw_bricks, row_packed_bits
-from cnvlutin2.timing.compiled.records import Bytes, Edges, Ints, LaneRecord, PieceRecord
+from cnvlutin2.timing.compiled.records import (
+    Bytes,
+    Edges,
+    Ints,
+    LaneRecord,
+    LaneWalk,
+    PieceRecord,
+    StepsRecord,
+    WindowsRecord,
+)
 
 Uses = NDArray[np.uint16]
 Units = NDArray[Any]
@@ -76,7 +85,7 @@ def _count_maps(
 ) -> None:
     """Do the same map by map, with sums of lanes of the unit's type."""
     (first, last), steps, pieces, storage, windows = images, lanes.steps, lanes.pieces, lanes.storage, lanes.windows
-    planes = 0 if windows.alone else lanes.parts.size - 1
+    planes = lanes.walk.parts.size - 1 if lanes.counted and not windows.alone else 0
     loads = np.zeros((planes, (windows.above + steps.rows + windows.below) * windows.pitch + VECTOR), unit.dtype)
     across = windows.room + steps.pads[1] + steps.kernel[1] * steps.dilations[1] + VECTOR
     columns, slowest = np.zeros((planes, across), unit.dtype), np.zeros(windows.room, unit.dtype)
@@ -99,33 +108,22 @@ def _count_maps(
         for way in range(begins.size):
             mixed, has_rows, seen = storage.mixed[way], storage.row_bits[way] > 0, np.int64(0)
             if mixed:
-                flag_raw_bricks(storage, way, bricks, places, flags)
-                seen = _seen(pieces, windows.uses, counts, flags)
+                seen = flag_raw_bricks(storage, way, bricks, steps.values, windows.uses, flags)
             if has_rows:
                 begins[way] = find_rows(storage, way, begins[way] if g else np.int64(0), bricks, places, rows)
             cycles, costs = np.int64(lanes.least[0]), np.int64(lanes.least[1])
-            if lanes.longest > 1 or has_rows:
-                extra, cycles = _find_loads(lanes, mixed, has_rows, counts, flags, rows, loads, slowest)
+            if lanes.walk.longest > 1 or has_rows:
+                found = counts, flags, rows
+                extra, cycles = _find_loads(steps, pieces, windows, lanes.walk, (mixed, has_rows), found, loads, slowest)
                 costs += extra
-                if not lanes.windows.alone:
-                    cycles = _walk_windows(lanes, loads, columns, slowest)
+                if not windows.alone:
+                    cycles = _walk_windows(steps, windows, lanes.walk, loads, columns, slowest)
             result, factors = results[n, lanes.results[way]], lanes.factors[way]
             for column in range(result.size):
                 result[column] += cycles * factors[0, column] + costs * factors[1, column] + seen * factors[2, column]
             if window_cycles.size:
-                _note_windows(lanes, lanes.longest > 1 or has_rows, slowest, window_cycles[way, n, g])
-
-
-@helper
-def _seen(pieces: PieceRecord, uses: Uses, counts: Bytes, flags: Bytes) -> np.int64:
-    """Return the values that are taken for effectual, over all windows, where all those of raw bricks are."""
-    seen, edges, brick_of = np.int64(0), pieces.edges, pieces.brick_of
-    for x in range(0, uses.size, VECTOR):
-        values = splat_as(np.int64(0), np.uint16(0))
-        for k in range(brick_of.size):
-            values = add_bytes(values, _with_raw(edges, brick_of, counts, flags, k, x))
-        seen += weighted_sum(values, uses, x)
-    return seen
+                least = -1 if lanes.walk.longest > 1 or has_rows else lanes.least[0] // window_cycles.shape[3]
+                _note_windows(windows.begins, least, slowest, window_cycles[way, n, g])
 
 
 @inlined_helper
@@ -137,12 +135,12 @@ def _with_raw(edges: Edges, brick_of: Edges, counts: Bytes, flags: Bytes, k: Int
 
 @helper
 def _find_loads(
-    lanes: LaneRecord,
-    mixed: bool,
-    has_rows: bool,
-    counts: Bytes,
-    flags: Bytes,
-    rows: Bytes,
+    steps: StepsRecord,
+    pieces: PieceRecord,
+    windows: WindowsRecord,
+    walk: LaneWalk,
+    stored: tuple[bool, bool],
+    found: tuple[Bytes, Bytes, Bytes],
     loads: Units,
     slowest: Units,
 ) -> tuple[np.int64, np.int64]:
@@ -150,11 +148,12 @@ def _find_loads(
 
     Parameters
     ----------
-    lanes : LaneRecord
-    mixed, has_rows : bool
-        Whether some bricks are stored raw (`flags`); whether some lie in several NM rows (`rows`).
-    counts : uint8 ``[pieces, room]``
-    flags, rows : uint8 ``[bricks, room]``
+    steps, pieces, windows, walk
+        As of `LaneRecord`.
+    stored : (bool, bool)
+        Whether some bricks are stored raw, and whether some lie in several NM rows.
+    found : (uint8 ``[pieces, room]``, uint8 ``[bricks, room]``, uint8 ``[bricks, room]``)
+        Effectual values of pieces; flags of raw bricks; NM rows of bricks beyond one.
     loads : ``[lanes, room]``
         Set, unless every place is a window.
     slowest : ``[room]``
@@ -166,10 +165,10 @@ def _find_loads(
         Of all lanes; of the slowest lane of every window, if every place is one.
     """
     # Arrays are taken out of the records before the loops, which would count their owners again and again.
-    parts, run_pieces, run_bricks = lanes.parts, lanes.pieces.runs, lanes.pieces.run_bricks
-    edges, brick_of, uses = lanes.pieces.edges, lanes.pieces.brick_of, lanes.windows.uses
-    columns, pitch, above, alone = lanes.steps.columns, lanes.windows.pitch, lanes.windows.above, lanes.windows.alone
-    places, room, unit = lanes.steps.rows * columns, counts.shape[1], slowest.dtype.type(0)
+    (mixed, has_rows), (counts, flags, rows), parts, stands_for = stored, found, walk.parts, walk.stands_for
+    run_pieces, run_bricks, edges, brick_of, uses = pieces.runs, pieces.run_bricks, pieces.edges, pieces.brick_of, windows.uses
+    columns, pitch, above, alone = steps.columns, windows.pitch, windows.above, windows.alone
+    places, room, unit = steps.rows * columns, counts.shape[1], slowest.dtype.type(0)
     one, nothing = splat(np.uint8(1)), splat_as(np.int64(0), unit)
     every, cycles = np.int64(0), np.int64(0)
     for x in range(0, places, VECTOR):
@@ -178,15 +177,17 @@ def _find_loads(
             extra = nothing
             for r in range(parts[lane], parts[lane + 1]):
                 work = splat(np.uint8(0))
-                for k in range(run_pieces[r], run_pieces[r + 1]):
+                for k in range(run_pieces[r], run_pieces[r + 1] if walk.longest > 1 else 0):
                     work = plus(work, _with_raw(edges, brick_of, counts, flags, k, x) if mixed else load(counts, k * room + x))
                 work = minus(larger(work, one), one)
                 if has_rows:
                     work = larger(work, load(rows, run_bricks[r, 0] * room + x))
                     work = larger(work, load(rows, run_bricks[r, 1] * room + x))
                 extra, all_lanes = plus(extra, widened(work, unit)), add_bytes(all_lanes, work)
+                for _ in range(1, stands_for[lane]):
+                    all_lanes = add_bytes(all_lanes, work)
             if alone:
-                fixed = (1 + lanes.overhead) * np.int64(parts[lane + 1] - parts[lane])
+                fixed = (1 + walk.overhead) * np.int64(parts[lane + 1] - parts[lane])
                 most = larger(most, plus(extra, splat_as(fixed, unit)))
             elif pitch == columns:
                 store(loads, lane * loads.shape[1] + above * pitch + x, chosen(here, extra, nothing))
@@ -208,14 +209,16 @@ def _spread(values: Units, first: Integer, last: Integer, columns: Integer, pitc
 
 
 @helper
-def _walk_windows(lanes: LaneRecord, loads: Units, columns: Units, slowest: Units) -> np.int64:
+def _walk_windows(
+    steps: StepsRecord, windows: WindowsRecord, walk: LaneWalk, loads: Units, columns: Units, slowest: Units
+) -> np.int64:
     """Set the slowest lane's cycles of every window (and of places in between), and add those of windows up.
 
     What windows read is added up over the kernel's height, lane by lane, and then across.
     """
-    parts, begins, inside, unit = lanes.parts, lanes.windows.begins, lanes.windows.inside, slowest.dtype.type(0)
-    (kh, kw), (dy, dx), left = lanes.steps.kernel, lanes.steps.dilations, lanes.steps.pads[1]
-    room, pitch, overhead = lanes.windows.room, lanes.windows.pitch, lanes.overhead
+    parts, begins, inside, unit = walk.parts, windows.begins, windows.inside, slowest.dtype.type(0)
+    (kh, kw), (dy, dx), left = steps.kernel, steps.dilations, steps.pads[1]
+    room, pitch, overhead = windows.room, windows.pitch, walk.overhead
     for lane in range(parts.size - 1):
         for x in range(0, room, VECTOR):
             at = lane * loads.shape[1] + x
@@ -239,10 +242,10 @@ def _walk_windows(lanes: LaneRecord, loads: Units, columns: Units, slowest: Unit
 
 
 @helper
-def _note_windows(lanes: LaneRecord, walked: bool, slowest: Units, window_cycles: Ints) -> None:
-    """Note the cycles of every window of a map: those of places where windows begin, or of all if every run takes one."""
+def _note_windows(begins: Bytes, least: Integer, slowest: Units, window_cycles: Ints) -> None:
+    """Note the cycles of every window of a map: `least` if all have the same, else those of places where windows begin (-1)."""
     window = 0
-    for x in range(lanes.windows.begins.size):
-        if lanes.windows.begins[x]:
-            window_cycles[window] = slowest[x] if walked else lanes.least[0] // window_cycles.size
+    for x in range(begins.size):
+        if begins[x]:
+            window_cycles[window] = slowest[x] if least < 0 else least
             window += 1

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnvlutin2.simd import VECTOR
 from cnvlutin2.simd.jit import helper
 from cnvlutin2.simd.narrow import both, larger, plus, times
 from cnvlutin2.simd.scans import last_of, moved_up, reduced, running_sums
 from cnvlutin2.simd.sizes import Integer
-from cnvlutin2.simd.vectors import equal, first_places, load, splat, store
+from cnvlutin2.simd.vectors import add_bytes, equal, first_places, load, splat, splat_as, store, weighted_sum
 from cnvlutin2.timing.compiled.records import Bytes, Edges, StepsRecord, StorageRecord
 
 
@@ -76,27 +77,42 @@ def add_planes(source: Bytes, begin: Integer, size: Integer, edges: Edges, place
 
 
 @helper
-def flag_raw_bricks(storage: StorageRecord, way: Integer, bricks: Bytes, places: Integer, flags: Bytes) -> None:
+def flag_raw_bricks(
+    storage: StorageRecord, way: Integer, bricks: Bytes, step_values: Integer, uses: NDArray[np.uint16], flags: Bytes
+) -> np.int64:
     """Flag the bricks that are stored raw with 255, others with 0.
 
     Parameters
     ----------
     storage : StorageRecord
-    way : Integer
+    way : int
     bricks : uint8 ``[bricks, room]``
         Effectual values of each brick.
-    places : Integer
+    step_values : int
+        Of all bricks.
+    uses : uint16 ``[room]``
+        Windows that read a place.
     flags : uint8 ``[bricks, room]``
         Set.
+
+    Returns
+    -------
+    int64
+        Values that are taken for effectual, over all windows: all those of raw bricks, and the effectual ones of others.
     """
-    room = bricks.shape[1]
-    for b in range(bricks.shape[0]):
-        for x in range(0, places, VECTOR):
+    room, raw, seen = bricks.shape[1], storage.raw, np.int64(0)
+    for x in range(0, room, VECTOR):
+        values = splat_as(np.int64(0), np.uint16(0))
+        for b in range(bricks.shape[0]):
             count, found = load(bricks, b * room + x), splat(np.uint8(0))
-            for v in range(storage.raw.shape[1]):
-                if storage.raw[way, v]:
+            for v in range(raw.shape[1]):
+                if raw[way, v]:
                     found = larger(found, equal(count, splat(np.uint8(v))))
             store(flags, b * room + x, found)
+            length = np.uint8(min(storage.brick, step_values - b * storage.brick))
+            values = add_bytes(values, larger(count, both(found, splat(length))))
+        seen += weighted_sum(values, uses, x)
+    return seen
 
 
 @helper

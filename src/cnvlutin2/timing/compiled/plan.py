@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cnvlutin2.layer import Layer
 from cnvlutin2.mapping import Schedule, StepMap
 from cnvlutin2.organisation import Mode, Organisation
+from cnvlutin2.simd import VECTOR
 from cnvlutin2.timing.compiled import recording
 from cnvlutin2.timing.compiled.bands import Band, bands_of, whole
 from cnvlutin2.timing.compiled.held import Held, hold
@@ -19,8 +20,9 @@ from cnvlutin2.timing.compiled.knowledge import KNOWN, left_to_plain
 from cnvlutin2.timing.compiled.lanes import LaneKernel, lane_kernel
 from cnvlutin2.timing.compiled.packing import walk_record
 from cnvlutin2.timing.compiled.pairs import PairKernel, pair_kernel
-from cnvlutin2.timing.compiled.records import LaneRecord, LayerRecord, PairRecord, WalkRecord
+from cnvlutin2.timing.compiled.records import WAITING, LaneRecord, LayerRecord, PairRecord, WalkRecord, room_for
 from cnvlutin2.timing.compiled.results import ResultTable
+from cnvlutin2.timing.compiled.tuning import ACTIVATIONS_PER_NS, BAND, LOOKS_PER_NS
 from cnvlutin2.timing.observed import ObservedWeights
 from cnvlutin2.timing.options import unknown_options
 
@@ -54,17 +56,20 @@ class BandPlan:
     ----------
     activations : int
         Of an image of the band.
+    images_together : int
+        Images that are done at a time.
+    work_ns : int
+        About what an image takes.
     layer, lanes, pairs
         What the kernels take, and which kernels.
-    sums : int
-        How many of them there are; see `records.FIRST_TABLE`.
     """
 
     activations: int
+    images_together: int
+    work_ns: int
     layer: Held[LayerRecord]
     lanes: tuple[tuple[LaneKernel, Held[LaneRecord]], ...]
     pairs: tuple[tuple[PairKernel, Held[PairRecord]], ...]
-    sums: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,21 +79,21 @@ class LayerPlan:
     Parameters
     ----------
     organisations : list of OrganisationPlan
-    constants : int64 ``[results, columns]``
-        Cycles and slots that depend on no activation.
+    constants : int64 ``[1, 1, results, columns]``
+        Cycles and slots that depend on no activation, of a band and an image.
     bands : list of BandPlan
         Together they are the layer, once for those organisations that do bands and once, whole, for the others.
-    summed : int
-        The first so many of `bands` give the layer's own sums.
     left : tuple of int
         Which of the organisations are left to the plain engine.
+    work_ns : int
+        About what an image takes.
     """
 
     organisations: list[OrganisationPlan]
     constants: NDArray[np.int64]
     bands: list[BandPlan]
-    summed: int
     left: tuple[int, ...]
+    work_ns: int
 
 
 def plan_layer(
@@ -140,9 +145,8 @@ class _Planner:
         if lanes or pairs:
             (band,) = whole(self._layer.geometry)
             bands.append(self._band(band, lanes, pairs, summed=False))
-        constants = np.stack(self._results.constants) if self._results.constants else np.zeros((0, 0), np.int64)
         left = tuple(i for i, each in enumerate(plans) if each.left)
-        return LayerPlan(plans, constants, bands, len(self._bands), left)
+        return LayerPlan(plans, np.stack(self._results.constants)[None, None], bands, left, sum(band.work_ns for band in bands))
 
     def _organisation(self, organisation: Organisation) -> OrganisationPlan:
         schedule = Schedule.of(self._layer.geometry, organisation)
@@ -184,7 +188,7 @@ class _Planner:
     ) -> BandPlan:
         g, steps = band.geometry, StepMap.of(band.geometry, 1, "brick")
         tables = [np.moveaxis(table, 0, 2).reshape(steps.steps, -1) for table in self._results.tables]
-        factors = self._results.factors if self._results.constants else np.zeros((2 + len(tables), 0, 0), np.int64)
+        factors = self._results.factors
         layer = LayerRecord(
             channels=g.channels,
             places=g.height * g.width,
@@ -198,10 +202,11 @@ class _Planner:
         pair_records = [self._pair_record(band, *each) for each in pairs]
         return BandPlan(
             activations=g.channels * g.height * g.width,
+            images_together=max(1, BAND // (g.channels * g.height * g.width)),
+            work_ns=g.channels * g.height * g.width // ACTIVATIONS_PER_NS + sum(map(_looks, pair_records)) // LOOKS_PER_NS,
             layer=hold(layer),
             lanes=tuple((lane_kernel(record), hold(record)) for record in lane_records),
             pairs=tuple((pair_kernel(record), hold(record)) for record in pair_records),
-            sums=len(factors),
         )
 
     def _lane_record(self, band: Band, some: list[tuple[Schedule, int, NDArray[np.int64]]]) -> LaneRecord:
@@ -215,9 +220,7 @@ class _Planner:
             pieces=recording.piece_record(first),
             storage=storage,
             windows=recording.windows_record(first.steps),
-            parts=first.runs.lane_parts,
-            overhead=o.run_overhead,
-            longest=first.runs.longest,
+            walk=recording.lane_walk(first),
             counted=first.runs.longest > 1 or bricks_matter,
             bricks_matter=bricks_matter,
             wide=max(recording.longest_lane(schedule) for schedule in schedules) > 255,
@@ -272,3 +275,10 @@ def _of_band(schedule: Schedule, band: Band) -> Schedule:
 def _needs_whole(schedule: Schedule) -> bool:
     """Whether a layer cannot be done in bands: records follow each other without gaps, or tiles wait at a pass' end alone."""
     return schedule.has_rows or schedule.organisation.tile_sync == "layer"
+
+
+def _looks(record: PairRecord) -> int:
+    """Return how many digits of weights are looked up for 64 windows at a time."""
+    weights = record.walk.weights
+    in_each = int(record.walk.leaders.sum(dtype=np.int64)) * weights.shape[5] if record.kind == WAITING else weights.size
+    return in_each * room_for(record.reads.windows) // VECTOR

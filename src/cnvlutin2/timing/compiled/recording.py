@@ -16,6 +16,7 @@ from cnvlutin2.timing.compiled.records import (
     DRIFTING,
     FREE,
     WAITING,
+    LaneWalk,
     PieceRecord,
     ReadsRecord,
     StepsRecord,
@@ -84,17 +85,31 @@ def steps_record(schedule: Schedule) -> StepsRecord:
 @lru_cache(maxsize=1024)
 def piece_record(schedule: Schedule) -> PieceRecord:
     """Cut a step where runs or storage bricks end."""
-    runs, values, brick = schedule.runs, schedule.steps.values, schedule.organisation.brick
-    starts = np.union1d(runs.starts, np.arange(0, values, brick)).astype(np.int32)
-    run_of = np.searchsorted(runs.starts, starts, side="right") - 1
+    values, brick = schedule.steps.values, schedule.organisation.brick
+    brick_starts = np.arange(0, values, brick)
+    run_starts = brick_starts if schedule.runs.longest == 1 else schedule.runs.starts
+    starts = np.union1d(run_starts, brick_starts).astype(np.int32)
+    run_of = np.searchsorted(run_starts, starts, side="right") - 1
     brick_of = (starts // brick).astype(np.int32)
+    run_bricks = np.stack([run_starts, np.append(run_starts[1:], values) - 1], axis=1) // brick
     return PieceRecord(
         edges=np.append(starts, np.int32(values)),
         brick_of=brick_of,
-        runs=np.searchsorted(run_of, np.arange(runs.runs + 1)).astype(np.int32),
+        runs=np.searchsorted(run_of, np.arange(run_starts.size + 1)).astype(np.int32),
         bricks=np.searchsorted(brick_of, np.arange(-(-values // brick) + 1)).astype(np.int32),
-        run_bricks=np.ascontiguousarray(schedule.run_bricks),
+        run_bricks=run_bricks.astype(np.int32),
     )
+
+
+@lru_cache(maxsize=1024)
+def lane_walk(schedule: Schedule) -> LaneWalk:
+    """Describe what lanes do in a step."""
+    runs, overhead = schedule.runs, schedule.organisation.run_overhead
+    if runs.longest > 1:
+        return LaneWalk(runs.lane_parts, np.ones(runs.lane_parts.size - 1, np.int32), runs.longest, overhead)
+    bricks = np.arange(0, runs.values, runs.brick)
+    sizes = np.minimum(runs.values - bricks, runs.brick).astype(np.int32)
+    return LaneWalk(np.arange(bricks.size + 1, dtype=np.int32), sizes, runs.longest, overhead)
 
 
 def storage_record(schedules: Sequence[Schedule]) -> StorageRecord:

@@ -20,8 +20,14 @@ Ints = NDArray[np.int64]
 WAITING, FREE, DRIFTING = range(3)
 """Whether the filters of a tile wait for each other at every run, walk their lane on their own, or drift some runs apart."""
 
-SEEN, STORED, FIRST_TABLE = range(3)
-"""Of a layer's sums: effectual activations over all windows, those stored, and the first of the sums over tables of weights."""
+SEEN, STORED, MACS = range(3)
+"""Of a layer's sums: effectual activations over all windows, those stored, and their products with effectual weights.
+
+The last is the sum over the first of the tables of weights; those over the others follow.
+"""
+
+LAYER = 0
+"""Which of a layer's results is the layer itself: its columns are the sums above."""
 
 LANE_QUANTITIES = ("cycles", "costs", "seen")
 """What is measured where no weights are skipped: the slowest lane's cycles of all windows; all runs' cycles; what lanes see."""
@@ -131,7 +137,7 @@ class PieceRecord(NamedTuple):
         The first value of each, and the end.
     brick_of : int32 ``[pieces]``
     runs : int32 ``[runs + 1]``
-        The first piece of each run, and the end.
+        The first piece of each run, and the end; where runs have one value, bricks are taken for runs.
     bricks : int32 ``[bricks + 1]``
         The first piece of each brick, and the end.
     run_bricks : int32 ``[runs, 2]``
@@ -178,6 +184,27 @@ class WindowsRecord(NamedTuple):
     alone: bool
 
 
+class LaneWalk(NamedTuple):
+    """What lanes do in a step where no weights are skipped.
+
+    Parameters
+    ----------
+    parts : int32 ``[lanes in use + 1]``
+        The first run of each lane, and the end.
+    stands_for : int32 ``[lanes in use]``
+        How many lanes each is: where runs have one value, the lanes of a brick do the same, and are one here.
+    longest : int
+        Values of the longest run.
+    overhead : int
+        Cycles of a run beside its work.
+    """
+
+    parts: Edges
+    stands_for: Edges
+    longest: int
+    overhead: int
+
+
 class LaneRecord(NamedTuple):
     """Organisations that skip no weights and have the same lanes.
 
@@ -187,12 +214,7 @@ class LaneRecord(NamedTuple):
     pieces : PieceRecord
     storage : StorageRecord
     windows : WindowsRecord
-    parts : int32 ``[lanes in use + 1]``
-        The first run of each lane, and the end.
-    overhead : int
-        Cycles of a run beside its work.
-    longest : int
-        Values of the longest run.
+    walk : LaneWalk
     counted : bool
         Whether anything depends on what is in the maps: else every run takes a cycle.
     bricks_matter : bool
@@ -211,9 +233,7 @@ class LaneRecord(NamedTuple):
     pieces: PieceRecord
     storage: StorageRecord
     windows: WindowsRecord
-    parts: Edges
-    overhead: int
-    longest: int
+    walk: LaneWalk
     counted: bool
     bricks_matter: bool
     wide: bool

@@ -9,13 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.mapping import Schedule
-from cnvlutin2.timing.accounting import Measured, as_columns, dense_timing, lanes_measured, skip_timing
-from cnvlutin2.timing.compiled.records import FIRST_TABLE, LANE_QUANTITIES, PAIR_QUANTITIES, SEEN
+from cnvlutin2.timing.accounting import COLUMNS, Measured, as_columns, dense_timing, lanes_measured, skip_timing
+from cnvlutin2.timing.compiled.records import LANE_QUANTITIES, MACS, PAIR_QUANTITIES, SEEN
 from cnvlutin2.timing.engine import Counts, Timing
 from cnvlutin2.timing.observed import ObservedWeights
-
-MACS = FIRST_TABLE
-"""Of a layer's sums, the products of effectual activations and effectual weights."""
 
 Formula = Callable[[Counts], Timing]
 """From numbers ``[sums and quantities, n]`` to cycles and slots of each of the `n`."""
@@ -40,11 +37,13 @@ class ResultTable:
 
     def __post_init__(self) -> None:
         self.tables.append(self.weights.filter_counts)
+        self.constants.append(np.zeros(COLUMNS, np.int64))
+        self._of_sums.append(np.eye(MACS + 1, COLUMNS, dtype=np.int64))
 
     @property
     def factors(self) -> NDArray[np.int64]:
         """What each of the layer's sums adds to each result, ``[sums, results, columns]``."""
-        sums = FIRST_TABLE + len(self.tables)
+        sums = MACS + len(self.tables)
         padded = [np.pad(factors, ((0, sums - len(factors)), (0, 0))) for factors in self._of_sums]
         return np.ascontiguousarray(np.stack(padded, axis=1))
 
@@ -123,7 +122,7 @@ class ResultTable:
         """Return what tells the products that are multiplied, and those of them whose activation is effectual."""
         if schedule.organisation.skip_weights == "shared":
             table = self._busy_table(schedule)
-            return self._seen_by_tiles(schedule), lambda numbers: numbers[FIRST_TABLE + table]
+            return self._seen_by_tiles(schedule), lambda numbers: numbers[MACS + table]
         every = schedule.steps.windows * self.weights.effectual
         useful = lambda numbers: numbers[MACS]  # noqa: E731 - beside its twin
         return (useful if schedule.view == "effectual" else lambda numbers: np.full_like(numbers[MACS], every)), useful
@@ -132,7 +131,7 @@ class ResultTable:
         """Return what tells the filters of tiles with an effectual weight for each activation that a lane sees."""
         table = self._busy_table(schedule)
         if schedule.view == "effectual":
-            return lambda numbers: numbers[FIRST_TABLE + table]
+            return lambda numbers: numbers[MACS + table]
         every = schedule.steps.windows * int(self.tables[table].sum(dtype=np.int64))
         return lambda numbers: np.full_like(numbers[MACS], every)
 
@@ -146,7 +145,7 @@ class ResultTable:
 
     def _add(self, formula: Formula, quantities: int) -> tuple[int, NDArray[np.int64]]:
         """Add a result; return which it is, and what each measured quantity adds to cycles and slots."""
-        sums = FIRST_TABLE + len(self.tables)
+        sums = MACS + len(self.tables)
         numbers = sums + quantities
         units = np.concatenate([np.zeros((numbers, 1), np.int64), np.eye(numbers, dtype=np.int64)], axis=1)
         found = as_columns(formula(units))

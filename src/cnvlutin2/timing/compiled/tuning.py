@@ -6,8 +6,11 @@ Measured on 2 cores of an x86-64 server with AVX-512 (BITALG), 24 GiB, in Novemb
 BAND = 1 << 18
 """Activations of a band of a layer: its bits and counts stay in the second-level cache."""
 
-THREAD_GRAIN = 1 << 18
-"""Activations below which a thread costs more than it brings."""
+ACTIVATIONS_PER_NS, LOOKS_PER_NS = 4, 1
+"""How many activations are counted, and how many digits of weights looked up for 64 windows, in a nanosecond."""
+
+THREAD_GRAIN_NS = 400_000
+"""Estimated time below which a thread costs more than it brings: kernels are short, and hand the interpreter's lock about."""
 
 BLOCK = 512
 """Windows whose masks are held at a time where weights are skipped, at most: with their sums they stay in the cache."""
