@@ -28,27 +28,42 @@ def row_packed_bits(steps: StepsRecord, bits: Bytes, begin: Integer, out: Bytes)
     out : uint8
         Set: ``[values, rows, columns]``, flat; 0 beside the map.
     """
-    columns, stride = steps.columns, steps.row_stride
+    columns, stride, rows = steps.columns, steps.row_stride, steps.channels * steps.rows  # rows of all channels
+    reach = (steps.width + stride - 1) // stride
+    apart = np.empty(rows * stride * reach + 2 * VECTOR, np.uint8)
+    _part_rows(bits, begin, rows, steps.width, stride, reach, apart)
     for kx in range(steps.row_kernel):
         shift = kx - steps.row_pad
+        phase = shift % stride
         low = min(columns, max(0, -(shift // stride)))
         high = max(low, min(columns, (steps.width - 1 - shift) // stride + 1))
-        for row in range(steps.channels * steps.rows):  # of all channels
-            at, source = (kx * steps.channels * steps.rows + row) * columns, begin + row * steps.width + shift
+        for row in range(rows):
+            at, source = (kx * rows + row) * columns, VECTOR + (row * stride + phase) * reach + (shift - phase) // stride
+            for x in range(0, columns, VECTOR):  # what is written behind the row, the next one overwrites
+                if source + x >= 0 and source + x + VECTOR <= apart.size:
+                    store(out, at + x, load(apart, source + x))
             for x in range(low):
                 out[at + x] = 0
             for x in range(high, columns):
                 out[at + x] = 0
+
+
+@helper
+def _part_rows(bits: Bytes, begin: Integer, rows: Integer, width: Integer, stride: Integer, reach: Integer, out: Bytes) -> None:
+    """Bring every `stride`-th value of each row together, from the first one, the second one and so on, `reach` bytes each."""
+    for row in range(rows):
+        for phase in range(min(stride, width)):
+            read, written = begin + row * width + phase, VECTOR + (row * stride + phase) * reach
             # Strides that are known are vectorised, and so are places that cannot be negative.
             if stride == 1:
-                for x in range(low, high):
-                    out[np.uintp(at + x)] = bits[np.uintp(source + x)]
+                for x in range(width):
+                    out[np.uintp(written + x)] = bits[np.uintp(read + x)]
             elif stride == 2:
-                for x in range(low, high):
-                    out[np.uintp(at + x)] = bits[np.uintp(source + 2 * x)]
+                for x in range((width - phase + 1) // 2):
+                    out[np.uintp(written + x)] = bits[np.uintp(read + 2 * x)]
             else:
-                for x in range(low, high):
-                    out[np.uintp(at + x)] = bits[np.uintp(source + x * stride)]
+                for x in range((width - phase + stride - 1) // stride):
+                    out[np.uintp(written + x)] = bits[np.uintp(read + x * stride)]
 
 
 @helper
