@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.simd import LARGEST_ROW, VECTOR, WORDS, lookups
+from cnvlutin2.simd import LARGEST_ROW, VECTOR, lookups
 from cnvlutin2.simd.lookups import digit, free_cycles, most_products, products
 from cnvlutin2.simd.narrow import both, larger, minus, plus, times
 from cnvlutin2.simd.scans import last_of, moved_up, reduced, running_sums
@@ -22,7 +22,6 @@ from cnvlutin2.simd.vectors import (
     first_places,
     load,
     load_as,
-    load_words,
     reaching,
     splat,
     splat_as,
@@ -31,7 +30,7 @@ from cnvlutin2.simd.vectors import (
     weighted_sum,
     widened,
 )
-from cnvlutin2.simd.words import bits_in_both, matches, no_words, store_word, weighted, word_at
+from cnvlutin2.simd.words import bits_in_both, word_at
 
 Kernel = Callable[..., None]
 Draw = Callable[[np.random.Generator], tuple[Any, ...]]
@@ -73,7 +72,7 @@ def loaded(array: NDArray[Any], at: int, out: Bytes) -> None:
 
 
 def words_loaded(array: NDArray[Any], at: int, out: Bytes) -> None:
-    store(out, 3, load_words(array, at))
+    store(out, 3, load_as(array, at, A_WORD))
 
 
 def bytes_loaded_as(array: NDArray[Any], at: int, out: Bytes) -> None:
@@ -84,16 +83,8 @@ def words_loaded_as(array: NDArray[Any], at: int, out: Bytes) -> None:
     store(out, 0, load_as(array, at, A_WORD))
 
 
-def words64_stored(array: NDArray[Any], at: int, out: Bytes) -> None:
-    store(out, 5, matches(array, at, np.uint64(0xFFFF_FFFF_FFFF_FFFF)))
-
-
 def word_made(array: NDArray[Any], at: int, out: Bytes) -> None:
     out.view(np.uint64)[0] = word_at(array, at)
-
-
-def word_stored(array: NDArray[Any], at: int, word: np.uint64, out: Bytes) -> None:
-    store_word(out, at, word)
 
 
 # Making and changing vectors.
@@ -126,7 +117,7 @@ def bytes_chosen(mask: Bytes, a: Bytes, b: Bytes, out: Bytes) -> None:
 
 
 def words_chosen(mask: Bytes, a: NDArray[np.uint16], b: NDArray[np.uint16], out: Bytes) -> None:
-    store(out, 0, chosen(load(mask, 0), load_words(a, 0), load_words(b, 0)))
+    store(out, 0, chosen(load(mask, 0), load_as(a, 0, A_WORD), load_as(b, 0, A_WORD)))
 
 
 def magnitudes(array: NDArray[np.int16], at: int, least: np.uint16, out: Bytes) -> None:
@@ -134,14 +125,14 @@ def magnitudes(array: NDArray[np.int16], at: int, least: np.uint16, out: Bytes) 
 
 
 def bytes_added(words: NDArray[np.uint16], values: Bytes, out: Bytes) -> None:
-    store(out, 0, add_bytes(load_words(words, 0), load(values, 0)))
+    store(out, 0, add_bytes(load_as(words, 0, A_WORD), load(values, 0)))
 
 
 # Sums and words of 64 bits.
 
 
 def weighed_and_summed(array: NDArray[np.uint16], at: int, words: NDArray[np.uint16], out: Bytes) -> None:
-    out.view(np.int64)[0] = weighted_sum(load_words(words, 0), array, at)
+    out.view(np.int64)[0] = weighted_sum(load_as(words, 0, A_WORD), array, at)
 
 
 def bytes_totalled(values: Bytes, out: Bytes) -> None:
@@ -149,41 +140,12 @@ def bytes_totalled(values: Bytes, out: Bytes) -> None:
 
 
 def words_totalled(values: NDArray[np.uint16], out: Bytes) -> None:
-    out.view(np.int64)[0] = total(load_words(values, 0))
-
-
-def words64_totalled(array: NDArray[np.int32], at: int, masks: NDArray[np.uint64], out: Bytes) -> None:
-    large = weighted(weighted(matches(masks, 0, np.uint64(0xFFFF_FFFF_FFFF_FFFF)), array, at), array, at)
-    out.view(np.int64)[0] = total(large)
-
-
-def none_of_words(out: Bytes) -> None:
-    store(out, 0, no_words())
-
-
-def matched(array: NDArray[Any], at: int, word: np.uint64, out: Bytes) -> None:
-    store(out, 0, matches(array, at, word))
-
-
-def weighed(array: NDArray[np.int32], at: int, masks: NDArray[np.uint64], out: Bytes) -> None:
-    once = weighted(matches(masks, 0, np.uint64(0xFFFF_FFFF_FFFF_FFFF)), array, at)
-    store(out, 0, once)
-    store(out, VECTOR, weighted(once, array, at))  # of more than 32 bits, of which the lower half counts
+    out.view(np.int64)[0] = total(load_as(values, 0, A_WORD))
 
 
 def bits_matched(a: NDArray[np.uint64], b: NDArray[np.uint64], out: Bytes) -> None:
     for i in range(a.size):
         out[i] = bits_in_both(a[i], b[i])
-
-
-def on_words64(array: NDArray[np.int32], at: int, masks: NDArray[np.uint64], out: Bytes) -> None:
-    found = matches(masks, 0, np.uint64(0xFFFF_FFFF_FFFF_FFFF))
-    large, small = weighted(weighted(found, array, at), array, at), weighted(found, array, at)
-    store(out, 0, larger(large, small))
-    store(out, 64, both(large, small))
-    store(out, 128, plus(large, large))
-    store(out, 192, minus(small, large))
-    store(out, 256, times(small, found))
 
 
 def on_numbers(operation: Callable[..., Any]) -> Kernel:
@@ -204,7 +166,7 @@ def on_bytes(operation: Callable[..., Any]) -> Kernel:
 
 def on_words(operation: Callable[..., Any]) -> Kernel:
     def run(a: NDArray[np.uint16], b: NDArray[np.uint16], out: Bytes) -> None:
-        store(out, 0, operation(load_words(a, 0), load_words(b, 0)))
+        store(out, 0, operation(load_as(a, 0, A_WORD), load_as(b, 0, A_WORD)))
 
     return run
 
@@ -286,20 +248,16 @@ def _count(rng: np.random.Generator) -> tuple[Any, ...]:
     return (int(rng.choice(np.array([-(1 << 62), -1, 0, 1, 63, 64, 65, 256, 1 << 62, rng.integers(VECTOR)], np.int64))),)
 
 
-def _factors(rng: np.random.Generator) -> tuple[Any, ...]:
-    """Draw an array of factors that are not negative, a place, and words."""
-    array, at, found = placed(np.int32, WORDS, last=lambda r: (integers(r, np.uint64, WORDS),))(rng)
-    return array & np.int32(0x7FFF_FFFF), at, found
-
-
 CASES: dict[str, list[Case]] = {
     "vectors.load": [(loaded, placed(kind)) for kind in (np.uint8, np.int16)],
-    "vectors.load_words": [(words_loaded, placed(kind, 2 * VECTOR)) for kind in (np.uint8, np.uint16)],
-    "vectors.load_as": [(bytes_loaded_as, placed(np.uint8)), (words_loaded_as, placed(np.uint8, 2 * VECTOR))],
+    "vectors.load_as": [
+        (bytes_loaded_as, placed(np.uint8)),
+        (words_loaded_as, placed(np.uint8, 2 * VECTOR)),
+        (words_loaded, placed(np.uint16)),
+    ],
     "vectors.store": [
         (loaded, placed(np.uint8)),
         (words_loaded, placed(np.uint16)),
-        (words64_stored, placed(np.uint64, WORDS)),
     ],
     "vectors.splat": [(splatted, arrays(kind, count=1)) for kind in (np.uint8, np.int64)],
     "vectors.splat_as": [(splatted_as, arrays(np.int64, count=1))],
@@ -312,13 +270,9 @@ CASES: dict[str, list[Case]] = {
     ],
     "vectors.reaching": [(magnitudes, placed(np.int16, last=_least))],
     "vectors.weighted_sum": [(weighed_and_summed, placed(np.uint16, last=arrays(np.uint16)))],
-    "vectors.total": [(bytes_totalled, arrays(np.uint8)), (words_totalled, arrays(np.uint16)), (words64_totalled, _factors)],
+    "vectors.total": [(bytes_totalled, arrays(np.uint8)), (words_totalled, arrays(np.uint16))],
     "vectors.add_bytes": [(bytes_added, arrays(np.uint16, np.uint8))],
     "words.word_at": [(word_made, placed(np.uint8))],
-    "words.store_word": [(word_stored, placed(np.uint8, last=_word))],
-    "words.no_words": [(none_of_words, lambda _rng: ())],
-    "words.matches": [(matched, placed(np.uint8, 8 * WORDS, last=_word)), (matched, placed(np.uint64, WORDS, last=_word))],
-    "words.weighted": [(weighed, _factors)],
     "words.bits_in_both": [(bits_matched, arrays(np.uint64, np.uint64))],
     "scans.reduced": [(bytes_reduced, rows(2))],
     "scans.running_sums": [(bytes_scanned, rows(1))],
@@ -334,7 +288,6 @@ for _operation in (larger, both, plus, minus, times):
         *((on_numbers(_operation), arrays(kind, kind)) for kind in (np.uint8, np.int8, np.int16, np.uint16, np.int64, np.uint64)),
         (on_bytes(_operation), arrays(np.uint8, np.uint8)),
         (on_words(_operation), arrays(np.uint16, np.uint16)),
-        (on_words64, _factors),
     ]
 
 
@@ -346,7 +299,7 @@ def loads(array: NDArray[Any], at: int) -> Any:
 
 
 def loads_words(array: NDArray[Any], at: int) -> Any:
-    return total(load_words(array, at))
+    return total(load_as(array, at, A_WORD))
 
 
 def loads_as(array: NDArray[Any], at: int) -> Any:
@@ -369,20 +322,8 @@ def weighs(array: NDArray[Any], at: int) -> Any:
     return weighted_sum(splat_as(np.int64(1), A_WORD), array, at)
 
 
-def weighs_words(array: NDArray[Any], at: int) -> Any:
-    return total(weighted(no_words(), array, at))
-
-
 def takes_word(array: NDArray[Any], at: int) -> Any:
     return word_at(array, at)
-
-
-def stores_word(array: NDArray[Any], at: int) -> Any:
-    store_word(array, at, np.uint64(1))
-
-
-def matches_words(array: NDArray[Any], at: int) -> Any:
-    return total(matches(array, at, np.uint64(1)))
 
 
 def looks_up_weights(array: NDArray[Any], at: int) -> Any:
@@ -411,15 +352,11 @@ def counts_cycles_of_digits(array: NDArray[Any], at: int) -> Any:
 
 BOUNDED: dict[str, list[tuple[Callable[..., Any], Any, int]]] = {
     "vectors.load": [(loads, np.uint8, VECTOR), (loads, np.int32, VECTOR)],
-    "vectors.load_words": [(loads_words, np.uint8, 2 * VECTOR), (loads_words, np.uint16, 2 * VECTOR)],
-    "vectors.load_as": [(loads_as, np.uint8, 2 * VECTOR)],
+    "vectors.load_as": [(loads_as, np.uint8, 2 * VECTOR), (loads_words, np.uint16, 2 * VECTOR)],
     "vectors.store": [(stores, np.uint8, VECTOR), (stores_words, np.uint16, 2 * VECTOR)],
     "vectors.reaching": [(reaches, np.int16, 2 * VECTOR)],
     "vectors.weighted_sum": [(weighs, np.uint16, 2 * VECTOR)],
     "words.word_at": [(takes_word, np.uint8, VECTOR)],
-    "words.store_word": [(stores_word, np.uint8, 8)],
-    "words.matches": [(matches_words, np.uint8, 8 * WORDS), (matches_words, np.uint64, 8 * WORDS)],
-    "words.weighted": [(weighs_words, np.int32, 4 * WORDS)],
     "lookups.products": [(looks_up_weights, np.uint8, 1), (looks_up_digits, np.uint8, VECTOR)],
     "lookups.most_products": [(looks_up_weights_of_filters, np.uint8, 6), (looks_up_digits_of_filters, np.uint8, 2 * VECTOR)],
     "lookups.free_cycles": [(counts_cycles_of_weights, np.uint8, 9), (counts_cycles_of_digits, np.uint8, 4 * VECTOR)],

@@ -16,7 +16,7 @@ from numba.core import cgutils
 from numba.extending import models, register_model
 
 from cnvlutin2.simd.primitive import OUT_OF_BOUNDS
-from cnvlutin2.simd.sizes import VECTOR, WORDS
+from cnvlutin2.simd.sizes import VECTOR
 
 INDEX = ir.IntType(32)
 BYTE, WORD16, WORD64 = (ir.IntType(bits) for bits in (8, 16, 64))
@@ -45,7 +45,6 @@ class _VectorModel(models.PrimitiveModel):
 
 BYTES64 = Vector("bytes64", BYTE, VECTOR)
 WORDS64X16 = Vector("words64x16", WORD16, VECTOR)
-WORDS8X64 = Vector("words8x64", WORD64, WORDS)
 
 
 def place_in(ctx: Any, builder: ir.IRBuilder, kind: Any, args: Any, stored: ir.Type) -> Any:

@@ -8,9 +8,6 @@ from numpy.typing import NDArray
 VECTOR = 64
 """Integers of a vector of bytes or of words of 16 bits."""
 
-WORDS = 8
-"""Words of a vector of words of 64 bits."""
-
 LARGEST_ROW = 127
 """The largest row that `scans` knows, in units: two numbers below it add up to less than 256."""
 
@@ -22,6 +19,3 @@ Bytes64 = NDArray[np.uint8]
 
 Words64x16 = NDArray[np.uint16]
 """A vector of `VECTOR` words of 16 bits."""
-
-Words8x64 = NDArray[np.uint64]
-"""A vector of `WORDS` words of 64 bits."""

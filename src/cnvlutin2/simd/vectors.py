@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cnvlutin2.simd import llvm
 from cnvlutin2.simd.llvm import BYTES64, WORDS64X16, everywhere, holds, load_from, place_in
 from cnvlutin2.simd.primitive import Definition, instructions, view_at
-from cnvlutin2.simd.sizes import VECTOR, Bytes64, Integer, Words8x64, Words64x16
+from cnvlutin2.simd.sizes import VECTOR, Bytes64, Integer, Words64x16
 
 Unit = TypeVar("Unit", np.uint8, np.uint16)
 """Of an integer whose type alone counts: that of a vector's integers."""
@@ -39,21 +39,8 @@ def _load(array: Any, _at: Any) -> Definition:
     return (BYTES64(array, types.intp), build) if holds(array) else None
 
 
-def load_words(array: NDArray[Any], at: Integer) -> Words64x16:
-    """Return the words of 16 bits of a contiguous array of any dimensions and integers from place `at` on."""
-    return view_at(array, at, VECTOR, np.uint16).copy()
-
-
-@instructions(load_words)
-def _load_words(array: Any, _at: Any) -> Definition:
-    def build(ctx: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        return load_from(ctx, builder, sig.args[0], args, WORDS64X16.built)
-
-    return (WORDS64X16(array, types.intp), build) if holds(array) else None
-
-
 def load_as(array: NDArray[Any], at: Integer, unit: Unit) -> NDArray[Unit]:
-    """Return a vector of integers of the unit's type, uint8 or uint16, as `load` or `load_words` does."""
+    """Return a vector of integers of the unit's type, uint8 or uint16, as `load` does."""
     return view_at(array, at, VECTOR, type(unit)).copy()
 
 
@@ -66,7 +53,7 @@ def _load_as(array: Any, _at: Any, unit: Any) -> Definition:
     return (vector(array, types.intp, unit), build) if vector and holds(array) else None
 
 
-def store(array: NDArray[Any], at: Integer, value: Bytes64 | Words64x16 | Words8x64) -> None:
+def store(array: NDArray[Any], at: Integer, value: Bytes64 | Words64x16) -> None:
     """Write a vector to a contiguous array of any dimensions and integers from place `at` on."""
     view_at(array, at, value.size, value.dtype.type)[:] = value
 
@@ -194,7 +181,7 @@ def _weighted_sum(words: Any, factors: Any, _at: Any) -> Definition:
     return (types.int64(words, factors, types.intp), build) if words == WORDS64X16 and holds(factors) else None
 
 
-def total(vector: Bytes64 | Words64x16 | Words8x64) -> np.int64:
+def total(vector: Bytes64 | Words64x16) -> np.int64:
     """Return the sum of a vector's integers, as a signed integer of 64 bits."""
     return np.int64(vector.sum(dtype=np.uint64).astype(np.int64))
 
@@ -202,8 +189,6 @@ def total(vector: Bytes64 | Words64x16 | Words8x64) -> np.int64:
 @instructions(total)
 def _total(vector: Any) -> Definition:
     def build(_ctx: Any, builder: ir.IRBuilder, _sig: Any, args: Any) -> Any:
-        if vector == llvm.WORDS8X64:
-            return llvm.sum_of(builder, args[0])
         return builder.zext(llvm.sum_of(builder, builder.zext(args[0], _WIDE)), llvm.WORD64)
 
     return (types.int64(vector), build) if isinstance(vector, llvm.Vector) else None
