@@ -9,12 +9,12 @@ from types import ModuleType
 
 import pytest
 from chromium import Page, chromium, find_chromium
+from cnvlutin2.kernels import backend
 from hands import NETWORK, organisations
 from hypothesis import HealthCheck, settings
 from report_layers import hostile_layers, random_layer
 
 from cnvlutin2 import simulate
-from cnvlutin2.kernels import backend
 from cnvlutin2.network import ArrayNetwork
 from cnvlutin2.report import write_report
 from cnvlutin2.report.viewer import TraceCollector

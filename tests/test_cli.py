@@ -214,12 +214,12 @@ class TestBadInput:
     def test_all_networks_are_looked_for_before_the_first_runs(
         self, missing: str, traces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("cnvlutin2.cli.run.simulate", _never)
+        monkeypatch.setattr("cnvlutin2.cli.run_command.simulate", _never)
         monkeypatch.chdir(tmp_path)
         assert f"there is no network '{missing}'" in refused("run", traces, "digits", missing)
 
     def test_inputs_are_looked_for_before_the_first_network_runs(self, traces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("cnvlutin2.cli.run.simulate", _never)
+        monkeypatch.setattr("cnvlutin2.cli.run_command.simulate", _never)
         assert "none.jpg: there is no such file or folder" in refused("run", traces, "digits", "--input", "none.jpg")
 
     def test_thresholds(self, traces: Path, tmp_path: Path) -> None:
@@ -262,14 +262,14 @@ class TestBadInput:
     def test_what_cannot_be_written_is_refused_first(
         self, option: str, traces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("cnvlutin2.cli.run.simulate", _never)
+        monkeypatch.setattr("cnvlutin2.cli.run_command.simulate", _never)
         assert "make it first" in refused("run", traces, option, tmp_path / "none" / "r")
         assert "is a folder" in refused("run", traces, option, tmp_path)
 
     def test_figures_that_cannot_be_made_are_refused_first(
         self, traces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("cnvlutin2.cli.run.simulate", _never)
+        monkeypatch.setattr("cnvlutin2.cli.run_command.simulate", _never)
         monkeypatch.setitem(sys.modules, "vl_convert", ModuleType("vl_convert"))
         file = tmp_path / "file"
         file.write_text("kept")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cnvlutin2 import ArrayNetwork, Layer, Organisation, preset, preset_names, simulate
-from cnvlutin2.cli.run import run_command
+from cnvlutin2.cli.run_command import run_command
 from cnvlutin2.cost import COMPONENTS, STATIC, Prices, area_mm2, baseline_of, load_table, static_mw
 from cnvlutin2.cost.event_counts import ROW
 from cnvlutin2.errors import ConfigError

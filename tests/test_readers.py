@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from onnx_models import inputs, integers, model, node, saved
 
 from cnvlutin2 import simulate
-from cnvlutin2.cli.run import run_command
+from cnvlutin2.cli.run_command import run_command
 from cnvlutin2.errors import ConfigError, NetworkError
 from cnvlutin2.layer import Layer
 from cnvlutin2.network import (

@@ -18,8 +18,8 @@ from cnvlutin2.errors import OutputError, ToolMissing
 from cnvlutin2.network import ArrayNetwork
 from cnvlutin2.organisation import preset, with_overrides
 from cnvlutin2.report import write_figures
+from cnvlutin2.report.figure_specs import MOST_BARS, WIDTH_PT, all_specs
 from cnvlutin2.report.palette import SLOTS, organisation_styles
-from cnvlutin2.report.specs import MOST_BARS, WIDTH_PT, all_specs
 from cnvlutin2.results import Results
 
 HOSTILE = with_overrides(preset("cnv2-weights"), {"name": "mine <b>'\"&amp;"})

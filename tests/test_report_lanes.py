@@ -13,7 +13,7 @@ from reference_engine import ReferenceEngine
 
 from cnvlutin2.layer import Layer
 from cnvlutin2.organisation import Organisation, preset, preset_names, with_overrides
-from cnvlutin2.report.lanes import LaneWork, first_pass, lane_ends, lane_work, window_runs
+from cnvlutin2.report.lane_work import LaneWork, first_pass, lane_ends, lane_work, window_runs
 from cnvlutin2.testing import layers, organisations
 from cnvlutin2.timing.engine import RunMode
 from cnvlutin2.timing.plain import PlainEngine

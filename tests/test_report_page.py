@@ -16,8 +16,8 @@ from cnvlutin2.errors import OutputError
 from cnvlutin2.network import ArrayNetwork
 from cnvlutin2.organisation import preset, preset_names, with_overrides
 from cnvlutin2.report import write_report
-from cnvlutin2.report.data import page_data
-from cnvlutin2.report.page import SCRIPTS, render, to_script
+from cnvlutin2.report.html_page import SCRIPTS, render, to_script
+from cnvlutin2.report.page_data import page_data
 from cnvlutin2.report.palette import COMPONENTS, FORMATS, SLOTS, organisation_styles
 from cnvlutin2.report.viewer import TraceCollector, ViewerData
 from cnvlutin2.results import Results

@@ -15,7 +15,7 @@ from cnvlutin2.mapping import Schedule
 from cnvlutin2.network import Inputs, Network, Topology
 from cnvlutin2.network.topology_shapes import topology_names
 from cnvlutin2.organisation import preset
-from cnvlutin2.results.model import NetworkResult
+from cnvlutin2.results import NetworkResult
 from cnvlutin2.simulation import simulate
 
 ARCH = "cnv"

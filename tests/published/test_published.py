@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from cnvlutin2 import Layer, preset, simulate
 from cnvlutin2.cli.main import COMMANDS
-from cnvlutin2.cli.reproduce import reproduce_command
+from cnvlutin2.cli.reproduce_command import reproduce_command
 from cnvlutin2.cost import load_table
 from cnvlutin2.cost.published import published_dense_cycles, published_figures, published_thresholds
 from cnvlutin2.network import Topology

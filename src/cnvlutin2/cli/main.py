@@ -14,13 +14,13 @@ import click
 from cnvlutin2.errors import Cnvlutin2Error, VerificationError, one_line
 
 COMMANDS = {
-    "run": ("cnvlutin2.cli.run:run_command", "Count the cycles of a network on accelerators."),
-    "reproduce": ("cnvlutin2.cli.reproduce:reproduce_command", "Print published figures beside computed ones."),
-    "archs": ("cnvlutin2.cli.archs:archs_command", "List the organisations, or print one as YAML."),
-    "formats": ("cnvlutin2.cli.formats:formats_command", "Compare what the encodings cost on a network's activations."),
-    "encode": ("cnvlutin2.cli.encode:encode_command", "Encode an array into a container."),
-    "decode": ("cnvlutin2.cli.encode:decode_command", "Decode a container into an array."),
-    "inspect": ("cnvlutin2.cli.encode:inspect_command", "Say what a container holds."),
+    "run": ("cnvlutin2.cli.run_command:run_command", "Count the cycles of a network on accelerators."),
+    "reproduce": ("cnvlutin2.cli.reproduce_command:reproduce_command", "Print published figures beside computed ones."),
+    "archs": ("cnvlutin2.cli.archs_command:archs_command", "List the organisations, or print one as YAML."),
+    "formats": ("cnvlutin2.cli.formats_command:formats_command", "Compare what the encodings cost on a network's activations."),
+    "encode": ("cnvlutin2.cli.container_commands:encode_command", "Encode an array into a container."),
+    "decode": ("cnvlutin2.cli.container_commands:decode_command", "Decode a container into an array."),
+    "inspect": ("cnvlutin2.cli.container_commands:inspect_command", "Say what a container holds."),
 }
 
 EXIT_BAD_INPUT = 2

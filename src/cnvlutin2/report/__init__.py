@@ -33,7 +33,7 @@ def write_report(results: Results, path: str | Path, *, trace: ViewerData | None
     OutputError
         If the file cannot be written.
     """
-    from cnvlutin2.report.page import write_page
+    from cnvlutin2.report.html_page import write_page
 
     write_page(results, Path(path), trace, command)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from cnvlutin2.errors import OutputError, ToolMissing
 from cnvlutin2.files import check_folder, write_whole
-from cnvlutin2.report.specs import Spec, all_specs
+from cnvlutin2.report.figure_specs import Spec, all_specs
 from cnvlutin2.results import Results
 
 PNG_PPI = 300

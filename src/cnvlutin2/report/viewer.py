@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cnvlutin2.layer import Layer
 from cnvlutin2.mapping import Schedule
 from cnvlutin2.organisation import Mode, Organisation, load_organisations, with_overrides
-from cnvlutin2.report.lanes import LaneWork, first_pass, lane_ends, lane_work, window_runs
+from cnvlutin2.report.lane_work import LaneWork, first_pass, lane_ends, lane_work, window_runs
 from cnvlutin2.timing.engine import LayerTimings, RunMode
 from cnvlutin2.timing.observed import ObservedLayer
 from cnvlutin2.timing.plain import Pass, PlainEngine

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from cnvlutin2.files import write_whole
-from cnvlutin2.results.model import Results
+from cnvlutin2.results.simulation_results import Results
 
 
 def write_json(results: Results, target: str) -> None:

@@ -14,7 +14,7 @@ from cnvlutin2.cost import TimedLayer, settle_modes
 from cnvlutin2.encodings import Storage, image_footprints
 from cnvlutin2.layer import Geometry
 from cnvlutin2.organisation import Organisation
-from cnvlutin2.results.model import LayerInfo, LayerResult
+from cnvlutin2.results import LayerInfo, LayerResult
 from cnvlutin2.timing.engine import Counts, LayerTimings, OrganisationTiming, RunMode, Timing
 from cnvlutin2.timing.observed import ObservedLayer
 

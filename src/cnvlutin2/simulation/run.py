@@ -13,7 +13,7 @@ from cnvlutin2.cost import DEFAULT_TABLE, CostObserver, CostTable, NetworkCost, 
 from cnvlutin2.layer import Layer
 from cnvlutin2.network import Network, Numeric, Thresholds
 from cnvlutin2.organisation import Organisation, load_organisations
-from cnvlutin2.results.model import LayerResult, NetworkResult, Results
+from cnvlutin2.results import LayerResult, NetworkResult, Results
 from cnvlutin2.simulation.arguments import (
     GivenInputs,
     as_inputs,

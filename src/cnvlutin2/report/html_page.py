@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cnvlutin2.files import write_whole
-from cnvlutin2.report.data import page_data
+from cnvlutin2.report.page_data import page_data
 from cnvlutin2.report.viewer import ViewerData
 from cnvlutin2.results import Results
 

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cnvlutin2.cli.encode import check_json, write_json
+from cnvlutin2.cli.command_options import FORMS, SectionedCommand, read_thresholds, with_options
+from cnvlutin2.cli.container_commands import check_json, write_json
 from cnvlutin2.cli.networks import NETWORK_OPTIONS, open_networks, read_inputs
-from cnvlutin2.cli.options import FORMS, SectionedCommand, read_thresholds, with_options
+from cnvlutin2.cli.printed_tables import console, shown_name
 from cnvlutin2.cli.progress import progress_bar
-from cnvlutin2.cli.tables import console, shown_name
 from cnvlutin2.encodings import Footprint, Packing, break_even
 from cnvlutin2.encodings.footprint import POINTERS, layer_footprint
 from cnvlutin2.errors import one_line

@@ -1,0 +1,112 @@
+"""`NetworkResult`: a network under all organisations, and the dense baselines that they are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.errors import ConfigError
+from cnvlutin2.network import Accuracy, LeftOut
+from cnvlutin2.results.layer_result import Counts, LayerResult
+from cnvlutin2.timing.slots import SLOT_KINDS
+
+if TYPE_CHECKING:
+    from cnvlutin2.cost import NetworkCost
+
+
+@dataclass(frozen=True)
+class DenseBaseline:
+    """The dense cycles that some organisations are compared with.
+
+    Organisations differ in them where they differ in size, in how shallow layers are stored or in how groups are computed.
+
+    Parameters
+    ----------
+    archs : tuple of str
+        The organisations, in the order asked for.
+    layer_cycles : tuple of int
+        Cycles of an image, by layer.
+    """
+
+    archs: tuple[str, ...]
+    layer_cycles: tuple[int, ...]
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of an image, over all layers."""
+        return sum(self.layer_cycles)
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkResult:
+    """A network under all organisations.
+
+    Parameters
+    ----------
+    network : str
+    images : sequence of str
+        The inputs' names.
+    layers : sequence of LayerResult
+        Layer by layer, the organisations of each in the order asked for.
+    left_out : sequence of LeftOut
+        Nodes that are not simulated, and why.
+    accuracy : Accuracy or None
+    hashes : mapping of str to str
+        SHA-256 of the files that went in: the network's and the inputs'.
+    settings : mapping
+        How values were made where no file says it: the normalisation of photographs, densities and seed of synthetic values.
+    costs : mapping of str to NetworkCost
+        Energy, area and total cycles by organisation, where they were accounted for.
+    """
+
+    network: str
+    images: Sequence[str]
+    layers: Sequence[LayerResult]
+    left_out: Sequence[LeftOut] = ()
+    accuracy: Accuracy | None = None
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    costs: Mapping[str, NetworkCost] = field(default_factory=dict)
+
+    def of(self, arch: str) -> list[LayerResult]:
+        """Return the layers under one organisation, in order."""
+        found = [layer for layer in self.layers if layer.arch == arch]
+        if not found:
+            known = ", ".join(dict.fromkeys(layer.arch for layer in self.layers))
+            raise ConfigError(f"no organisation {arch!r} was simulated; there are {known}")
+        return found
+
+    def image_cycles(self, arch: str) -> Counts:
+        """Return the cycles of the network, ``[N]``."""
+        cycles: Counts = np.sum([layer.cycles for layer in self.of(arch)], axis=0)
+        return cycles
+
+    def dense_cycles(self, arch: str) -> int:
+        """Return the cycles of an image on the dense baseline of the organisation's size."""
+        return sum(layer.dense_cycles for layer in self.of(arch))
+
+    def dense_baselines(self) -> list[DenseBaseline]:
+        """Return the different dense baselines, by the order of the first organisation of each."""
+        archs: dict[tuple[int, ...], list[str]] = {}
+        for arch in dict.fromkeys(layer.arch for layer in self.layers):
+            archs.setdefault(tuple(layer.dense_cycles for layer in self.of(arch)), []).append(arch)
+        return [DenseBaseline(tuple(names), cycles) for cycles, names in archs.items()]
+
+    def image_speedups(self, arch: str) -> NDArray[np.float64]:
+        """Return the speed-up over the dense baseline, ``[N]``."""
+        speedups: NDArray[np.float64] = self.dense_cycles(arch) / self.image_cycles(arch)
+        return speedups
+
+    def speedup(self, arch: str) -> float:
+        """Return the speed-up over the dense baseline, over all images together."""
+        cycles = self.image_cycles(arch)
+        return self.dense_cycles(arch) * cycles.size / int(cycles.sum())
+
+    def slots(self, arch: str) -> dict[str, int]:
+        """Return the multiplier slots by kind, over all layers and images."""
+        total = np.sum([layer.slots.sum(axis=0) for layer in self.of(arch)], axis=0)
+        return dict(zip(SLOT_KINDS, total.tolist(), strict=True))
