@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cnvlutin2.cli.options import Adder, option
+from cnvlutin2.cli.command_options import Adder, option
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.network import Inputs, Network, Topology, load_inputs, open_network
 from cnvlutin2.network.input_files import check_is_there

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cnvlutin2.cli.encode import check_json
-from cnvlutin2.cli.tables import console
+from cnvlutin2.cli.printed_tables import console
 from cnvlutin2.cost import DEFAULT_TABLE, load_table
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.files import write_whole

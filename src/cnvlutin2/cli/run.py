@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
+from cnvlutin2.cli.command_options import FORMS, SectionedCommand, option, read_thresholds, with_options
 from cnvlutin2.cli.networks import NETWORK_OPTIONS, open_networks, read_inputs
-from cnvlutin2.cli.options import FORMS, SectionedCommand, option, read_thresholds, with_options
+from cnvlutin2.cli.printed_tables import print_results
 from cnvlutin2.cli.progress import progress_bar
-from cnvlutin2.cli.tables import print_results
 from cnvlutin2.cost.tables import DEFAULT_TABLE, load_table
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.files import check_writable
