@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from cnvlutin2.encodings import Encoded, Packing, codec, encode, faults, format_names, get_format, layout
 from cnvlutin2.encodings._kernels.bits import REFUSED
-from cnvlutin2.encodings.choice import callable_of, compiled_module, limits_of
+from cnvlutin2.encodings.compiled_functions import callable_of, compiled_module, limits_of
 from cnvlutin2.encodings.parameters import DTYPES
 from cnvlutin2.errors import ConfigError, FormatError
 from cnvlutin2.numeric import effectual, limits

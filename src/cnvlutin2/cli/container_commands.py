@@ -72,7 +72,7 @@ def encode_command(
     encoded.save(target)
     facts = _sizes(encoded)
     if json_file is not None:
-        write_json({"schema": "cnvlutin2/encode/1", "file": str(target), **_parameters(encoded), **facts}, json_file)
+        write_document({"schema": "cnvlutin2/encode/1", "file": str(target), **_parameters(encoded), **facts}, json_file)
     if json_file != "-":
         click.echo(
             f"{target}: {facts['total_bits']:,} bits, {facts['relative']:.3f} of dense "
@@ -149,7 +149,7 @@ def inspect_command(source: Path, json_file: str | None) -> None:
     if encoded.scheme.indirect:
         facts["parts"][POINTERS] = facts["pointers_bits"]
     if json_file is not None:
-        write_json(facts, json_file)
+        write_document(facts, json_file)
     if json_file != "-":
         _print_facts(facts)
 
@@ -163,12 +163,12 @@ def _check_target(target: Path, source: Path) -> None:
 
 
 def check_json(target: str | None) -> None:
-    """Refuse a target that `write_json` could not write to, before anything else is written or measured."""
+    """Refuse a target that `write_document` could not write to, before anything else is written or measured."""
     if target not in (None, "-"):
         check_writable(Path(target))
 
 
-def write_json(document: dict[str, Any], target: str) -> None:
+def write_document(document: dict[str, Any], target: str) -> None:
     """Write a document to a file, or to standard output for ``-``."""
     text = json.dumps(document, indent=1) + "\n"
     if target == "-":

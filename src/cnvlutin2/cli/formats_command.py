@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cnvlutin2.cli.command_options import FORMS, SectionedCommand, read_thresholds, with_options
-from cnvlutin2.cli.container_commands import check_json, write_json
+from cnvlutin2.cli.container_commands import check_json, write_document
 from cnvlutin2.cli.networks import NETWORK_OPTIONS, open_networks, read_inputs
 from cnvlutin2.cli.printed_tables import console, shown_name
 from cnvlutin2.cli.progress import progress_bar
@@ -70,7 +70,7 @@ def formats_command(network: str | None, json_file: str | None, **options: Any) 
         if json_file != "-":
             _print(console(), found.name, layers, choice)
     if json_file is not None:
-        write_json({"schema": "cnvlutin2/formats/1", "networks": documents}, json_file)
+        write_document({"schema": "cnvlutin2/formats/1", "networks": documents}, json_file)
 
 
 def _measure(network: Network, inputs: Inputs | None, numeric: Numeric, choice: Choice) -> Iterator[tuple[str, Footprint]]:

@@ -2,8 +2,7 @@
 
 from cnvlutin2.encodings.base import Counts, Format
 from cnvlutin2.encodings.breakeven import break_even
-from cnvlutin2.encodings.container import load
-from cnvlutin2.encodings.encoded import Encoded, encode
+from cnvlutin2.encodings.encoded import Encoded, encode, load
 from cnvlutin2.encodings.fetching import fetched
 from cnvlutin2.encodings.footprint import Footprint, footprint, footprints, image_footprints
 from cnvlutin2.encodings.registry import format_names, get_format

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cnvlutin2.encodings import faults
 from cnvlutin2.encodings.base import Format
 from cnvlutin2.encodings.bitfields import get_bits, put_bits
-from cnvlutin2.encodings.choice import callable_of, compiled_module, limits_of
+from cnvlutin2.encodings.compiled_functions import callable_of, compiled_module, limits_of
 from cnvlutin2.numeric import effectual
 from cnvlutin2.simd import Kernels, uses_numba
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from cnvlutin2.encodings.bitfields import pack, unpack
 from cnvlutin2.encodings.codec import Words
-from cnvlutin2.encodings.encoded import Encoded
 from cnvlutin2.encodings.header import BLOCK_BYTES, CHECK_BYTES, HEADER_BYTES, Header, make_header, read_header
+from cnvlutin2.encodings.parameters import Parameters
 from cnvlutin2.encodings.sources import Source, words_of
 from cnvlutin2.errors import FormatError
 from cnvlutin2.files import write_whole
@@ -69,19 +69,13 @@ class FileSource(Source):
         return self.data[HEADER_BYTES + first : HEADER_BYTES + end].tobytes()
 
 
-def load(path: str | PathLike[str]) -> Encoded:
-    """Open a ``.cnv2`` container.
-
-    The header is read and validated; the rest is mapped, and read and checked where it is used: `Encoded.brick` reads the
-    blocks of 4096 bytes in which the brick and its pointer lie, `Encoded.decode` everything.
-
-    Parameters
-    ----------
-    path : path-like
+def read_container(path: str | PathLike[str]) -> tuple[Parameters, int, FileSource]:
+    """Read and validate the header of a container, and map the rest.
 
     Returns
     -------
-    Encoded
+    Parameters, int, FileSource
+        What was encoded, the bits of the stream, and where they are.
 
     Raises
     ------
@@ -103,21 +97,29 @@ def load(path: str | PathLike[str]) -> Encoded:
             raise FormatError(f"{name}: {error}") from None
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise FormatError(f"{name}: cannot be read ({reason})") from None
-    return Encoded(parameters, header.stream_bits, FileSource(name, data, header))
+    return parameters, header.stream_bits, FileSource(name, data, header)
 
 
-def save(encoded: Encoded, path: str | PathLike[str]) -> None:
+def write_container(
+    path: str | PathLike[str], parameters: Parameters, stream_bits: int, stream: bytes, pointers: NDArray[np.int64] | None
+) -> None:
     """Write a container, whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+    parameters : Parameters
+    stream_bits : int
+    stream : bytes
+    pointers : int64 array or None
 
     Raises
     ------
     OutputError
         If it cannot be written.
     """
-    header = make_header(encoded.parameters, encoded.stream_bits)
-    pointers = encoded.pointers
+    header = make_header(parameters, stream_bits)
     indirection = b"" if pointers is None else pack(pointers, header.pointer_bits)
-    stream = encoded.stream
     body = stream + bytes(header.stream_bytes - len(stream)) + indirection
     body += bytes(header.body_bytes - len(body))
     view = memoryview(body)

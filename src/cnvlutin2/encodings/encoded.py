@@ -1,4 +1,4 @@
-"""`encode`, and what it returns: a stream from which single bricks and windows can be read."""
+"""`encode` and `load`, and what they return: a stream from which single bricks and windows can be read."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cnvlutin2.encodings.base import POINTER_UNIT_BITS, Format, pointer_width
 from cnvlutin2.encodings.codec import Codec
+from cnvlutin2.encodings.container import read_container, write_container
 from cnvlutin2.encodings.maps import check, decode_maps, encode_maps
 from cnvlutin2.encodings.parameters import DTYPES, Parameters
 from cnvlutin2.encodings.registry import get_format
@@ -175,9 +176,7 @@ class Encoded:
         OutputError
             If it cannot be written.
         """
-        from cnvlutin2.encodings.container import save
-
-        save(self, path)
+        write_container(path, self.parameters, self.stream_bits, self.stream, self.pointers)
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -301,6 +300,28 @@ def encode(
     coder = Codec(get_format(format), storage.brick, parameters.data_bits, parameters.threshold, kernels)
     words, stream_bits, pointers = encode_maps(maps, storage, coder, parameters.pointer_group, kernels)
     return Encoded(parameters, stream_bits, MemorySource(words, pointers))
+
+
+def load(path: str | PathLike[str]) -> Encoded:
+    """Open a ``.cnv2`` container.
+
+    The header is read and validated; the rest is mapped, and read and checked where it is used: `Encoded.brick` reads the
+    blocks of 4096 bytes in which the brick and its pointer lie, `Encoded.decode` everything.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    Encoded
+
+    Raises
+    ------
+    FormatError
+        If the file is missing or damaged; names the file and the field.
+    """
+    return Encoded(*read_container(path))
 
 
 def _check_range(values: NDArray[Any], data_bits: int) -> None:

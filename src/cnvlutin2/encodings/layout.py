@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.encodings.choice import compiled_module
+from cnvlutin2.encodings.compiled_functions import compiled_module
 from cnvlutin2.encodings.storage import Storage
 from cnvlutin2.simd import Kernels, uses_numba
 

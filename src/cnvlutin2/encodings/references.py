@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.encodings.choice import callable_of, limits_of
+from cnvlutin2.encodings.compiled_functions import callable_of, limits_of
 from cnvlutin2.numeric import effectual
 from cnvlutin2.simd import Kernels, uses_numba
 

@@ -51,7 +51,7 @@ def map_npy(file: Path) -> NDArray[Any]:
 
 
 @dataclass(frozen=True)
-class Header:
+class ArrayHeader:
     """What an array's header declares, once it is known to be true."""
 
     shape: tuple[int, ...]
@@ -134,7 +134,7 @@ class CheckedArchive:
             reason = " ".join(str(error).split())[:100] or type(error).__name__
             self.refuse(f"{key!r} is damaged ({reason}); write the file again")
 
-    def header(self, key: str) -> Header:
+    def header(self, key: str) -> ArrayHeader:
         """Read an array's header and check it against the size of what follows.
 
         Raises
@@ -158,7 +158,7 @@ class CheckedArchive:
             self.refuse(f"{key!r} has {size} bytes, more than {MAX_ARRAY_BYTES}; use fewer images")
         if size > FREE_BYTES and size > MAX_RATIO * info.compress_size:
             self.refuse(f"{key!r} would grow from {info.compress_size} to {size} bytes; write it uncompressed, with numpy.savez")
-        return Header(shape, dtype)
+        return ArrayHeader(shape, dtype)
 
     def array(self, key: str) -> NDArray[Any]:
         """Read an array, its header checked first and its checksum last."""

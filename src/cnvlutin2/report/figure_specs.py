@@ -63,7 +63,7 @@ _CONFIG: Spec = {
 def all_specs(results: Results) -> dict[str, Spec]:
     """Return the specifications by file name (without ending); energy only where it was accounted for."""
     networks = _labelled(results)
-    specs = {"speedup": speedup(results), "cycles": cycles(results), "footprint": footprint(results)}
+    specs = {"speedup": speedup(results), "cycles": cycles(results), "footprint": footprint_bars(results)}
     for label, network in networks.items():
         name = "speedup-layers" if len(networks) == 1 else f"speedup-layers-{list(networks).index(label) + 1}-{_slug(label)}"
         specs[name] = speedup_layers(network, results)
@@ -119,7 +119,7 @@ def cycles(results: Results) -> Spec:
     return _stacked(rows, kinds, "cycles, as a share of the dense baseline's", "%")
 
 
-def footprint(results: Results) -> Spec:
+def footprint_bars(results: Results) -> Spec:
     """Activation memory by format against dense, all layers' inputs together, as the first organisation packs them."""
     arch = next(iter(results.organisations))
     rows: Rows = []

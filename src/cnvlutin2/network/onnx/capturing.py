@@ -20,7 +20,7 @@ from cnvlutin2.network.left_out import LeftOut
 from cnvlutin2.network.onnx.graph import LayerNode
 from cnvlutin2.network.onnx.model_file import OnnxModel
 from cnvlutin2.network.onnx.node_geometry import arrange, view_of
-from cnvlutin2.network.onnx.ort_session import ORT_ERRORS, Session, open_session
+from cnvlutin2.network.onnx.ort_session import ORT_ERRORS, OrtSession, open_session
 from cnvlutin2.network.onnx.quantised_graph import Added
 from cnvlutin2.network.onnx.tensors import FLOATS, first_line
 from cnvlutin2.network.reused_memory import Tensors
@@ -69,7 +69,7 @@ class CapturingSession:
         for name in self._wanted:
             if name not in present:
                 graph.output.add(name=name)
-        self._session: Session = open_session(model, threads)
+        self._session: OrtSession = open_session(model, threads)
 
     def run(self, values: NDArray[np.generic], names: Sequence[str], room: Tensors | None = None) -> tuple[NDArray[Any], Tensors]:
         """Run a batch; return the model's scores and the captured tensors, in `room` if it is given (see `room_like`).

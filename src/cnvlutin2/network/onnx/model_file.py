@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from cnvlutin2.errors import NetworkError
-from cnvlutin2.network.onnx.tensors import FLOATS, embedded, empty, external, first_line, placeholder, size_bytes, unfolded
+from cnvlutin2.network.onnx.tensors import FLOATS, embedded, empty, external, first_line, placeholder, tensor_bytes, unfolded
 
 MAX_BYTES = 1 << 31
 """Of a serialised protobuf message."""
@@ -199,7 +199,7 @@ def _take_weights(path: Path, graph: onnx.GraphProto, hashes: dict[str, str]) ->
     weights: dict[str, NDArray[np.generic]] = {}
     for tensor in graph.initializer:
         outside = tensor.data_location == onnx.TensorProto.EXTERNAL
-        if outside or (tensor.data_type in FLOATS and size_bytes(tensor) >= LARGE_BYTES):
+        if outside or (tensor.data_type in FLOATS and tensor_bytes(tensor) >= LARGE_BYTES):
             array = external(path, tensor, hashes) if outside else embedded(path, tensor)
             small = numpy_helper.from_array(array, tensor.name) if tensor.data_type not in FLOATS else empty(tensor)
             if tensor.data_type in FLOATS:

@@ -31,7 +31,7 @@ from cnvlutin2.network.onnx.capturing import CapturingSession, feed_of, layer_ac
 from cnvlutin2.network.onnx.constant_tensors import Constants
 from cnvlutin2.network.onnx.graph import LayerNode
 from cnvlutin2.network.onnx.model_file import ModelFile
-from cnvlutin2.network.onnx.node_geometry import kind_of, resolved_pads
+from cnvlutin2.network.onnx.node_geometry import layer_kind, resolved_pads
 from cnvlutin2.network.onnx.quantised_graph import QuantisedLayer, rewrite
 from cnvlutin2.network.quantisation import Numeric
 from cnvlutin2.network.reused_memory import Tensors, next_room
@@ -202,7 +202,7 @@ def assemble(
             threshold=scales.threshold,
             weight_threshold=scales.weight_threshold,
             first=node.first,
-            kind=kind_of(node, ranks[node.activation], width),
+            kind=layer_kind(node, ranks[node.activation], width),
             activation_frac=scales.frac,
             weight_frac=scales.weight_frac,
             first_image=first_image,

@@ -41,7 +41,7 @@ def view_of(node: LayerNode) -> str:
     return "columns" if node.columns else "rows"
 
 
-def kind_of(node: LayerNode, rank: int, windows: int) -> Kind:
+def layer_kind(node: LayerNode, rank: int, windows: int) -> Kind:
     """Return what kind of layer a node is, by its input's rank and its windows an image."""
     if node.op == "Conv":
         return "conv"

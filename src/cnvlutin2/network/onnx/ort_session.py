@@ -27,7 +27,7 @@ NO_MESSAGES = 4
 """Log severity "fatal": errors come as exceptions, not on stderr."""
 
 
-class Session:
+class OrtSession:
     """A model in onnxruntime.
 
     Parameters
@@ -59,7 +59,7 @@ class Session:
         return [value.numpy() if room is None else room for room, value in found]
 
 
-def open_session(model: OnnxModel, threads: int = 0) -> Session:
+def open_session(model: OnnxModel, threads: int = 0) -> OrtSession:
     """Hand a model to onnxruntime, which makes its own copy of the weights.
 
     Parameters
@@ -89,4 +89,4 @@ def open_session(model: OnnxModel, threads: int = 0) -> Session:
         raise NetworkError(
             f"{model.path}: onnxruntime {onnxruntime.__version__} does not take the model: {first_line(error)}"
         ) from None
-    return Session(session)
+    return OrtSession(session)
