@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from chromium import Page, chromium, find_chromium
@@ -32,20 +30,6 @@ settings.register_profile(
 settings.load_profile("deterministic")
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
-
-
-@pytest.fixture(params=["numba", "numba, a layer at a time", "numpy"], scope="session")
-def kernels(request: pytest.FixtureRequest) -> ModuleType:
-    """The compiled kernels, the same without those that do many layers in one call, then the plain ones."""
-    name, *alone = request.param.split(", ")
-    if name == "numba" and os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
-        pytest.skip("these kernels need Numba's compiler, which is switched off")
-    found = backend(name)
-    if not alone:
-        return found
-    copy = ModuleType(found.__name__)
-    copy.__dict__.update(found.__dict__, MANY_LAYERS=False)
-    return copy
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from cnvlutin2.machine import Machine
 from cnvlutin2.mapping import Schedule
 from cnvlutin2.organisation import LayerModes, preset, with_overrides
 from cnvlutin2.testing import integer_arrays, layers, organisations
-from cnvlutin2.timing import SLOT_KINDS, time_layer
+from cnvlutin2.timing import SLOT_KINDS, make_engine
 from cnvlutin2.timing.engine import LayerTimings, OrganisationTiming, Timing
 from cnvlutin2.timing.observed import ObservedLayer, ObservedWeights
 
@@ -94,8 +94,6 @@ def machines(draw: st.DrawFn) -> Organisation:
     return with_overrides(
         draw(organisations(data_bits=None)),
         {
-            "filter_map": draw(st.sampled_from(("blocked", "spread"))),
-            "group_map": draw(st.sampled_from(("serial", "parallel"))),
             "nm_bytes": draw(st.sampled_from((1, 100, 700, 3000, 1 << 20))),
             "sb_bytes_per_tile": draw(st.sampled_from((1, 60, 400, 1 << 20))),
             "encoder_buffer_entries": draw(st.sampled_from((1, 20, 64))),
@@ -404,11 +402,8 @@ class TestEncoder:
         machine = Organisation(
             format="zfnaf", detect="output", lanes=lanes, tiles=1, filters_per_tile=filters, encoder_values_per_cycle=rate
         )
-        lengths = [
-            int(time_layer(conv("a", maps[:, :, y : y + 1, x : x + 1], filters), [machine])[0].skip.cycles[0])  # type: ignore[union-attr]
-            for y in range(5)
-            for x in range(6)
-        ]
+        windows = [conv(f"a{y}{x}", maps[:, :, y : y + 1, x : x + 1], filters) for y in range(5) for x in range(6)]
+        lengths = [int(found.organisations[0].of("skip").cycles[0]) for found in make_engine(1).time(windows, [machine])]
         held = 0
         for cycles in lengths:
             held = max(0, held - cycles * rate) + filters

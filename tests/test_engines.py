@@ -159,8 +159,8 @@ class TestCycles:
         assert timings.organisations[0].of("skip").cycles.tolist() == [40, 40]
         assert timings.organisations[0].dense_cycles == 8
 
-    @settings(max_examples=40)
-    @given(layers(max_images=2, max_channels=12, max_filters=6), organisations(every_option=True), st.sampled_from(MODES))
+    @settings(max_examples=150)
+    @given(layers(max_images=2, max_channels=12, max_filters=6), organisations(), st.sampled_from(MODES))
     def test_windows_end_as_in_the_reference(
         self, timed_engine: Engine, layer: Layer, organisation: Organisation, mode: RunMode
     ) -> None:
@@ -180,9 +180,8 @@ class TestSlots:
         (timings,) = counting_engine.time([TWO_FILTERS], [drifting(sync)])
         assert timings.organisations[0].of("skip").slots.tolist() == slots(effectual=10, filter_sync=waiting)
 
-    @given(
-        st.lists(layers(max_images=2), min_size=1, max_size=2), st.lists(organisations(every_option=True), min_size=1, max_size=2)
-    )
+    @settings(max_examples=400)
+    @given(st.lists(layers(max_images=2), min_size=1, max_size=2), st.lists(organisations(), min_size=1, max_size=2))
     def test_layers_and_organisations_as_in_the_reference(
         self, compared_engine: Engine, some: list[Layer], chosen: list[Organisation]
     ) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-from cnvlutin2.simulation import first_run
-from cnvlutin2.kernels import backend
 from cnvlutin2.organisation import preset
+from cnvlutin2.simd import uses_numba
+from cnvlutin2.simulation import first_run
+from cnvlutin2.timing.compiled.plan import plan_layer
+from cnvlutin2.timing.observed import ObservedWeights
 
 
 class Started:
@@ -35,24 +36,15 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return Started.commands
 
 
-def test_the_other_half_is_compiled_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch, commands: list[list[str]]) -> None:
-    monkeypatch.setattr(first_run, "is_compiled", lambda: False)
-    first_run.compile_kernels([preset("cnv2-weights")], jobs=2)
-    assert [command[1:] for command in commands] == [["-P", "-m", "cnvlutin2.simulation.first_run"]]
+@pytest.mark.parametrize(("name", "lanes", "pairs"), [("cnv", 1, 0), ("cnv2-weights", 0, 1)])
+def test_each_half_is_compiled_by_its_preset(name: str, lanes: int, pairs: int) -> None:
+    """The layer that both are given reaches either kernel, rather than what needs none."""
+    layer = first_run._layer()
+    (band,) = plan_layer(layer, ObservedWeights(layer), [preset(name)]).bands
+    assert (len(band.lanes), len(band.pairs)) == (lanes, pairs)
 
 
-@pytest.mark.parametrize(("name", "jobs", "compiled"), [("cnv2-weights", 2, True), ("cnv2-weights", 1, False), ("cnv", 2, False)])
-def test_one_process_does_where_two_do_not_help(
-    monkeypatch: pytest.MonkeyPatch, commands: list[list[str]], name: str, jobs: int, compiled: bool
-) -> None:
-    monkeypatch.setattr(first_run, "is_compiled", lambda: compiled)
-    first_run.compile_kernels([preset(name)], jobs)
-    assert commands == []
-
-
-def test_the_other_half_is_what_meets_weights(kernels: ModuleType) -> None:
-    if kernels is not backend("numba"):
-        pytest.skip("about the compiled kernels only")
+@pytest.mark.skipif(not uses_numba(), reason="about the compiled kernels only")
+def test_what_was_compiled_is_found_again() -> None:
     first_run._compile_the_rest()
-    assert kernels.walk_waiting_pairs.signatures
     assert first_run.is_compiled()  # the cache is found where it is looked for

@@ -20,7 +20,7 @@ def first_pass(layer: Layer, organisation: Organisation) -> Pass:
     return Pass(Operands(ObservedLayer(layer), Schedule.of(layer.geometry, organisation)), 0, 0)
 
 
-@given(layers(), organisations(every_option=True))
+@given(layers(), organisations())
 def test_blocks_do_not_matter(layer: Layer, organisation: Organisation) -> None:
     (whole,) = PlainEngine().time([layer], [organisation])[0].organisations
     with pytest.MonkeyPatch.context() as patch:

@@ -34,7 +34,7 @@ def masks(packed: NDArray[np.uint8]) -> list[list[int]]:
     return [[int.from_bytes(mask.tobytes(), "little") for mask in run] for run in packed]
 
 
-@given(layers(max_images=2, max_channels=24), organisations(every_option=True))
+@given(layers(max_images=2, max_channels=24), organisations())
 def test_windows_take_what_the_reference_counts(layer: Layer, organisation: Organisation) -> None:
     organisation = with_overrides(organisation, {"tile_sync": "window" if organisation.tile_sync == "layer" else "brick"})
     for mode in MODES:
@@ -43,7 +43,7 @@ def test_windows_take_what_the_reference_counts(layer: Layer, organisation: Orga
         assert cycles.cumsum().tolist() == ReferenceEngine().window_ends(layer.image(0), organisation, mode)[0, 0, 0].tolist()
 
 
-@given(layers(), organisations(every_option=True))
+@given(layers(), organisations())
 def test_masks_and_ends_equal_the_references(layer: Layer, organisation: Organisation) -> None:
     machine = reference.Machine(layer, reference.Options.of(organisation))
     group, tiles = next(machine.passes())
@@ -67,7 +67,7 @@ def test_masks_and_ends_equal_the_references(layer: Layer, organisation: Organis
         assert piece == work.steps.size
 
 
-@given(layers(max_images=1), organisations(every_option=True))
+@given(layers(max_images=1), organisations())
 def test_weights_are_those_of_each_tiles_filters(layer: Layer, organisation: Organisation) -> None:
     machine = reference.Machine(layer, reference.Options.of(organisation))
     _, tiles = next(machine.passes())
@@ -85,7 +85,7 @@ def test_weights_are_those_of_each_tiles_filters(layer: Layer, organisation: Org
         assert found == expected
 
 
-@given(layers(max_images=1), organisations(every_option=True))
+@given(layers(max_images=1), organisations())
 def test_costs_and_waits_lead_to_the_ends(layer: Layer, organisation: Organisation) -> None:
     for mode in MODES:
         work, ends = every_window(layer, organisation, mode)
@@ -97,7 +97,7 @@ def test_costs_and_waits_lead_to_the_ends(layer: Layer, organisation: Organisati
             assert not work.waits.any()
 
 
-@given(layers(max_images=1), organisations(every_option=True))
+@given(layers(max_images=1), organisations())
 def test_a_filter_waits_no_longer_than_the_drift_makes_it(layer: Layer, organisation: Organisation) -> None:
     """It waits until the slowest filter of its tile has ended the run whose place in the buffer it needs."""
     drift = 2
@@ -114,7 +114,7 @@ def test_a_filter_waits_no_longer_than_the_drift_makes_it(layer: Layer, organisa
             assert not work.waits[own][: drift + 1].any()
 
 
-@given(layers(max_images=1), organisations(every_option=True))
+@given(layers(max_images=1), organisations())
 def test_lanes_together_take_every_value_once(layer: Layer, organisation: Organisation) -> None:
     work, ends = every_window(layer, organisation, "dense")
     machine = reference.Machine(layer, reference.Options.of(organisation))

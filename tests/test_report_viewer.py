@@ -39,7 +39,7 @@ def bits(text: str, size: int) -> list[int]:
     return [int.from_bytes(raw[i : i + size], "little") for i in range(0, len(raw), size)]
 
 
-@given(layers(max_channels=24), organisations(every_option=True))
+@given(layers(max_channels=24), organisations())
 def test_a_shown_window_takes_what_the_reference_counts_for_it(layer: Layer, organisation: Organisation) -> None:
     organisation = with_overrides(organisation, {"tile_sync": "window" if organisation.tile_sync == "layer" else "brick"})
     entry = traced(layer, organisation)
@@ -54,7 +54,7 @@ def test_a_shown_window_takes_what_the_reference_counts_for_it(layer: Layer, org
             assert window["cycles"] == cycles[place["window"]]
 
 
-@given(layers(), organisations(every_option=True))
+@given(layers(), organisations())
 def test_the_masks_explain_the_costs(layer: Layer, organisation: Organisation) -> None:
     """A reader of the page can work out every cost and every wait from what it shows of the run."""
     organisation = with_overrides(organisation, {"layer_mode": "skip"})
@@ -87,7 +87,7 @@ def test_the_masks_explain_the_costs(layer: Layer, organisation: Organisation) -
         assert window["waits"] is None or organisation.drift
 
 
-@given(layers(), organisations(every_option=True))
+@given(layers(), organisations())
 def test_loads_and_bricks_are_those_of_the_first_image(layer: Layer, organisation: Organisation) -> None:
     entry = traced(layer, organisation)
     for way in entry["ways"]:

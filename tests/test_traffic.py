@@ -18,14 +18,8 @@ from cnvlutin2.encodings import footprints
 from cnvlutin2.machine import EVENTS
 from cnvlutin2.organisation import with_overrides
 from cnvlutin2.testing import integer_arrays, layers, organisations
-from cnvlutin2.timing import SLOT_KINDS, time_layer
+from cnvlutin2.timing import SLOT_KINDS, make_engine
 from cnvlutin2.timing.observed import ObservedLayer
-
-SEATS = st.fixed_dictionaries(
-    {"filter_map": st.sampled_from(("blocked", "spread")), "group_map": st.sampled_from(("serial", "parallel"))}
-)
-"""Where filters sit, which moves traffic and weights about without a trace in most cycles."""
-
 
 def slots_of(products: Any) -> NDArray[np.int64]:
     """Return slots of which so many multiply, ``[N, kinds]``; traffic asks for no others."""
@@ -41,9 +35,8 @@ def traffic_of(layer: Layer, organisation: Organisation, mode: str, products: An
         return dense_traffic(observed, organisation)
     if products is not None:
         return skip_traffic(observed, organisation, slots_of(products))
-    timing = time_layer(layer, [organisation], jobs=1)[0].skip
-    assert timing is not None
-    return skip_traffic(observed, organisation, timing.slots)
+    (timing,) = make_engine(1).time([layer], [with_overrides(organisation, {"layer_mode": mode})])[0].organisations
+    return skip_traffic(observed, organisation, timing.of("skip").slots)
 
 
 def events_of(layer: Layer, organisation: Organisation, mode: str, products: Any = None) -> Events:
@@ -59,7 +52,7 @@ def layer_of(
 
 
 class TestAgainstLoops:
-    @settings(max_examples=120)
+    @settings(max_examples=320)
     @given(
         layers(max_images=2, max_channels=20, max_filters=7), organisations(data_bits=None), st.sampled_from(("skip", "dense"))
     )
@@ -68,21 +61,6 @@ class TestAgainstLoops:
         for image in range(layer.images):
             expected = Traffic(layer, organisation, image, mode).events
             assert {name: int(counts[image]) for name, counts in found.items()} == {name: expected[name] for name in EVENTS}
-
-    @settings(max_examples=200)
-    @given(
-        layers(max_images=2, max_channels=20, max_filters=7),
-        organisations(data_bits=None),
-        SEATS,
-        st.sampled_from(("skip", "skip", "dense")),
-    )
-    def test_wherever_filters_sit(self, layer: Layer, drawn: Organisation, seats: dict[str, str], mode: str) -> None:
-        organisation = with_overrides(drawn, seats)
-        expected = [Traffic(layer, organisation, image, mode).events for image in range(layer.images)]
-        found = events_of(layer, organisation, mode, [events["multiplications"] for events in expected])
-        assert {name: counts.tolist() for name, counts in found.items()} == {
-            name: [events[name] for events in expected] for name in EVENTS
-        }
 
     @given(layers(max_images=5), st.integers(1, 4))
     def test_images_are_measured_together_as_one_by_one(self, layer: Layer, group: int) -> None:
@@ -93,9 +71,8 @@ class TestAgainstLoops:
             name: [int(events[name][0]) for events in by_image] for name in found
         }
 
-    @given(layers(max_images=2), organisations(data_bits=None), SEATS, st.sampled_from(("skip", "dense")))
-    def test_the_stored_input(self, layer: Layer, drawn: Organisation, seats: dict[str, str], mode: str) -> None:
-        organisation = with_overrides(drawn, seats)
+    @given(layers(max_images=2), organisations(data_bits=None), st.sampled_from(("skip", "dense")))
+    def test_the_stored_input(self, layer: Layer, organisation: Organisation, mode: str) -> None:
         stored = traffic_of(layer, organisation, mode, np.zeros(layer.images)).stored
         for image in range(layer.images):
             reference = Traffic(layer, organisation, image, mode)

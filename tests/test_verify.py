@@ -19,7 +19,7 @@ from cnvlutin2.timing.slots import SLOT_KINDS
 from cnvlutin2.timing.verify import convolve, execute, product, verify_layer
 
 
-@given(layers(), organisations(every_option=True))
+@given(layers(), organisations())
 def test_products_add_up_to_the_convolution(layer: Layer, organisation: Organisation) -> None:
     (found,) = PlainEngine().time([layer], [organisation])[0].organisations
     observed = ObservedLayer(layer)
@@ -29,7 +29,7 @@ def test_products_add_up_to_the_convolution(layer: Layer, organisation: Organisa
         verify_layer(observed, organisation, "dense", found.dense)
 
 
-@given(layers(), organisations(every_option=True))
+@given(layers(), organisations())
 def test_what_lanes_execute_is_what_the_reference_counts(layer: Layer, organisation: Organisation) -> None:
     results = reference.simulate(layer, organisation)
     executed = execute(ObservedLayer(layer), organisation, "skip" if results[0].mode == "skip" else "dense")

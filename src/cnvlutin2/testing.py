@@ -112,9 +112,7 @@ def integer_arrays(
 
 
 @st.composite
-def organisations(
-    draw: st.DrawFn, *, data_bits: int | None = 16, layer_names: Sequence[str] = (), every_option: bool = False
-) -> Organisation:
+def organisations(draw: st.DrawFn, *, data_bits: int | None = 16, layer_names: Sequence[str] = ()) -> Organisation:
     """Draw any valid organisation, with few tiles, filters, lanes and small bricks so that small layers fill it.
 
     Parameters
@@ -123,8 +121,6 @@ def organisations(
         The width, or None for any.
     layer_names : sequence of str
         Layers that `layer_mode` may name; with none it suits any network.
-    every_option : bool
-        Draw bounded drift, the seats of filters and groups side by side, too.
 
     Returns
     -------
@@ -143,7 +139,9 @@ def organisations(
         "format": draw(st.sampled_from(usable)),
         "skip_activations": draw(st.booleans()),
         "skip_weights": draw(st.sampled_from(("none", "shared", "per_filter"))),
-        "filter_sync": draw(st.sampled_from(("brick", "window"))),
+        "filter_sync": draw(st.sampled_from(("brick", "window", 1, 2, 3))),  # 4 runs of 16 values fill NBin
+        "filter_map": draw(st.sampled_from(("blocked", "spread"))),
+        "group_map": draw(st.sampled_from(("serial", "parallel"))),
         "tile_sync": draw(st.sampled_from(("brick", "window", "layer"))),
         "lane_map": draw(st.sampled_from(("sliced", "interleaved"))),
         "packing": draw(st.sampled_from(("row", "brick"))),
@@ -152,12 +150,6 @@ def organisations(
         "window_overhead": draw(st.integers(0, 2)),
         "pointer_group": draw(st.integers(1, 4)),
     }
-    if every_option:
-        values |= {
-            "filter_sync": draw(st.sampled_from(("brick", "window", 1, 2, 3))),  # 4 runs of 16 values fill NBin
-            "filter_map": draw(st.sampled_from(("blocked", "spread"))),
-            "group_map": draw(st.sampled_from(("serial", "parallel"))),
-        }
     return Organisation.parse(values, source="cnvlutin2.testing")
 
 
