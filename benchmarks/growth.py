@@ -14,8 +14,7 @@ import numpy as np
 from benchmarks.timing import medians
 from cnvlutin2.network import Layer
 from cnvlutin2.organisation import preset
-from cnvlutin2.timing import PreparedLayer, time_layer
-from cnvlutin2.timing.weights import PreparedWeights
+from cnvlutin2.timing import make_engine
 
 LEAST = {"images": 1, "bricks": 16, "filters": 256}
 SIZES = {"images": (2, 4, 8, 16), "bricks": (16, 32, 64, 128), "filters": (256, 512, 1024, 2048)}
@@ -39,5 +38,5 @@ def _work(what: str, size: int) -> Callable[[], object]:
     activations = (rng.random((images, 16 * bricks, 28, 28)) < 0.5).astype(np.int16)
     weights = (rng.random((filters, 16 * bricks, 3, 3)) < 0.3).astype(np.int16)
     layer = Layer("conv", activations, weights, pads=(1, 1, 1, 1))
-    prepared = PreparedWeights(layer, jobs=1)
-    return lambda: time_layer(PreparedLayer(layer, 1, weights=prepared), [preset("cnv2-weights")])
+    engine, organisations = make_engine(jobs=1), [preset("cnv2-weights")]
+    return lambda: engine.time([layer], organisations)

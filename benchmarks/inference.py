@@ -15,26 +15,27 @@ from benchmarks.networks import Case, cases
 from benchmarks.timing import medians
 from cnvlutin2.numeric import quantise
 from cnvlutin2.organisation import Organisation, preset, preset_names, with_overrides
-from cnvlutin2.timing import PreparedLayer, time_layers
-from cnvlutin2.timing.weights import PreparedWeights
-from cnvlutin2.timing.workers import default_jobs
+from cnvlutin2.timing import make_engine
+from cnvlutin2.timing.threads import default_jobs
 
 PRESETS = [preset(name) for name in preset_names()]
+WITHOUT_DRIFT = [o for o in PRESETS if o.name != "cnv2-weights-drift"]
 ACTIVATIONS = [o for o in PRESETS if o.skip_weights == "none" and o.name != "dadiannao"]
-VARIANTS = {
+VARIANTS: dict[str, dict[str, object]] = {
     "weights": {},
     "filter_sync=window": {"filter_sync": "window"},
     "tile_sync=brick": {"tile_sync": "brick"},
     "tile_sync=layer": {"tile_sync": "layer"},
     "interleaved": {"lane_map": "interleaved"},
     "shared": {"skip_weights": "shared"},
+    "drift": {"filter_sync": 1},
 }
 
 
 def main() -> None:
     print(__doc__)
     print(f"{default_jobs()} threads; ratios to onnxruntime's inference")
-    names = ["activations", *VARIANTS, "all", "quantise", "masks"]
+    names = ["activations", *VARIANTS, "all", "all but drift", "quantise", "masks"]
     print(f"{'network':<20}{'inference':>12}", *(f"{name:>{max(8, len(name))}}" for name in names))
     for case in cases():
         ratio, inference = _measure(case)
@@ -43,12 +44,11 @@ def main() -> None:
 
 
 def _measure(case: Case) -> tuple[dict[str, float], float]:
-    weights = [PreparedWeights(layer) for layer in case.layers]
-
     def simulate(organisations: list[Organisation]) -> Callable[[], None]:
+        engine = make_engine()  # what it keeps of weights, a run makes once
+
         def run() -> None:
-            layers = [PreparedLayer(layer, weights=prepared) for layer, prepared in zip(case.layers, weights, strict=True)]
-            time_layers(layers, organisations)
+            engine.time(case.layers, organisations)
 
         return run
 
@@ -57,14 +57,11 @@ def _measure(case: Case) -> tuple[dict[str, float], float]:
             quantise(values, layer.activation_frac or 0, 16)
 
     def make_masks() -> None:
-        for layer in case.layers:
-            prepared = PreparedWeights(layer)
-            _ = prepared.filter_counts
-            prepared.leads(VARIED["weights"])
+        make_engine().time([layer.image(0) for layer in case.layers], [VARIED["weights"]])
 
     work: dict[str, Callable[[], object]] = {"inference": case.infer, "activations": simulate(ACTIVATIONS)}
     work |= {name: simulate([organisation]) for name, organisation in VARIED.items()}
-    work |= {"all": simulate(PRESETS), "quantise": quantise_all, "masks": make_masks}
+    work |= {"all": simulate(PRESETS), "all but drift": simulate(WITHOUT_DRIFT), "quantise": quantise_all, "masks": make_masks}
     found = medians(work)
     return {name: seconds / found["inference"] for name, seconds in found.items()}, found["inference"]
 

@@ -16,14 +16,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from cnvlutin2.mapping import Schedule
 from cnvlutin2.network import Layer
 from cnvlutin2.organisation import preset, with_overrides
 from cnvlutin2.simd import VECTOR
 from cnvlutin2.simd.lookups import DIGIT_BITS, most_products
 from cnvlutin2.simd.narrow import larger
 from cnvlutin2.simd.vectors import load, store
-from cnvlutin2.timing import PreparedLayer, time_layer
-from cnvlutin2.timing.weights import PreparedWeights
+from cnvlutin2.timing import make_engine
+from cnvlutin2.timing.compiled.packing import walk_record
+from cnvlutin2.timing.compiled.recording import kind_of
 
 WINDOWS, FILTERS = 512, 16  # of the bound's block: 512 bytes a digit
 ROUNDS = 20_000
@@ -68,11 +70,11 @@ def _kernel(planes: int, changes: Mapping[str, object]) -> tuple[float, float]:
     weights = (rng.random((256, channels, 3, 3)) < 0.3).astype(np.int16)
     layer = Layer("conv", activations, weights, pads=(1, 1, 1, 1))
     organisation = with_overrides(preset("cnv2-weights"), changes)
-    prepared = PreparedWeights(layer, jobs=1)
-    pairs = layer.macs / prepared.schedules.of(organisation).runs.longest
-    _, leaders = prepared.leads(organisation)
-    walked = 1.0 if changes else float(leaders.mean()) / organisation.filters_per_tile
-    return pairs / _best(lambda: time_layer(PreparedLayer(layer, 1, weights=prepared), [organisation])), walked
+    schedule, engine = Schedule.of(layer.geometry, organisation), make_engine(jobs=1)
+    pairs = layer.macs / schedule.runs.longest
+    leaders = walk_record(schedule, layer, kind_of(schedule), layer.windows).leaders
+    walked = float(leaders.mean()) / organisation.filters_per_tile if leaders.size else 1.0
+    return pairs / _best(lambda: engine.time([layer], [organisation])), walked
 
 
 def _best(work: Callable[[], object], rounds: int = 7) -> float:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from chromium import Page, chromium, find_chromium
-from cnvlutin2.kernels import backend
 from hands import NETWORK, organisations
 from hypothesis import HealthCheck, settings
 from report_layers import hostile_layers, random_layer

@@ -217,9 +217,10 @@ def test_all_images_at_once_are_those_one_by_one(layer: Layer, brick: int, packi
     stored: Packing = "row" if layer.geometry.is_row_packed(brick, packing) else "brick"
     expected = [footprints(layer, image, brick, 16, packing, group) for image in range(layer.images)]
     counts = brick_counts(layer.effectual_activations(), brick, layer.groups, stored)
+    bricks = Storage(layer.geometry.channels, *layer.input_size, brick, layer.groups, stored)
     with pytest.MonkeyPatch.context() as patch:  # in parts of every size
         patch.setattr(storage, "_BRICKS_TOGETHER", together)
-        found = image_footprints(layer, brick_histograms(counts, brick), brick, 16, group)
+        found = image_footprints(layer, brick_histograms(counts, brick), bricks, 16, group)
     assert list(found) == list(expected[0])
     assert {name: bits.tolist() for name, bits in found.items()} == {n: [bits[n] for bits in expected] for n in found}
     assert {bits.dtype for bits in found.values()} == {np.dtype(np.int64)}

@@ -21,6 +21,7 @@ from cnvlutin2.testing import integer_arrays, layers, organisations
 from cnvlutin2.timing import SLOT_KINDS, make_engine
 from cnvlutin2.timing.observed import ObservedLayer
 
+
 def slots_of(products: Any) -> NDArray[np.int64]:
     """Return slots of which so many multiply, ``[N, kinds]``; traffic asks for no others."""
     slots = np.zeros((len(products), len(SLOT_KINDS)), np.int64)
