@@ -63,8 +63,6 @@ SHARED_NAMES = {
     "layer": "a package's main module",
     "network": "a package's main module",
     "organisation": "a package's main module",
-    "formats": "a command, and the formats",
-    "lanes": "the viewer's, and the compiled engine's",
     "maps": "streams of whole maps, and the compiled engine's maps of lanes",
     "results": "the package, and the compiled engine's",
 }

@@ -15,7 +15,10 @@ from cnvlutin2.organisation import LayerModes, Organisation, load_organisations,
 from cnvlutin2.organisation.organisation import Concern
 from cnvlutin2.testing import organisations
 
-PRESETS = ("dadiannao", "cnv", "cnv-roe", "cnv-viai", "cnv-packed", "cnv2-dispatch", "cnv2-weights-shared", "cnv2-weights")
+PRESETS = (
+    *("dadiannao", "cnv", "cnv-roe", "cnv-viai", "cnv-packed", "cnv2-dispatch"),
+    *("cnv2-weights-shared", "cnv2-weights", "cnv2-weights-drift"),
+)
 KEYS = tuple(Organisation.model_fields)
 
 

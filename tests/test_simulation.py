@@ -48,7 +48,7 @@ class InBatches(Network):
 def test_arrays_need_no_file() -> None:
     results = cnvlutin2.simulate([layer("a", first=True), layer("b", seed=2)], organisations="all")
     frame = results.to_frame()
-    assert len(frame) == 2 * 8 * 3
+    assert len(frame) == 2 * 9 * 3
     assert frame.query("arch == 'dadiannao'")["speedup"].eq(1).all()
     assert frame.query("arch == 'cnv' and layer == 'a'")["mode"].eq("dense").all()
     assert frame.query("arch == 'cnv2-weights'")["cycles"].le(frame.query("arch == 'cnv'")["cycles"].to_numpy()).all()

@@ -16,7 +16,7 @@ from rich.text import Text
 from cnvlutin2.cost import STATIC, NetworkCost
 from cnvlutin2.errors import one_line
 from cnvlutin2.machine import DRAM, EVENTS
-from cnvlutin2.results import LayerInfo, NetworkResult, Results
+from cnvlutin2.results import DenseBaseline, LayerInfo, NetworkResult, Results
 from cnvlutin2.timing.slots import SLOT_KINDS, Counts
 
 MOST_IMAGES = 8
@@ -73,11 +73,13 @@ def _print_network(out: Console, network: NetworkResult, archs: Sequence[str], *
 
 def _print_parts(out: Console, table_of: Callable[[Sequence[str]], Table], archs: Sequence[str]) -> None:
     """Print a table, cut by organisations into as many as the terminal's width wants."""
-    count = len(archs)
-    while count > 1 and out.measure(table_of(archs[:count]), options=out.options.update_width(10_000)).maximum > out.width:
-        count -= 1
-    for start in range(0, len(archs), count):
-        out.print(table_of(archs[start : start + count]))
+    left = list(archs)
+    while left:
+        count = len(left)
+        while count > 1 and out.measure(table_of(left[:count]), options=out.options.update_width(10_000)).maximum > out.width:
+            count -= 1
+        out.print(table_of(left[:count]))
+        left = left[count:]
 
 
 def _table(first: str, archs: Sequence[str], title: str | None = None) -> Table:
@@ -90,24 +92,40 @@ def _table(first: str, archs: Sequence[str], title: str | None = None) -> Table:
 
 
 def layers_table(network: NetworkResult, archs: Sequence[str]) -> Table:
-    """Return densities, products, cycles and speed-ups, a row a layer and a total."""
+    """Return densities, products, cycles and speed-ups, a row a layer and a total; a dense column for each dense baseline."""
     table = Table(box=None, pad_edge=False, header_style="bold", caption_justify="left")
-    table.caption = "act, wgt: effectual part; mean cycles of an image and speed-up over dense; d: ran dense"
+    baselines, over = _dense_columns(network, archs)
+    dense = "dense" if len(network.dense_baselines()) == 1 else "the dense column named below the organisation"
+    table.caption = f"act, wgt: effectual part; mean cycles of an image and speed-up over {dense}; d: ran dense"
     table.add_column("layer", no_wrap=True)
     table.add_column("shape", no_wrap=True)
-    for heading in ("act", "wgt", "MACs", "dense", *archs):
+    for heading in ("act", "wgt", "MACs", *baselines, *(f"{arch}{over[arch]}" for arch in archs)):
         table.add_column(Text(heading), justify="right", no_wrap=True)
     by_arch = {arch: network.of(arch) for arch in archs}
-    for row in zip(*by_arch.values(), strict=True):
+    for index, row in enumerate(zip(*by_arch.values(), strict=True)):
         layer = row[0].layer
         cells = [shown_name(layer.name), _shape(layer), f"{row[0].activation_density.mean():.2f}", f"{layer.weight_density:.2f}"]
-        cells += [_si(layer.macs), f"{row[0].dense_cycles:,}"]
+        cells += [_si(layer.macs), *(f"{baseline.layer_cycles[index]:,}" for baseline in baselines.values())]
         cells += [_cycles(each.cycles, each.speedup) + ("d" if each.mode == "dense" else " ") for each in row]
         table.add_row(*map(Text, cells))
-    total = ["total", "", "", "", _si(sum(each.layer.macs for each in by_arch[archs[0]])), f"{network.dense_cycles(archs[0]):,}"]
+    total = ["total", "", "", "", _si(sum(each.layer.macs for each in by_arch[archs[0]]))]
+    total += [f"{baseline.cycles:,}" for baseline in baselines.values()]
     total += [_cycles(network.image_cycles(arch), network.speedup(arch)) + " " for arch in archs]
     table.add_row(*map(Text, total), style="bold")
     return table
+
+
+def _dense_columns(network: NetworkResult, archs: Sequence[str]) -> tuple[dict[str, DenseBaseline], dict[str, str]]:
+    """Return the dense baselines of some organisations by heading, and what each organisation's heading adds to say its own.
+
+    They are numbered over all organisations, so that the parts of a table that is cut agree; a single one needs no number.
+    """
+    baselines = network.dense_baselines()
+    if len(baselines) == 1:
+        return {"dense": baselines[0]}, dict.fromkeys(archs, "")
+    numbered = {f"dense {number}": baseline for number, baseline in enumerate(baselines, 1)}
+    over = {arch: f"\n/ {heading}" for heading, baseline in numbered.items() for arch in baseline.archs}
+    return {heading: each for heading, each in numbered.items() if set(archs) & set(each.archs)}, over
 
 
 def images_table(network: NetworkResult, archs: Sequence[str]) -> Table:
@@ -152,32 +170,17 @@ def cost_table(network: NetworkResult, archs: Sequence[str]) -> Table:
     for arch in archs:
         table.add_column(Text(arch), justify="right", overflow="fold")
     costs = [network.costs[arch] for arch in archs]
-
-    def moved(arch: str, *names: str) -> str:
-        events = [layer.cost.events for layer in network.of(arch) if layer.cost]
-        return _si(float(sum(layer[name].mean() for layer in events for name in names)))
-
-    def waits(arch: str) -> tuple[str, str]:
-        layers = [(layer.cycles, layer.cost) for layer in network.of(arch) if layer.cost]
-        stalls = sum(cost.encoder_stall_cycles.mean() for _, cost in layers)
-        transfers = sum((cost.total_cycles - cost.encoder_stall_cycles - cycles).mean() for cycles, cost in layers)
-        return f"{stalls:,.0f}", f"{transfers:,.0f}"
-
-    waiting = [waits(arch) for arch in archs]
     rows = {
-        "total cycles": [f"{cost.machine.total_cycles.mean():,.0f}" for cost in costs],
-        "  waiting for encoders": [stalls for stalls, _ in waiting],
-        "  waiting for DRAM": [transfers for _, transfers in waiting],
-        "  speed-up": [f"{cost.speedup:.2f}x" for cost in costs],
+        **_time_rows(network, archs),
         "energy, uJ": [_microjoules(cost.machine.total_pj) for cost in costs],
         **{f"  {part}": [_microjoules(_sum_of(cost, names)) for cost in costs] for part, names in _ENERGY_PARTS.items()},
         "EDP gain": [f"{cost.edp_gain():.2f}x" for cost in costs],
         "EDP gain on chip": [f"{cost.edp_gain(chip=True):.2f}x" for cost in costs],
         "ED2P gain": [f"{cost.ed2p_gain():.2f}x" for cost in costs],
         "ED2P gain on chip": [f"{cost.ed2p_gain(chip=True):.2f}x" for cost in costs],
-        "NM bits read": [moved(arch, "nm_bits_read", "nm_bits_spilled") for arch in archs],
-        "NM bits written": [moved(arch, "nm_bits_written", "nm_bits_filled") for arch in archs],
-        "DRAM bits": [moved(arch, *(name for name in EVENTS if name.startswith("dram_"))) for arch in archs],
+        "NM bits read": [_moved(network, arch, "nm_bits_read", "nm_bits_spilled") for arch in archs],
+        "NM bits written": [_moved(network, arch, "nm_bits_written", "nm_bits_filled") for arch in archs],
+        "DRAM bits": [_moved(network, arch, *(name for name in EVENTS if name.startswith("dram_"))) for arch in archs],
         "area, mm2": [f"{cost.machine.total_mm2:.1f}" for cost in costs],
         "  over dense": [f"{cost.area_overhead:+.1%}" for cost in costs],
     }
@@ -186,6 +189,32 @@ def cost_table(network: NetworkResult, archs: Sequence[str]) -> Table:
     table.caption = "speed-up and gains over the dense baseline; on chip: without DRAM's energy"
     table.caption_justify = "left"
     return table
+
+
+def _time_rows(network: NetworkResult, archs: Sequence[str]) -> dict[str, list[str]]:
+    """Return total cycles and what of them is waiting; those of the dense baselines too where organisations differ in them."""
+    rows: dict[str, list[str]] = {}
+    for arch in archs:
+        cost = network.costs[arch]
+        layers = [(layer.cycles, layer.cost) for layer in network.of(arch) if layer.cost]
+        stalls = sum(cost.encoder_stall_cycles.mean() for _, cost in layers)
+        transfers = sum((cost.total_cycles - cost.encoder_stall_cycles - cycles).mean() for cycles, cost in layers)
+        cells = {"total cycles": f"{cost.machine.total_cycles.mean():,.0f}", "  waiting for encoders": f"{stalls:,.0f}"}
+        cells |= {
+            "  waiting for DRAM": f"{transfers:,.0f}",
+            "  of the dense baseline": f"{cost.baseline.total_cycles.mean():,.0f}",
+        }
+        for name, cell in {**cells, "  speed-up": f"{cost.speedup:.2f}x"}.items():
+            rows.setdefault(name, []).append(cell)
+    if len({tuple(cost.baseline.total_cycles.tolist()) for cost in network.costs.values()}) == 1:
+        del rows["  of the dense baseline"]
+    return rows
+
+
+def _moved(network: NetworkResult, arch: str, *names: str) -> str:
+    """Return the bits of some events, over all layers of the mean image."""
+    events = [layer.cost.events for layer in network.of(arch) if layer.cost]
+    return _si(float(sum(layer[name].mean() for layer in events for name in names)))
 
 
 def _sum_of(cost: NetworkCost, components: Sequence[str]) -> NDArray[np.float64]:

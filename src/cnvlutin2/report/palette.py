@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 _GREY, _ORANGE, _SKY, _GREEN = "#7f868d", "#e69f00", "#56b4e9", "#009e73"
 _YELLOW, _BLUE, _VERMILLION, _PURPLE = "#f0e442", "#0072b2", "#d55e00", "#cc79a7"
+_BROWN = "#94511f"  # beside theirs, for a ninth preset: darker than vermillion to every eye
 _DARK, _MIDDLE, _LIGHT = "#5c6670", "#a3a9af", "#d3d6d9"
 
 _COLOURS = (_BLUE, _ORANGE, _GREEN, _VERMILLION, _SKY, _PURPLE, _YELLOW, _GREY)
@@ -43,6 +44,7 @@ _PRESETS = {
     "cnv2-dispatch": Style(_ORANGE, "square"),
     "cnv2-weights-shared": Style(_YELLOW, "triangle-right"),
     "cnv2-weights": Style(_VERMILLION, "diamond"),
+    "cnv2-weights-drift": Style(_BROWN, "cross"),
 }
 
 SLOTS = {
