@@ -76,7 +76,7 @@ def simulate(
         Check on every layer that what each organisation multiplies adds up to the convolution.
     progress : callable, optional
     observers : iterable of callable, optional
-        See layers as they stream by (see `Observer`); what they keep of a `PreparedLayer` they keep in memory. Organisations of
+        See layers as they stream by (see `Observer`); what they keep of an `ObservedLayer` they keep in memory. Organisations of
         different widths are simulated in turn, so a layer comes once for each width.
     cost : bool
         Account for traffic, energy and area too.
