@@ -8,7 +8,8 @@ A page's blocks run in one temporary folder, its Python blocks in one namespace.
 - ``<!-- needs: MODULE -->``: the block is left out where an optional package is not installed;
 - ``<!-- not run: REASON -->``: the block cannot run in a test.
 
-What is shown is compared by `shown.check_shown`.
+What is shown is compared by `shown.check_shown`. A block of language ``diff`` begins with ``--- FILE``, which is as before the
+change, or as after it: a reader who follows the page has made it.
 """
 
 from __future__ import annotations
@@ -179,6 +180,17 @@ def test_links_lead_somewhere(page: Path) -> None:
             target = str(child.attrs.get("href", child.attrs.get("src", ""))).partition("#")[0]
             if target and "://" not in target and not target.startswith("mailto:"):
                 assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}, which is not there"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(p.relative_to(ROOT)) for p in PAGES])
+def test_changes_that_are_shown_fit_the_files(page: Path) -> None:
+    for block in blocks(page):
+        if block.language == "diff":
+            head, *lines = block.text.splitlines()
+            before, after = ("\n".join(x[1:].rstrip() for x in lines if x[0] != sign) for sign in "+-")
+            name = head.removeprefix("--- ")
+            text = (ROOT / name).read_text("utf-8")
+            assert before in text or after in text, f"{block.place}: {name} has no such lines"
 
 
 def test_what_is_shown_is_compared() -> None:
