@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from cnvlutin2.cost import MachineCost, NetworkCost
 from cnvlutin2.report.palette import COMPONENTS, SLOTS, Kind, component_kind, format_kind, organisation_styles
 from cnvlutin2.results import NetworkResult, Results
 from cnvlutin2.timing import SLOT_KINDS
@@ -116,36 +117,46 @@ def cycles(results: Results) -> Spec:
                 if slots[name]
             ]
     kinds = [kind for name, kind in SLOTS.items() if name in SLOT_KINDS]
-    return _stacked(rows, kinds, "cycles, as a share of the dense baseline's", "%")
+    return _stacked(rows, kinds, "cycles, as a share of its dense baseline's", "%")
 
 
 def footprint_bars(results: Results) -> Spec:
-    """Activation memory by format against dense, all layers' inputs together, as the first organisation packs them."""
-    arch = next(iter(results.organisations))
+    """Activation memory by format against dense, all layers' inputs together, once for all organisations that store alike."""
     rows: Rows = []
     for label, network in _labelled(results).items():
+        for stored, bits in _footprints(network, _archs(results)).items():
+            row = f"{label}, {stored}" if stored else label
+            rows += [{"row": row, "part": format_kind(n).label, "value": b / bits["dense"]} for n, b in bits.items()]
+    names = results.networks[0].layers[0].footprint_bits
+    colours = {kind.label: kind.colour for kind in map(format_kind, names)}
+    return _bars(rows, colours, "activation memory, as a share of dense", "%")
+
+
+def _footprints(network: NetworkResult, archs: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """Return the bits by format; where organisations store differently, by the first that stores so, else by an empty name."""
+    found: dict[tuple[tuple[str, int], ...], str] = {}
+    for arch, shown in archs.items():
         layers = network.of(arch)
-        bits = {name: sum(int(layer.footprint_bits[name].sum()) for layer in layers) for name in layers[0].footprint_bits}
-        rows += [{"row": label, "part": format_kind(n).label, "value": b / bits["dense"]} for n, b in bits.items()]
-    kinds = [format_kind(name) for name in results.networks[0].of(arch)[0].footprint_bits]
-    return _bars(rows, {kind.label: kind.colour for kind in kinds}, "activation memory, as a share of dense", "%")
+        bits = tuple((name, sum(int(layer.footprint_bits[name].sum()) for layer in layers)) for name in layers[0].footprint_bits)
+        found.setdefault(bits, f"as {shown}")
+    return {shown if len(found) > 1 else "": dict(bits) for bits, shown in found.items()}
 
 
 def energy(results: Results) -> Spec:
-    """Energy by component against the dense baseline's, by organisation and network."""
+    """Energy by component against the dense baseline's, of each organisation its own, by organisation and network."""
     rows: Rows = []
-    has_dense = not all(organisation.skips for organisation in results.organisations.values())
     for label, network in _labelled(results).items():
-        found = {shown: network.costs[arch].machine for arch, shown in _archs(results).items() if arch in network.costs}
-        base = next(iter(network.costs.values())).baseline
-        whole = float(base.total_pj.sum())
-        if not has_dense:
-            found = {BASELINE: base, **found}
-        for arch, machine in found.items():
+        costs = {shown: network.costs[arch] for arch, shown in _archs(results).items() if arch in network.costs}
+        plain = {arch for arch, organisation in results.organisations.items() if not organisation.skips}
+        own = {float(cost.machine.total_pj.sum()) for arch, cost in network.costs.items() if arch in plain}
+        bars = [(name, base, base) for name, base in _baselines(costs).items() if float(base.total_pj.sum()) not in own]
+        bars += [(shown, cost.machine, cost.baseline) for shown, cost in costs.items()]
+        for shown, machine, base in bars:
+            whole = float(base.total_pj.sum())
             rows += [
                 {
                     "network": label,
-                    "row": arch,
+                    "row": shown,
                     "part": component_kind(name).label,
                     "order": order,
                     "value": float(pj.sum()) / whole,
@@ -154,7 +165,15 @@ def energy(results: Results) -> Spec:
                 if pj.any()
             ]
     kinds = [component_kind(name) for name in COMPONENTS]
-    return _stacked(rows, kinds, "energy, as a share of the dense baseline's", "%")
+    return _stacked(rows, kinds, "energy, as a share of its dense baseline's", "%")
+
+
+def _baselines(costs: Mapping[str, NetworkCost]) -> dict[str, MachineCost]:
+    """Return the different dense baselines by label: of several, each has the name of the first that is compared with it."""
+    found: dict[float, tuple[str, MachineCost]] = {}
+    for shown, cost in costs.items():
+        found.setdefault(float(cost.baseline.total_pj.sum()), (shown, cost.baseline))
+    return {f"dense, as {shown}" if len(found) > 1 else BASELINE: base for shown, base in found.values()}
 
 
 def _component_order(item: tuple[str, object]) -> int:

@@ -151,6 +151,7 @@ def _total(network: NetworkResult, arch: str) -> Json:
     speedups = network.image_speedups(arch)
     return {
         "cycles": int(network.image_cycles(arch).sum()),
+        "dense_cycles": network.dense_cycles(arch) * len(network.images),
         "speedup": network.speedup(arch),
         "range": [float(speedups.min()), float(speedups.max())],
     }

@@ -14,16 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnvlutin2.cost import baseline_of
 from cnvlutin2.layer import Layer
 from cnvlutin2.mapping import Schedule
-from cnvlutin2.organisation import Mode, Organisation, load_organisations, with_overrides
+from cnvlutin2.organisation import Mode, Organisation, load_organisations
 from cnvlutin2.report.lane_work import LaneWork, first_pass, lane_ends, lane_work, window_runs
 from cnvlutin2.timing.engine import LayerTimings, RunMode
 from cnvlutin2.timing.observed import ObservedLayer
 from cnvlutin2.timing.plain import Pass, PlainEngine
 
 BASELINE = "dense baseline"
-"""The name of the dense machine of the same size, where no organisation of the run is one."""
+"""The name of the dense machine that organisations are compared with, where no organisation of the run is that machine."""
 
 MOST_WINDOWS = 64
 """Windows of a layer whose lane loads are kept."""
@@ -46,7 +47,8 @@ class LayerTrace:
         Geometry, sampled windows, which of them are shown run by run (`shown`), effectual values of the bricks.
     ways : list of dict
         What the lanes do, once for all organisations that do the same: names in ``archs``, lane ``loads`` and ``cycles`` of
-        the sampled windows, and the ``trace`` of the shown ones (None where a window has too many runs).
+        the sampled windows, and the ``trace`` of the shown ones (None where a window has too many runs). Where ``baseline``
+        is true the names are those of dense baselines.
     """
 
     about: Json
@@ -168,12 +170,8 @@ def _trace_layer(layer: Layer, chosen: Sequence[tuple[Organisation, Mode]], know
         if not trace.about["shown"]:
             trace.about["shown"] = _pick(cycles)
         way = _way(work, mode, ends, cycles, [s["index"] for s in trace.about["shown"]], sampled)
-        alike = next((other for other in ways if {**other, "archs": []} == way), None)
-        if alike is None:
-            ways.append(way)
-        (alike or way)["archs"].append(organisation.name)
-    if chosen and all(organisation.skips for organisation, _ in chosen):
-        ways.append(_baseline(layer, chosen[0][0], [s["index"] for s in trace.about["shown"]], sampled))
+        _add_way(ways, way, organisation.name)
+    ways += _baseline_ways(layer, [organisation for organisation, _ in chosen], trace, sampled)
     trace.ways.extend(ways)
     _add_bricks(trace, layer, [organisation for organisation, _ in chosen])
     return trace
@@ -188,12 +186,47 @@ def _ways(chosen: Sequence[tuple[Organisation, Mode]]) -> list[tuple[Organisatio
     return [(organisation, wanted) for wanted in both for organisation, mode in chosen if mode in (wanted, "auto")]
 
 
-def _baseline(layer: Layer, organisation: Organisation, shown: Sequence[int], sampled: NDArray[np.int64]) -> Json:
-    """Return what the dense machine of an organisation's size does."""
-    plain = with_overrides(organisation, {"layer_mode": "dense", "window_overhead": 0})
-    work = first_pass(layer, plain)
+def _add_way(ways: list[Json], way: Json, name: str) -> None:
+    """Add a way to run a layer under a name: to one that is the same, if there is one."""
+    alike = next((other for other in ways if {**other, "archs": []} == way), None)
+    if alike is None:
+        ways.append(way)
+    (alike or way)["archs"].append(name)
+
+
+def _baseline_ways(
+    layer: Layer, organisations: Sequence[Organisation], trace: LayerTrace, sampled: NDArray[np.int64]
+) -> list[Json]:
+    """Return what the dense baselines of organisations do, but for those that an organisation is itself.
+
+    Where organisations differ in them, each has the name of the first that is compared with it.
+    """
+    firsts: dict[Organisation, str] = {}
+    for organisation in organisations:
+        firsts.setdefault(_dense_lanes_of(organisation), organisation.name)
+    own = {_dense_lanes_of(organisation) for organisation in organisations if not organisation.skips}
+    known = [{**way, "archs": []} for way in trace.ways if way["baseline"]]  # of organisations of another width
+    several = len(firsts) > 1 or bool(known)
+    ways: list[Json] = []
+    for machine, first in firsts.items():
+        way = None if machine in own else _baseline(layer, machine, [s["index"] for s in trace.about["shown"]], sampled)
+        if way is not None and way not in known:
+            _add_way(ways, way, f"dense, as {first}" if several else BASELINE)
+    return ways
+
+
+def _dense_lanes_of(organisation: Organisation) -> Organisation:
+    """Return the dense baseline of an organisation with nothing in it that does not concern its lanes."""
+    machine = baseline_of(organisation)
+    kept = (*Organisation.concerning("record"), *Organisation.concerning("timing"))
+    return Organisation.parse({key: getattr(machine, key) for key in kept if key != "data_bits"})
+
+
+def _baseline(layer: Layer, machine: Organisation, shown: Sequence[int], sampled: NDArray[np.int64]) -> Json:
+    """Return what a dense baseline does."""
+    work = first_pass(layer, machine)
     ends = lane_ends(work, "dense", sampled)
-    return {**_way(work, "dense", ends, ends.max(axis=(0, 1)), shown, sampled), "archs": [BASELINE]}
+    return {**_way(work, "dense", ends, ends.max(axis=(0, 1)), shown, sampled), "baseline": True}
 
 
 def _add_bricks(trace: LayerTrace, layer: Layer, organisations: Sequence[Organisation]) -> None:
@@ -248,6 +281,7 @@ def _way(
         trace = _trace(work, mode, tile, cycles[list(shown)], sampled[list(shown)])
     return {
         "archs": [],
+        "baseline": False,
         "mode": mode,
         "lanes": work.schedule.organisation.lanes,
         "passes": work.schedule.passes,

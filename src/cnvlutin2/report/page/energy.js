@@ -29,25 +29,18 @@ function energyView(panel) {
   const counted = (energies) => energies.map((pj, c) => (count.value === "chip" && c === dram ? 0 : pj / images()));
   const all = card(
     "Energy of an image by component",
-    "Events times what each costs, and leakage; the tables and their sources are in the documentation. Percentages are of the dense machine of the same size.",
+    "Events times what each costs, and leakage; the tables and their sources are in the documentation. Percentages are of the dense machine of the same size, each organisation's own where they differ.",
     h("div", { class: "controls" }, count.element),
     legend(data.components),
   );
   panel.append(all);
   chart(all, "Energy of the network by organisation and component", (width) => {
-    const rows = shownArchs()
-      .filter((i) => network().costs[i])
-      .map((i) => ({ label: data.archs[i].name, parts: counted(network().costs[i].energy_pj) }));
-    // The dense machine has a bar of its own unless it is among the organisations.
-    const plain = data.archs.every((arch) => arch.skips) ? shownArchs().filter((i) => network().costs[i]) : [];
-    const sizes = new Map(plain.map((i) => [sum(network().costs[i].baseline_pj), i]));
-    const [known] = shownArchs().filter((i) => network().costs[i]);
-    for (const i of sizes.values())
-      rows.unshift({
-        label: sizes.size > 1 ? `dense, as ${data.archs[i].name}` : BASELINE,
-        parts: counted(network().costs[i].baseline_pj),
-      });
-    return energyRows(width, rows, known === undefined ? 0 : sum(counted(network().costs[known].baseline_pj)));
+    const known = shownArchs().filter((i) => network().costs[i]);
+    const rows = known.map((i) => {
+      const { energy_pj, baseline_pj } = network().costs[i];
+      return { label: data.archs[i].name, parts: counted(energy_pj), basis: sum(counted(baseline_pj)) };
+    });
+    return energyRows(width, [...baselineRows(known, counted), ...rows]);
   });
   panel.append(
     card(
@@ -70,8 +63,19 @@ function energyView(panel) {
   );
 }
 
-/** Stacked bars of energies; with a `basis`, each says what part of it it is. */
-function energyRows(width, found, basis) {
+/** A row for each dense baseline of some organisations that none of the run's is itself; several are told apart by name. */
+function baselineRows(archs, counted) {
+  const energies = new Map([...archs].reverse().map((i) => [sum(network().costs[i].baseline_pj), i]));
+  const own = new Set(data.archs.flatMap((arch, i) => (arch.skips || !network().costs[i] ? [] : [sum(network().costs[i].energy_pj)])));
+  const rows = [...energies].filter(([energy]) => !own.has(energy)).map(([, i]) => {
+    const parts = counted(network().costs[i].baseline_pj);
+    return { label: energies.size > 1 ? `dense, as ${data.archs[i].name}` : BASELINE, parts, basis: sum(parts) };
+  });
+  return rows.reverse();
+}
+
+/** Stacked bars of energies; those with a `basis` say what part of it they are. */
+function energyRows(width, found) {
   const high = greatest(
     found.map((row) => sum(row.parts)),
     1e-12,
@@ -85,7 +89,7 @@ function energyRows(width, found, basis) {
         s(
           "text",
           { x: x(total) + 6, y: y + height / 2 + 4 },
-          basis ? `${joules(total)} · ${percent(total / basis, 0)}` : joules(total),
+          row.basis ? `${joules(total)} · ${percent(total / row.basis, 0)}` : joules(total),
         ),
       ];
       const marks = [];
@@ -114,7 +118,7 @@ function energyRows(width, found, basis) {
     high,
     label: "energy of an image",
     format: (pj) => (pj ? joules(pj) : "0"),
-    room: basis ? 124 : 76,
+    room: found.some((row) => row.basis) ? 124 : 76,
   });
 }
 

@@ -2,16 +2,16 @@
 
 const BASELINE = "dense baseline";
 
-/** The organisations that a layer's trace knows, as [number, name, way]; -1 is the dense machine of the same size. */
+/** The organisations that a layer's trace knows, as [number, name, way]; dense baselines come first, numbered from -1 down. */
 function tracedArchs(layer, l) {
   const found = [];
+  const plain = layer.trace.ways.filter((w) => w.baseline).flatMap((way) => way.archs.map((name) => [name, way]));
+  plain.forEach(([name, way], i) => found.push([-1 - i, name, way]));
   data.archs.forEach((arch, i) => {
     const { mode } = network().runs[i][l];
-    const way = layer.trace.ways.find((w) => w.archs.includes(arch.name) && w.mode === mode);
+    const way = layer.trace.ways.find((w) => !w.baseline && w.archs.includes(arch.name) && w.mode === mode);
     if (way) found.push([i, arch.name, way]);
   });
-  const plain = layer.trace.ways.find((w) => w.archs.length === 1 && w.archs[0] === BASELINE);
-  if (plain && !data.archs.some((arch) => arch.name === BASELINE)) found.unshift([-1, BASELINE, plain]);
   return found;
 }
 
