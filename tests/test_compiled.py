@@ -192,6 +192,10 @@ def test_kernels_that_reach_far(dilations: tuple[int, int]) -> None:
     """Further than a vector of places, within the map and in its padding."""
     check(layer(12, (4 * dilations[0] + 5, 4 * dilations[1] + 4), 5, (5, 5), strides=(4, 3), dilations=dilations))
     check(layer(12, (4, 4), 5, (5, 5), dilations=dilations, pads=(70, 70, 70, 70), strides=(3, 3)))
+    for kernel in ((5, 1), (1, 5)):
+        check(layer(12, (4 * dilations[0] + 1, 4 * dilations[1] + 1), 5, kernel, dilations=dilations))
+    for pads in ((0, 80, 0, 80), (80, 0, 80, 0)):
+        check(layer(12, (4, 4), 5, (2, 2), pads=pads))
 
 
 def test_windows_that_begin_behind_the_map() -> None:
