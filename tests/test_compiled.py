@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ from cnvlutin2.layer import Geometry, Layer
 from cnvlutin2.mapping import Schedule
 from cnvlutin2.organisation import Organisation, preset, preset_names, with_overrides
 from cnvlutin2.timing import LayerTimings, make_engine
-from cnvlutin2.timing.compiled import bands, engine, plan
+from cnvlutin2.timing.compiled import bands, engine, plan, recording
 from cnvlutin2.timing.compiled.engine import CompiledEngine
 from cnvlutin2.timing.compiled.knowledge import left_to_plain
+from cnvlutin2.timing.compiled.packing import walk_record
+from cnvlutin2.timing.compiled.tuning import BLOCK
 from cnvlutin2.timing.plain import PlainEngine
 
 PLAIN = PlainEngine()
@@ -36,6 +39,12 @@ def layer(
     activations = np.where(rng.random((images, channels, *size)) < 0.5, rng.integers(-99, 99, (images, channels, *size)), 0)
     weights = np.where(rng.random((filters, channels // groups, *kernel)) < 0.4, 7, 0)
     return Layer("layer", activations.astype(np.int16), weights.astype(np.int16), **shape)  # type: ignore[arg-type]
+
+
+def full(channels: int, size: tuple[int, int], filters: int, kernel: tuple[int, int] = (1, 1), **shape: Any) -> Layer:
+    """Return a layer that takes as many cycles as it can: all activations and all weights are effectual."""
+    some = layer(channels, size, filters, kernel, **shape)
+    return replace(some, activations=np.ones_like(some.activations), weights=np.ones_like(some.weights))
 
 
 def machine(**options: object) -> Organisation:
@@ -112,21 +121,37 @@ def test_bands_count_what_is_stored_once(monkeypatch: pytest.MonkeyPatch) -> Non
     bands.bands_of.cache_clear()
 
 
-@pytest.mark.parametrize("channels", [31 * 8, 32 * 8, 33 * 8, 8 * 4 * 32 + 8])
-def test_as_many_runs_as_a_byte_holds_the_cycles_of(channels: int) -> None:
-    # Runs of 8 values: a byte holds the cycles of 31; a lane of four has 8 to 9, or 31 to 33 where there is one lane.
-    some = layer(channels, (2, 3), 5)
-    some = Layer("full", np.ones_like(some.activations), np.ones_like(some.weights))  # as many cycles as there can be
-    check(some)
-    check(some, like(WAYS, lanes=1))
+@pytest.mark.parametrize("brick", [3, 8, 51, 64])
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_as_many_runs_as_a_byte_holds_the_cycles_of(brick: int, more: int) -> None:
+    """A lane's longest runs are added up in bytes, a burst of them at a time: 255 cycles, where the brick divides that."""
+    runs = 255 // brick + more
+    check(full(runs * brick, (2, 3), 5), like(WAYS, brick=brick, lanes=1))
+    check(layer(runs * brick, (2, 3), 5), like(WAYS, brick=brick, lanes=1))
+    check(full(4 * runs * brick - 1, (2, 3), 5), like(WAYS, brick=brick))  # the last lane's last run is shorter
 
 
 @pytest.mark.parametrize("values", [254, 255, 256, 257, 1030])
 def test_lanes_of_more_cycles_than_a_byte_holds(values: int) -> None:
-    ones = Layer("full", np.ones((1, values, 1, 2), np.int16), np.ones((3, values, 1, 1), np.int16))
-    check(ones, like(WAYS, lanes=1))  # in one step
-    spread = Layer("steps", np.ones((1, 16, 20, 20), np.int16), np.ones((3, 16, 9, 8), np.int16), pads=(4, 4, 4, 4))
-    check(spread, like(WAYS, lanes=2))  # over the steps of a window
+    check(full(values, (1, 2), 3), like(WAYS, lanes=1))  # in one step
+    overhead = like(WAYS, lanes=1, brick=64, run_overhead=1)  # which counts too: 4 runs of 250 values
+    check(full(values - 4, (1, 2), 3), overhead)
+
+
+@pytest.mark.parametrize("kernel", [(5, 6), (3, 11), (5, 7)])  # of 240, 264 and 280 values a lane
+def test_windows_of_more_cycles_than_a_byte_holds(kernel: tuple[int, int]) -> None:
+    some = full(16, (9, 12), 3, kernel, pads=(2, 3, 2, 3))
+    check(some, like(WAYS, lanes=2))
+    for organisation in like(WAYS, lanes=2):
+        ends = CompiledEngine(NoFallback(), 1).window_ends(some, organisation, "skip")
+        assert ends.tolist() == PLAIN.window_ends(some, organisation, "skip").tolist(), organisation.name
+
+
+def test_as_many_cycles_as_a_word_holds() -> None:
+    check(full(65_535, (1, 1), 3), like(WAYS, lanes=1, brick=51))
+    for organisation in like(WAYS, lanes=1, brick=51):
+        found = left_to_plain(Schedule.of(Geometry(65_536, 1, 1, 3), organisation))
+        assert found == "cycles beyond 16 bits in a window", organisation.name
 
 
 def test_organisations_of_different_widths_together() -> None:
@@ -134,10 +159,43 @@ def test_organisations_of_different_widths_together() -> None:
     check(some, [*WAYS, *(with_overrides(o, {"lanes": 1, "name": f"{o.name}-1"}) for o in WAYS)])
 
 
+def test_ways_to_store_of_which_one_takes_more_than_a_byte_holds() -> None:
+    """144 runs of a value, which take a cycle each, or, packed, two: records of 144 bits lie in rows of 136."""
+    some, ways = full(8, (13, 13), 3, (12, 12)), like(WAYS, lanes=8)
+    check(some, ways)
+    widths = {o.name: recording.longest_lane(Schedule.of(some.geometry, o)) for o in ways}
+    assert (widths["lanes"], widths["packed"]) == (144, 432)  # of three rows at most
+    found = CompiledEngine(NoFallback(), 1).time([some], ways)[0].organisations
+    assert [timing.of("skip").cycles.tolist() for timing in found[:2]] == [[4 * 144], [4 * 288]]
+
+
 @pytest.mark.parametrize("strides", [(1, 2), (2, 1), (1, 1), (3, 1)])
 def test_strides_that_differ_by_axis(strides: tuple[int, int]) -> None:
     check(layer(12, (7, 9), 5, (3, 3), strides=strides, pads=(1, 1, 1, 1)))
     check(layer(12, (7, 9), 5, (1, 1), strides=strides))
+
+
+@pytest.mark.parametrize("down", [True, False])
+def test_strides_of_layers_with_as_many_windows_as_places(down: bool) -> None:
+    """Padding makes up for the stride: windows are as many as places, but do not lie at them."""
+    for (long, short), reach, pad in (((3, 5), 3, 2), ((2, 70), 1, 1), ((1, 70), 1, 0)):
+        size, kernel, strides = ((long, short), (reach, 1), (2, 1)) if down else ((short, long), (1, reach), (1, 2))
+        before = pad if reach > 1 else 0
+        pads = (before, 0, pad, 0) if down else (0, before, 0, pad)
+        some = layer(12, size, 5, kernel, strides=strides, pads=pads)
+        assert some.output_size == size
+        check(some)
+
+
+@pytest.mark.parametrize("dilations", [(1, 30), (30, 1), (30, 30)])
+def test_kernels_that_reach_far(dilations: tuple[int, int]) -> None:
+    """Further than a vector of places, within the map and in its padding."""
+    check(layer(12, (4 * dilations[0] + 5, 4 * dilations[1] + 4), 5, (5, 5), strides=(4, 3), dilations=dilations))
+    check(layer(12, (4, 4), 5, (5, 5), dilations=dilations, pads=(70, 70, 70, 70), strides=(3, 3)))
+    for kernel in ((5, 1), (1, 5)):
+        check(layer(12, (4 * dilations[0] + 1, 4 * dilations[1] + 1), 5, kernel, dilations=dilations))
+    for pads in ((0, 80, 0, 80), (80, 0, 80, 0)):
+        check(layer(12, (4, 4), 5, (2, 2), pads=pads))
 
 
 def test_windows_that_begin_behind_the_map() -> None:
@@ -153,15 +211,52 @@ def test_extreme_values_at_extreme_thresholds(threshold: int) -> None:
     check(Layer("extreme", activations, weights, threshold=threshold, weight_threshold=threshold))
 
 
-def test_many_windows_and_many_images() -> None:
-    check(layer(16, (25, 25), 5, (3, 3), pads=(1, 1, 1, 1)))  # more than a block
+@pytest.mark.parametrize("more", [-1, 0, 1, 65])
+def test_a_block_of_windows_and_more(more: int) -> None:
+    some = layer(16, (1, BLOCK + more), 9)
+    check(some)
+    for organisation in WAYS:
+        ends = CompiledEngine(NoFallback(), 1).window_ends(some, organisation, "skip")
+        assert ends.tolist() == PLAIN.window_ends(some, organisation, "skip").tolist(), organisation.name
+
+
+def test_many_images() -> None:
     check(layer(16, (3, 3), 5, (2, 2), images=70))
 
 
-def test_sums_that_words_do_not_hold() -> None:
-    # More than 256 bytes are added to words: filters of a tile, runs of a lane.
-    some = layer(700, (1, 3), 90)
-    check(some, like(WAYS, tiles=1, filters_per_tile=90, lanes=1))
+def test_sums_of_bytes_that_a_word_does_not_hold() -> None:
+    """258 bytes of 255 are more than a word of 16 bits holds."""
+    # Of a lane's bursts in every vector of windows, if filters wait: 8 vectors of 34 bursts of 5 runs of 51.
+    check(full(19 * 51, (18, 34), 3, (3, 3)), like(WAYS[2:], lanes=1, brick=51))
+    # Of a lane's bursts for every filter, if they do not: 90 filters of 3 bursts.
+    check(full(15 * 51, (1, 3), 90), like(WAYS[1:], tiles=1, filters_per_tile=90, lanes=1, brick=51))
+    # Of a lane's runs for every filter, if they drift: 90 filters of 12 runs of 64.
+    check(full(12 * 64, (1, 3), 90), like(WAYS[1:], tiles=1, filters_per_tile=90, lanes=1, brick=64))
+
+
+@pytest.mark.parametrize("windows", [3, 4, 5])
+def test_filters_that_lead_are_looked_for_where_windows_are_many(windows: int) -> None:
+    some, waiting = layer(40, (1, windows), 30), like([WAYS[2], WAYS[3], WAYS[6]], brick=16)
+    check(some, waiting)
+    schedule = Schedule.of(some.geometry, waiting[1])
+    leaders = walk_record(schedule, some, recording.kind_of(schedule), some.windows).leaders
+    assert (leaders.min() < 4) == (windows > 4)
+
+
+@pytest.mark.parametrize("options", [{"tiles": 1, "filters_per_tile": 300}, {"tiles": 300, "filters_per_tile": 1}])
+def test_many_filters_and_many_tiles(options: dict[str, object]) -> None:
+    """A pass of 300 filters and one of 20, of each of two groups."""
+    check(layer(24, (3, 3), 640, (2, 2), groups=2), like(WAYS, **options))
+    check(layer(24, (3, 3), 640, (2, 2), groups=2), like(WAYS, filter_map="spread", **options))
+
+
+@pytest.mark.parametrize("together", [1, 2, 4, 8])
+def test_groups_side_by_side(together: int) -> None:
+    """Depthwise and grouped, in rows too; as many together as filters have room for."""
+    options = {"group_map": "parallel", "lanes": 8, "brick": 8, "tiles": 1, "filters_per_tile": 2 * together}
+    some = layer(8, (5, 6), 16, (3, 3), groups=8, pads=(1, 1, 1, 1))
+    assert Schedule.of(some.geometry, machine(**options)).together == together
+    check(some, like(WAYS, **options))
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
@@ -225,3 +320,38 @@ def test_what_is_left_to_plain_says_why(options: dict[str, object], reason: str)
         CompiledEngine(NoFallback(), 1).time([some], [organisation])
     found, expected = (e.time([some], [organisation])[0].organisations[0] for e in (make_engine(1, "numba"), PLAIN))
     assert found.of("skip").slots.tolist() == expected.of("skip").slots.tolist()
+
+
+@pytest.mark.parametrize(
+    ("geometry", "alone"),
+    [
+        (Geometry(40, 5, 6, 4), True),
+        (Geometry(40, 5, 6, 4, kernel=(2, 1)), False),
+        (Geometry(40, 5, 6, 4, strides=(1, 2)), False),
+        (Geometry(40, 5, 6, 4, pads=(1, 0, 0, 0)), False),
+        (Geometry(40, 5, 6, 4, pads=(0, 0, 0, 1)), False),
+    ],
+)
+def test_places_that_are_windows_are_not_walked(geometry: Geometry, alone: bool) -> None:
+    assert recording.windows_record(Schedule.of(geometry, WAYS[0]).steps).alone == alone
+
+
+@pytest.mark.parametrize(
+    ("geometry", "flat"),
+    [
+        (Geometry(40, 5, 6, 4), True),
+        (Geometry(40, 5, 6, 4, kernel=(3, 3), pads=(1, 1, 1, 1)), True),
+        (Geometry(40, 5, 6, 4, kernel=(3, 3), dilations=(2, 2), pads=(2, 2, 2, 2)), True),
+        (Geometry(40, 5, 6, 4, kernel=(3, 3)), False),
+        (Geometry(40, 5, 6, 4, strides=(1, 2)), False),
+    ],
+)
+def test_windows_that_lie_as_places_do_are_read_together(geometry: Geometry, flat: bool) -> None:
+    assert recording.reads_record(Schedule.of(geometry, WAYS[3]).steps, sees_all=False).flat == flat
+
+
+@pytest.mark.parametrize(("brick", "units"), [(16, 17), (8, 0), (64, 68)])
+def test_records_of_whole_units_are_added_up_in_bytes(brick: int, units: int) -> None:
+    """Of 16 bits, if the vector is of so many; a row of 8 values and 8 bits holds no record whole."""
+    schedule = Schedule.of(Geometry(128, 5, 6, 4), machine(format="packed_viai", brick=brick))
+    assert recording.storage_record([schedule]).row_units.tolist() == [units]

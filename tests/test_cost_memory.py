@@ -198,6 +198,12 @@ class TestActivations:
 
 
 class TestWeights:
+    @pytest.mark.parametrize("weight_format", ["dense", "packed"])
+    def test_what_layers_share_is_not_written_to(self, weight_format: str) -> None:
+        found = stored_weights(conv("a", ones(16), 16), dense(weight_format=weight_format))
+        with pytest.raises(ValueError, match="read-only"):
+            found.tile_bits[0] = 1
+
     def test_a_network_that_fits_is_resident(self) -> None:
         layers = (conv("a", ones(16), 16), conv("b", ones(16) * 2, 16))
         small = 16 * 16 * 2  # bytes of each layer's weights, all in the first tile

@@ -68,8 +68,8 @@ def decode_maps(
     storage: Storage,
     coder: Codec,
     pointer_group: int,
-    raw: bool = False,
-    kernels: Kernels | None = None,
+    raw: bool,
+    kernels: Kernels | None,
 ) -> Maps:
     """Decode a whole stream, `stream_bits` from `bit` on, checking all that can be checked; the inverse of `encode_maps`.
 

@@ -31,7 +31,7 @@ def _find_bits(layer: LayerRecord, values: NDArray[np.int16], begin: Integer, le
             store(bits, at + size - VECTOR, reaching(values, begin + size - VECTOR, least))
         elif x < size:
             for i in range(size):
-                value = values[begin + i]
+                value = np.int64(values[begin + i])  # of 64 bits: the most negative one has no opposite of 16
                 bits[at + i] = np.uint16(-value if value < 0 else value) >= least
         begin += layer.map_places
         at += layer.places
