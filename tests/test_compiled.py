@@ -12,7 +12,7 @@ import pytest
 from cnvlutin2.layer import Geometry, Layer
 from cnvlutin2.mapping import Schedule
 from cnvlutin2.organisation import Organisation, preset, preset_names, with_overrides
-from cnvlutin2.timing import LayerTimings, make_engine
+from cnvlutin2.timing import LayerTimings, RunMode, make_engine
 from cnvlutin2.timing.compiled import bands, engine, plan, recording
 from cnvlutin2.timing.compiled.engine import CompiledEngine
 from cnvlutin2.timing.compiled.knowledge import left_to_plain
@@ -284,6 +284,22 @@ def test_batches_of_a_layer_share_what_is_kept() -> None:
             assert one.of("skip").cycles.tolist() == [all_of_them.of("skip").cycles[image]]
     other = Layer("layer", some.activations, some.weights[::-1].copy() * 0, threshold=some.threshold)
     assert compiled.time([other], WAYS)[0].effectual_macs.tolist() == [0] * 4  # of the same name, with other weights
+
+
+@pytest.mark.parametrize("change", [{"first": True}, {"weight_threshold": 8}, {"pads": (0, 1, 0, 1)}, {"strides": (2, 1)}])
+def test_layers_of_one_name_are_told_apart(change: dict[str, Any]) -> None:
+    """By all that a plan was made for, though they have the same weights; and each is known again."""
+    some = layer(20, (6, 6), 9, (3, 3))
+    other = replace(some, **change)
+    ways = [with_overrides(WAYS[0], {"layer_mode": {"default": "skip", "first": "dense"}}), WAYS[3]]
+    compiled = CompiledEngine(NoFallback(), 1)
+    for each in (some, other, some, other):
+        (found,), (expected,) = compiled.time([each], ways), PLAIN.time([each], ways)
+        assert [timing.mode for timing in found.organisations] == [timing.mode for timing in expected.organisations]
+        for one, second in zip(found.organisations, expected.organisations, strict=True):
+            way: RunMode = "dense" if one.mode == "dense" else "skip"
+            assert one.of(way).cycles.tolist() == second.of(way).cycles.tolist()
+            assert one.of(way).slots.tolist() == second.of(way).slots.tolist()
 
 
 ORDINARY = [
