@@ -209,5 +209,6 @@ def test_the_figure_of_footprints_has_a_block_for_each_way_to_store(mixed: Resul
     """Four groups of 2 rows of 2 values take 8 bricks; side by side, rows of 8 values take 2: each of 256 bits, fc another."""
     rows = {v["row"] for v in all_specs(mixed)["footprint"]["data"]["values"]}
     assert rows == {"net, as serial", "net, as parallel"}
-    bits = {arch: sum(int(each.footprint_bits["dense"][0]) for each in mixed.networks[0].of(arch)) for arch in mixed.organisations}
+    (network,) = mixed.networks
+    bits = {arch: sum(int(each.footprint_bits["dense"][0]) for each in network.of(arch)) for arch in mixed.organisations}
     assert bits == {"serial": 9 * 256, "parallel": 3 * 256, "weights": 9 * 256}
