@@ -288,7 +288,7 @@ def test_captured_inputs_are_the_reference_evaluators(tmp_path: Path) -> None:
 
 
 def left_out(path: Path) -> dict[str, tuple[str, str]]:
-    return {out.name: (out.op, out.reason) for out in OnnxNetwork(path).left_out}
+    return {out.name: (out.operator, out.reason) for out in OnnxNetwork(path).left_out}
 
 
 def test_what_has_no_meaning_is_listed(tmp_path: Path) -> None:
@@ -397,7 +397,7 @@ def test_maps_that_are_not_the_batch_are_listed_when_they_run(tmp_path: Path) ->
     stream = network.run(inputs(integers(3, 3, 4, 4, seed=1)), Numeric())
     assert [layer.name for layer in stream] == ["kept"]
     (out,) = stream.left_out
-    assert (out.name, out.op) == ("folded", "Conv")
+    assert (out.name, out.operator) == ("folded", "Conv")
     assert "2 maps for 1 image" in out.reason
     assert network.left_out == ()
     assert list(network.layer_names()) == ["kept", "folded"]

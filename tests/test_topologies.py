@@ -92,7 +92,7 @@ class TestShapes:
         assert topology.left_out == ()
         assert topology.layer_names()[-1] == "loss3/classifier"
         only = Topology("googlenet", conv_only=True)
-        assert [(out.name, out.op) for out in only.left_out] == [("loss3/classifier", "fc")]
+        assert [(out.name, out.operator, out.macs) for out in only.left_out] == [("loss3/classifier", "fc", 1024 * 1000)]
         assert topology.macs - only.macs == 1024 * 1000
         layer = generate(topology)["loss3/classifier"]
         assert (layer.kind, layer.activations.shape, layer.weights.shape) == ("fc", (1, 1024, 1, 1), (1000, 1024, 1, 1))

@@ -153,6 +153,7 @@ class TestReading:
         assert stream.left_out == network.left_out
         assert left_out.name == "conv/1"
         assert "1 of 3 filters" in left_out.reason
+        assert left_out.macs == layer.macs // 2  # of the two filters that are simulated, each as many as this one
 
     @pytest.mark.parametrize("trace", [f"t{i:02}" for i in range(10)])
     def test_shared_vectors(self, trace: str, shared: Path) -> None:

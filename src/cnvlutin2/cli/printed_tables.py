@@ -65,7 +65,7 @@ def _print_network(out: Console, network: NetworkResult, archs: Sequence[str], *
     if network.costs:
         _print_parts(out, lambda part: cost_table(network, part), archs)
     for item in network.left_out:
-        out.print(Text(one_line(f"left out: {item.name} ({item.op}): {item.reason}")), soft_wrap=True)
+        out.print(Text(one_line(f"left out: {item.name} ({item.operator}): {item.reason}")), soft_wrap=True)
     if network.accuracy is not None:
         out.print(Text(_accuracy(network)), soft_wrap=True)
     out.print()

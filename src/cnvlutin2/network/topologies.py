@@ -85,7 +85,7 @@ class Topology(Network):
         self.name, self.title, self.source = shapes.name, shapes.title, shapes.source
         self.shapes = tuple(s for s in shapes.layers if s.kind == "conv" or not conv_only)
         reason = "fully-connected, and only convolutions were asked for"
-        self.left_out = tuple(LeftOut(s.name, s.kind, reason) for s in shapes.layers if s not in self.shapes)
+        self.left_out = tuple(LeftOut(s.name, s.kind, reason, s.macs) for s in shapes.layers if s not in self.shapes)
         self.seed = _whole("seed", seed, 0)
         self.images = _whole("images", images, 1)
         published = _profile(shapes, profile)

@@ -71,7 +71,8 @@ class TraceNetwork(Network):
             plans.append((file, replace(plan, first=file != path and not plans)))
             if odd_filters:
                 reason = f"{odd_filters} of {plan.filters + odd_filters} filters are in none of the {plan.groups} equal groups"
-                left_out.append(LeftOut(plan.name, "filters", reason))
+                macs = plan.windows * plan.geometry.filter_weights * odd_filters
+                left_out.append(LeftOut(plan.name, "filters", reason, macs))
         return cls(path.resolve().name.removesuffix(".npz"), plans, left_out)
 
     def layer_names(self) -> Sequence[str]:

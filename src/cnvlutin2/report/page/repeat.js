@@ -48,7 +48,7 @@ function repeatView(panel) {
       ),
     ),
   );
-  const left = data.networks.flatMap((n) => n.left_out.map((item) => [`${n.name}: ${item.name} (${item.op})`, item.reason]));
+  const left = data.networks.flatMap((n) => n.left_out.map((item) => [`${n.name}: ${item.name} (${item.operator})`, item.reason]));
   if (left.length) panel.append(card("Left out", "What the network computes besides, and why it is not simulated.", pairs(left)));
 }
 
