@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -254,6 +256,16 @@ def test_errors_of_onnxruntime_stay_off_stderr(tmp_path: Path, capfd: pytest.Cap
     change, words = DAMAGES["a kernel that does not fit"]
     refused(saved(tmp_path, damage(change)), words)
     assert capfd.readouterr() == ("", "")
+
+
+def test_nothing_is_written_below_the_home_folder(tmp_path: Path) -> None:
+    """onnxruntime's telemetry, else, with its import."""
+    code = "from cnvlutin2.network import OnnxNetwork; from cnvlutin2.network.bundled import bundled_path; "
+    code += "OnnxNetwork(bundled_path('digits')); import sys; assert 'onnxruntime' in sys.modules"
+    unset = ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
+    environment = {key: value for key, value in os.environ.items() if key not in unset} | {"HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_open_network_knows_every_kind(tmp_path: Path) -> None:
