@@ -154,6 +154,15 @@ def test_matmul_adds_up(case: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(result.reshape(-1), reference(proto, values).reshape(-1))
 
 
+def test_a_vector_is_the_one_row_of_its_image(tmp_path: Path) -> None:
+    nodes = [node("Squeeze", "x zero", "v"), node("MatMul", "v w", "y", "fc")]
+    proto = model(nodes, {"x": ["N", 6]}, ["y"], {"zero": np.array([0]), "w": integers(6, 4)})
+    values = integers(3, 6, seed=1)
+    layer = only_layer(saved(tmp_path, proto), values)
+    assert (layer.images, layer.windows, layer.kind) == (3, 1, "fc")
+    np.testing.assert_array_equal(convolved(layer)[:, :, 0, 0], np.stack([reference(proto, values[i : i + 1]) for i in range(3)]))
+
+
 LEFT: dict[str, tuple[str, tuple[int, ...], tuple[int, ...], int, dict[str, Any]]] = {
     # node, weights, input, windows an image, attributes
     "columns are the windows": ("MatMul", (4, 5), (3, 5, 6), 6, {}),
