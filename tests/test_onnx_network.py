@@ -404,6 +404,24 @@ def test_an_image_in_a_batch_has_the_cycles_that_it_has_alone(tmp_path: Path) ->
         assert network.layers[0].cycles.tolist() == cycles
 
 
+def test_layers_that_read_one_tensor_say_so(tmp_path: Path) -> None:
+    """Twice as it is and once more through an Identity; as columns it is another, and so is a tensor of equal values."""
+    nodes = [
+        node("Relu", "x", "r"),
+        node("Identity", "r", "i"),
+        node("Relu", "r", "equal"),
+        *(node("MatMul", f"{t} w", f"y{n}", n) for n, t in (("a", "r"), ("b", "r"), ("c", "i"), ("d", "equal"))),
+        node("MatMul", "w r", "ye", "e"),
+    ]
+    proto = model(nodes, {"x": ["N", 6, 6]}, [f"y{n}" for n in "abcde"], {"w": integers(6, 6)})
+    for numeric in NUMERICS:
+        layers = run(OnnxNetwork(saved(tmp_path, proto)), inputs(integers(2, 6, 6, seed=1)), numeric)
+        tensors = [layers[name].tensor for name in "abcde"]
+        assert tensors[0] == tensors[1] == tensors[2]
+        assert None not in tensors
+        assert len(set(tensors)) == 3
+
+
 def test_layers_that_mix_images_are_left_out(tmp_path: Path) -> None:
     nodes = [
         node("Conv", "x w", "a", "before"),

@@ -16,7 +16,7 @@ from cnvlutin2.network.left_out import LeftOut
 from cnvlutin2.network.onnx.constant_tensors import Constants
 from cnvlutin2.network.onnx.mac_counts import CountedNode, counted_node
 from cnvlutin2.network.onnx.model_file import unique_names
-from cnvlutin2.network.onnx.operators import INTEGERS, TWO_ACTIVATIONS, multiplies_nothing, reason_left_out
+from cnvlutin2.network.onnx.operators import INTEGERS, ONNX_DOMAINS, TWO_ACTIVATIONS, multiplies_nothing, reason_left_out
 
 CONSTANTS = "multiplies constants: it does not depend on the network's input"
 
@@ -33,7 +33,7 @@ class LayerNode:
     index : int
         Of the node in the graph.
     activation, weight : str
-        The tensors that it multiplies.
+        The tensors that it multiplies; of an activation that came through an Identity, the one before.
     shape : tuple of int
         Of the weights as the node takes them.
     first : bool
@@ -118,6 +118,7 @@ def find_layers(graph: onnx.GraphProto, constants: Constants) -> tuple[list[Laye
     """Return the layers of a graph in execution order, and the nodes that multiply, or may, but are not simulated."""
     names = unique_names(graph)
     untouched = {value.name for value in graph.input}  # by any product so far
+    copied: dict[str, str] = {}  # what an Identity gives another name
     layers: list[LayerNode] = []
     left_out: list[LeftOutNode] = []
     for index, node in enumerate(graph.node):
@@ -126,11 +127,13 @@ def find_layers(graph: onnx.GraphProto, constants: Constants) -> tuple[list[Laye
             try:
                 layer = _layer(node, index, names[index], constants)
                 first = layer.activation in untouched and not any(other.first for other in layers)
-                layers.append(replace(layer, first=first))
+                layers.append(replace(layer, first=first, activation=copied.get(layer.activation, layer.activation)))
             except UnsupportedLayer as reason:
                 left_out.append(_left_out(node, names[index], str(reason), constants))
         elif not inner and untouched.intersection(node.input):
             untouched.update(node.output)
+        if node.op_type == "Identity" and node.domain in ONNX_DOMAINS:
+            copied[node.output[0]] = copied.get(node.input[0], node.input[0])
         left_out += inner
     return layers, left_out
 

@@ -222,4 +222,5 @@ def assemble(
             activation_frac=scales.frac,
             weight_frac=scales.weight_frac,
             first_image=first_image,
+            tensor=feed,
         )
