@@ -28,6 +28,8 @@ ORT_ERRORS: tuple[type[Exception], ...] = (
 """onnxruntime's exceptions have no base of their own."""
 SPIN_US = "50"
 """For how long a thread that waits for work spins; most operations leave some idle for less."""
+_TOO_NEW = ("under development", "Unsupported model IR version", "NOT_IMPLEMENTED", "is not a registered function/op")
+"""In messages about models that a later onnxruntime may take."""
 NO_MESSAGES = 4
 """Log severity "fatal": errors come as exceptions, not on stderr."""
 
@@ -91,7 +93,8 @@ def open_session(model: OnnxModel, threads: int = 0) -> OrtSession:
     try:
         session = onnxruntime.InferenceSession(model.proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except ORT_ERRORS as error:
+        remedy = "; upgrade onnxruntime" if any(words in str(error) for words in _TOO_NEW) else ""
         raise NetworkError(
-            f"{model.path}: onnxruntime {onnxruntime.__version__} does not take the model: {first_line(error)}"
+            f"{model.path}: onnxruntime {onnxruntime.__version__} does not take the model: {first_line(error)}{remedy}"
         ) from None
     return OrtSession(session)
