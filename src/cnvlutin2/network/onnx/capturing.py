@@ -53,7 +53,7 @@ class CapturingSession:
     added : Added, optional
         Of a rewritten graph: what to capture of a layer's input instead of itself.
     threads : int
-        Of onnxruntime; 0 leaves it to onnxruntime.
+        Of onnxruntime; 0: the processors that this process may use.
     counted : sequence of str
         Tensors whose shapes will be asked for.
     """

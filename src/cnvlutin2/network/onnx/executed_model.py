@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from onnx import helper
@@ -38,7 +40,7 @@ class OnnxNetwork(Network):
     name : str, optional
         The file's stem by default.
     threads : int
-        Of onnxruntime; 0 leaves it to onnxruntime. Results do not depend on it.
+        Of onnxruntime; 0: the processors that this process may use. Results do not depend on it.
 
     Attributes
     ----------
@@ -76,6 +78,12 @@ class OnnxNetwork(Network):
             listed = "; ".join(f"{out.name}: {out.reason}" for out in self.left_out[:3])
             what = "has no Conv, Gemm or MatMul with constant weights to simulate"
             raise NetworkError(f"{path}: {what}" + (f" ({listed})" if listed else ""))
+
+    def with_threads(self, threads: int) -> Self:
+        """Return the same network, executed by so many threads of onnxruntime."""
+        network = copy(self)
+        network._threads = threads
+        return network
 
     def layer_names(self) -> Sequence[str]:
         """Return the names of the layers in execution order."""
