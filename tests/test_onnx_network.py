@@ -423,6 +423,24 @@ def test_layers_that_read_one_tensor_say_so(tmp_path: Path) -> None:
         assert len(set(tensors)) == 3
 
 
+@pytest.mark.parametrize("value", [None, 0, 3])
+def test_images_that_are_indices_are_told_apart(value: int | None, tmp_path: Path) -> None:
+    """Reals that a model looks up in a table of four rows: others than these it does not take."""
+    nodes = [
+        node("Cast", "x", "i", to=onnx.TensorProto.INT64),
+        node("Gather", "table i", "rows"),
+        node("Transpose", "rows", "t", perm=[1, 0, 2]),
+        node("MatMul", "t w", "y", "product"),
+    ]
+    proto = model(nodes, {"x": [3, 9]}, ["y"], {"table": integers(4, 8), "w": integers(8, 8)})
+    values = np.random.default_rng(0).integers(0, 4, (2, 9)).astype(np.float32)
+    values = values if value is None else np.full_like(values, value)
+    layer = run(OnnxNetwork(saved(tmp_path, proto)), inputs(values))["product"]
+    assert layer.activation_frac is not None
+    seen = np.ldexp(layer.activations[:, :, 0].astype(np.float64), -layer.activation_frac)
+    np.testing.assert_array_equal(seen.transpose(0, 2, 1), integers(4, 8)[values.astype(int)])
+
+
 def test_layers_that_mix_images_are_left_out(tmp_path: Path) -> None:
     nodes = [
         node("Conv", "x w", "a", "before"),

@@ -80,10 +80,10 @@ def probes(batch: NDArray[np.generic]) -> Iterator[Probe]:
                 yield Probe(number, digit, value, values)
 
 
-def _another(image: NDArray[np.generic], seed: int) -> NDArray[np.generic]:
-    """Return another image: of reals as large, of either sign; of the same integers, for they may be indices of a table."""
-    random = np.random.default_rng(seed)
-    if image.dtype.kind == "f":
+def _another(image: NDArray[np.generic], number: int) -> NDArray[np.generic]:
+    """Return another image for a round: of the same values, which a model may look up in a table; or of any reals as large."""
+    random = np.random.default_rng(number)
+    if image.dtype.kind == "f" and number:
         largest = np.abs(image).max().astype(np.float64) or 1.0
         return random.uniform(-largest, largest, image.shape).astype(image.dtype)
     drawn = random.choice(image.reshape(-1), image.shape)
