@@ -192,6 +192,7 @@ def test_what_runs_in_a_body_is_listed_and_not_counted(tmp_path: Path) -> None:
         "choice/then_branch/hidden": None,
         "choice/else_branch/hidden": None,
     }
+    assert all("body of If 'choice'" in out.reason and "constant weights: 'k'" in out.reason for out in found.values())
     whole = helper.make_graph(body, "body", [], [helper.make_tensor_value_info("last", 1, None)])
     nodes[1] = node("If", "true", "y", "choice", then_branch=whole, else_branch=branch)
     path = saved(tmp_path, model(nodes, {"x": ["N", 6, 8]}, ["y"], constants, domains=[MICROSOFT, "example.org"]), "whole")

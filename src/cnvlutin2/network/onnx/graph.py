@@ -122,7 +122,7 @@ def find_layers(graph: onnx.GraphProto, constants: Constants) -> tuple[list[Laye
     layers: list[LayerNode] = []
     left_out: list[LeftOutNode] = []
     for index, node in enumerate(graph.node):
-        inner = list(_nested(node, names[index]))
+        inner = list(_nested(node, names[index], constants))
         if not multiplies_nothing(node):
             try:
                 layer = _layer(node, index, names[index], constants)
@@ -142,22 +142,28 @@ def _left_out(node: onnx.NodeProto, name: str, reason: str, constants: Constants
     shapes = {tensor: constants.value(tensor).shape for tensor in node.input if tensor in constants}
     if shapes and len(shapes) == len({tensor for tensor in node.input if tensor}):
         return LeftOutNode(LeftOut(name, node.op_type, CONSTANTS, 0))
+    held = _held_weights(shapes) if reason_left_out(node) else ""
+    return LeftOutNode(LeftOut(name, node.op_type, reason + held), counted_node(node), shapes)
+
+
+def _held_weights(shapes: Mapping[str, tuple[int, ...]]) -> str:
     weights = [repr(tensor) for tensor, shape in shapes.items() if len(shape) > 1]
-    if weights and reason_left_out(node):
-        reason += f"; it holds constant weights: {', '.join(weights)}"
-    return LeftOutNode(LeftOut(name, node.op_type, reason), counted_node(node), shapes)
+    return f"; it holds constant weights: {', '.join(weights)}" if weights else ""
 
 
-def _nested(node: onnx.NodeProto, name: str) -> Iterator[LeftOutNode]:
+def _nested(node: onnx.NodeProto, name: str, constants: Constants) -> Iterator[LeftOutNode]:
     """Yield the nodes that multiply, or may, inside the bodies of If, Loop, Scan and the like."""
     for attribute in node.attribute:
         for body in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
+            own_shapes = {tensor.name: tuple(tensor.dims) for tensor in body.initializer}
             for inner, own in zip(body.node, unique_names(body), strict=True):
                 within = f"{name}/{attribute.name}/{own}"
                 if not multiplies_nothing(inner):
                     reason = f"it runs inside the body of {node.op_type} {name!r}, whose executions are not looked into"
-                    yield LeftOutNode(LeftOut(within, inner.op_type, reason))
-                yield from _nested(inner, within)
+                    outer = {tensor: constants.value(tensor).shape for tensor in inner.input if tensor in constants}
+                    held = {tensor: shape for tensor, shape in {**outer, **own_shapes}.items() if tensor in inner.input}
+                    yield LeftOutNode(LeftOut(within, inner.op_type, reason + _held_weights(held)))
+                yield from _nested(inner, within, constants)
 
 
 def _layer(node: onnx.NodeProto, index: int, name: str, constants: Constants) -> LayerNode:
