@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from cnvlutin2.network import ArrayNetwork
 from cnvlutin2.report import write_report
 from cnvlutin2.report.viewer import TraceCollector
 from cnvlutin2.results import Results
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before some test imports onnxruntime
 
 # The same examples on every run and machine; no deadline, for the machine may be busy.
 settings.register_profile(

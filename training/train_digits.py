@@ -21,6 +21,7 @@ import hashlib
 import json
 import logging
 import math
+import os
 import platform
 import tempfile
 from collections.abc import Mapping
@@ -28,7 +29,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import sklearn
 import torch
 from numpy.typing import NDArray
@@ -36,6 +36,9 @@ from onnx import TensorProto, helper, numpy_helper
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import nn
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before onnxruntime is imported
+import onnxruntime
 
 SEED = 1705
 """Of the split, the initial weights, the order of the images and their distortions."""
