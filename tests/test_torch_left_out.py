@@ -17,12 +17,12 @@ nn, functional = torch.nn, torch.nn.functional
 from torch_modules import Written  # noqa: E402  (needs PyTorch)
 
 
-@torch.library.custom_op("cnvlutin2_tests::project", mutates_args=())  # type: ignore[misc,unused-ignore]
+@torch.library.custom_op("cnvlutin2_tests::project", mutates_args=())  # type: ignore[misc,untyped-decorator,unused-ignore]
 def project(rows: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     return rows @ weights
 
 
-@torch.library.custom_op("cnvlutin2_tests::project_into", mutates_args=("out",))  # type: ignore[misc,unused-ignore]
+@torch.library.custom_op("cnvlutin2_tests::project_into", mutates_args=("out",))  # type: ignore[misc,untyped-decorator,unused-ignore]
 def project_into(rows: torch.Tensor, weights: torch.Tensor, out: torch.Tensor) -> None:
     torch.matmul(rows, weights, out=out)
 
