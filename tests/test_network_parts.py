@@ -111,6 +111,13 @@ class TestImageRows:
 
 
 class TestCalibration:
+    def test_a_largest_magnitude_counts_as_positive_whatever_its_sign(self) -> None:
+        for sign in (1, -1):
+            ranges = Ranges({FEED: "a", OTHER: "b"})
+            ranges.widen({FEED: np.array([[sign * 1.0, 0.25]]), OTHER: np.array([[sign * 0.999]])}, ["one"])
+            # At 15 bits 1 becomes 32768, which only the negative one holds; 0.999 becomes 32735.
+            assert ranges.fracs(16) == {"x": 14, "y": 15}
+
     def test_ranges_are_the_largest_of_all_images(self) -> None:
         ranges = Ranges({FEED: "a", ("x", "rows"): "b", OTHER: "c"})
         ranges.widen({FEED: np.array([[1.0, -3.5]]), OTHER: np.array([[0.25]])}, ["one"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnx_models import convolved, inputs, integers, model, node, plainly_run, saved
@@ -404,6 +405,24 @@ def test_an_image_in_a_batch_has_the_cycles_that_it_has_alone(tmp_path: Path) ->
         assert network.layers[0].cycles.tolist() == cycles
 
 
+def test_layers_that_read_one_tensor_say_so(tmp_path: Path) -> None:
+    """Twice as it is and once more through an Identity; as columns it is another, and so is a tensor of equal values."""
+    nodes = [
+        node("Relu", "x", "r"),
+        node("Identity", "r", "i"),
+        node("Relu", "r", "equal"),
+        *(node("MatMul", f"{t} w", f"y{n}", n) for n, t in (("a", "r"), ("b", "r"), ("c", "i"), ("d", "equal"))),
+        node("MatMul", "w r", "ye", "e"),
+    ]
+    proto = model(nodes, {"x": ["N", 6, 6]}, [f"y{n}" for n in "abcde"], {"w": integers(6, 6)})
+    for numeric in NUMERICS:
+        layers = run(OnnxNetwork(saved(tmp_path, proto)), inputs(integers(2, 6, 6, seed=1)), numeric)
+        tensors = [layers[name].tensor for name in "abcde"]
+        assert tensors[0] == tensors[1] == tensors[2]
+        assert None not in tensors
+        assert len(set(tensors)) == 3
+
+
 def test_layers_that_mix_images_are_left_out(tmp_path: Path) -> None:
     nodes = [
         node("Conv", "x w", "a", "before"),
@@ -420,6 +439,34 @@ def test_layers_that_mix_images_are_left_out(tmp_path: Path) -> None:
     assert [out.name for out in stream.left_out] == ["after", "channels"]
     for out in stream.left_out:
         assert "depends on others of a batch of 2" in out.reason
+
+
+def test_jobs_are_the_threads_of_every_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of those that run the network, as it is and quantised, and of those that compute constants."""
+    asked: list[tuple[int, int]] = []
+    open_one = onnxruntime.InferenceSession
+
+    def noting(model: bytes, options: Any, **others: Any) -> Any:
+        asked.append((options.intra_op_num_threads, options.inter_op_num_threads))
+        return open_one(model, options, **others)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", noting)
+    nodes = [node("Transpose", "v", "w"), node("MatMul", "x w", "y", "fc")]
+    path = saved(tmp_path, model(nodes, {"x": ["N", 6]}, ["y"], {"v": integers(4, 6)}))
+    simulate(path, integers(2, 6), "cnv", quantised=True, jobs=1)
+    assert asked == [(1, 1)] * len(asked)
+    assert len(asked) >= 3
+    asked.clear()
+    network = OnnxNetwork(path, threads=2)
+    asked.clear()
+    for jobs, threads in ((3, 3), (None, 2)):  # the network itself stays as it is
+        simulate(network, integers(2, 6), "cnv", jobs=jobs)
+        assert (threads, 1) in asked
+        asked.clear()
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {5}, raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    list(OnnxNetwork(path).run(inputs(integers(2, 6)), Numeric()))
+    assert set(asked) == {(1, 1)}
 
 
 def test_free_dimensions_are_the_inputs(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, NoReturn
@@ -47,6 +47,9 @@ class Layer:
         Fraction bits, where the source was real-valued.
     first_image : int
         Index in the run of the batch's first image.
+    tensor : hashable or None
+        Which tensor of its network it reads: layers with equal ones read the same values, whose array is the same, and these are
+        written to memory once. None: one of its own.
 
     Raises
     ------
@@ -68,6 +71,7 @@ class Layer:
     activation_frac: int | None = None
     weight_frac: int | None = None
     first_image: int = 0
+    tensor: Hashable | None = None
 
     def __post_init__(self) -> None:
         for key, value in (("activations", self.activations), ("weights", self.weights)):

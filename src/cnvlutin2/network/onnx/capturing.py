@@ -20,7 +20,7 @@ from cnvlutin2.network.image_batches import ImageBatch
 from cnvlutin2.network.left_out import LeftOut
 from cnvlutin2.network.onnx.graph import LayerNode
 from cnvlutin2.network.onnx.model_file import OnnxModel
-from cnvlutin2.network.onnx.node_geometry import as_activations, rows_of, view_of
+from cnvlutin2.network.onnx.node_geometry import as_activations, node_macs, rows_of, view_of
 from cnvlutin2.network.onnx.ort_session import ORT_ERRORS, OrtSession, open_session
 from cnvlutin2.network.onnx.quantised_graph import Added
 from cnvlutin2.network.onnx.tensors import FLOATS, first_line
@@ -53,10 +53,19 @@ class CapturingSession:
     added : Added, optional
         Of a rewritten graph: what to capture of a layer's input instead of itself.
     threads : int
-        Of onnxruntime; 0 leaves it to onnxruntime.
+        Of onnxruntime; 0: the processors that this process may use.
+    counted : sequence of str
+        Tensors whose shapes will be asked for.
     """
 
-    def __init__(self, model: OnnxModel, nodes: Sequence[LayerNode], added: Added | None = None, threads: int = 0) -> None:
+    def __init__(
+        self,
+        model: OnnxModel,
+        nodes: Sequence[LayerNode],
+        added: Added | None = None,
+        threads: int = 0,
+        counted: Sequence[str] = (),
+    ) -> None:
         graph = model.proto.graph
         self._source = model.path
         self._input = graph.input[0].name
@@ -66,8 +75,10 @@ class CapturingSession:
         self._checks = {t: added.checks[t] for t in tensors} if added else {}
         self._wanted = list(dict.fromkeys([self._output, *self._captured.values(), *self._checks.values()]))
         self._wanted = [name for name in self._wanted if name != self._input]
+        constant = {tensor.name for tensor in graph.initializer}
+        self._counted = [name for name in dict.fromkeys(counted) if name != self._input and name not in constant]
         present = {value.name for value in graph.output}
-        for wanted in self._wanted:
+        for wanted in dict.fromkeys([*self._wanted, *self._counted]):
             if wanted not in present:
                 graph.output.add(name=wanted)
         self._session: OrtSession = open_session(model, threads)
@@ -80,20 +91,39 @@ class CapturingSession:
         NetworkError
             If onnxruntime cannot, or a check says that a value is not finite; names the image.
         """
-        try:
-            if room is None:
-                outputs = self._session.run(self._wanted, {self._input: values})
-            else:
-                places = {self._captured[tensor]: array for tensor, array in room.items()}
-                outputs = self._session.run_into({wanted: places.get(wanted) for wanted in self._wanted}, {self._input: values})
-        except ORT_ERRORS as error:
-            raise NetworkError(f"{self._source}: onnxruntime cannot run {name}: {first_line(error)}") from None
+        outputs = self._run(self._wanted, values, name, room)
         found = dict(zip(self._wanted, outputs, strict=True)) | {self._input: values}
         for tensor, check in self._checks.items():
             if not np.isfinite(found[check]).all():
                 what = f"quantised and pruned, {tensor!r} is infinite or not a number for {name}"
                 raise NetworkError(f"{self._source}: {what}; lower the thresholds")
         return found[self._output], {tensor: found[captured] for tensor, captured in self._captured.items()}
+
+    def shapes(self, values: NDArray[np.generic], name: str) -> dict[str, tuple[int, ...]]:
+        """Run copies of an image; return the shapes of the tensors that are counted.
+
+        Raises
+        ------
+        NetworkError
+            If onnxruntime cannot; names the image.
+        """
+        if not self._counted:
+            return {self._input: values.shape}
+        outputs = self._run(self._counted, values, name)
+        return {tensor: np.shape(found) for tensor, found in zip(self._counted, outputs, strict=True)} | {
+            self._input: values.shape
+        }
+
+    def _run(
+        self, wanted: Sequence[str], values: NDArray[np.generic], name: str, room: Tensors | None = None
+    ) -> list[NDArray[Any]]:
+        try:
+            if room is None:
+                return self._session.run(wanted, {self._input: values})
+            places = {self._captured[tensor]: array for tensor, array in room.items()}
+            return self._session.run_into({each: places.get(each) for each in wanted}, {self._input: values})
+        except ORT_ERRORS as error:
+            raise NetworkError(f"{self._source}: onnxruntime cannot run {name}: {first_line(error)}") from None
 
 
 def image_rows(
@@ -130,7 +160,7 @@ def _found(owners: RowOwners) -> ImageRows | UnsupportedLayer:
 
 
 def part_by_fit(
-    nodes: Sequence[LayerNode], tensors: Tensors, rows: Mapping[Feed, ImageRows | UnsupportedLayer]
+    nodes: Sequence[LayerNode], tensors: Tensors, rows: Mapping[Feed, ImageRows | UnsupportedLayer], images: int
 ) -> tuple[list[LayerNode], list[LeftOut]]:
     """Part the layers by whether what they see can be told apart by image, which shows only when they run."""
     fit: list[LayerNode] = []
@@ -143,7 +173,8 @@ def part_by_fit(
             as_activations(node, own.of(rows_of(node, tensors[node.activation])))
             fit.append(node)
         except UnsupportedLayer as reason:
-            left_out.append(LeftOut(node.name, node.op, str(reason)))
+            macs = node_macs(node, tensors[node.activation])
+            left_out.append(LeftOut(node.name, node.op, str(reason), None if macs % images else macs // images))
     return fit, left_out
 
 

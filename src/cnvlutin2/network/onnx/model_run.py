@@ -30,7 +30,7 @@ from cnvlutin2.network.inputs import Inputs
 from cnvlutin2.network.left_out import LeftOut
 from cnvlutin2.network.onnx.capturing import CapturingSession, feed_of, image_rows, layer_activations, part_by_fit
 from cnvlutin2.network.onnx.constant_tensors import Constants
-from cnvlutin2.network.onnx.graph import LayerNode
+from cnvlutin2.network.onnx.graph import LayerNode, LeftOutNode
 from cnvlutin2.network.onnx.model_file import ModelFile
 from cnvlutin2.network.onnx.node_geometry import layer_kind, resolved_pads
 from cnvlutin2.network.onnx.quantised_graph import QuantisedLayer, rewrite
@@ -48,7 +48,8 @@ class ModelRun:
     Parameters
     ----------
     file : ModelFile
-    nodes : sequence of LayerNode
+    nodes : sequence of LayerNode, sequence of LeftOutNode
+        What is simulated, and what is not.
     inputs : Inputs
     numeric : Numeric
     copies : int
@@ -59,17 +60,24 @@ class ModelRun:
     Attributes
     ----------
     left_out : list of LeftOut
-        Layers that the first image shows to be none.
+        With its multiply-accumulates, and with layers that the first image shows to be none.
     quantised : bool
         Whether the model is executed on quantised values; known from the first layer on.
     """
 
     def __init__(
-        self, file: ModelFile, nodes: Sequence[LayerNode], inputs: Inputs, numeric: Numeric, copies: int, threads: int
+        self,
+        file: ModelFile,
+        nodes: tuple[Sequence[LayerNode], Sequence[LeftOutNode]],
+        inputs: Inputs,
+        numeric: Numeric,
+        copies: int,
+        threads: int,
     ) -> None:
         self.left_out: list[LeftOut] = []
         self.quantised = False
-        self._file, self._nodes, self._inputs, self._numeric = file, list(nodes), inputs, numeric
+        self._file, self._inputs, self._numeric = file, inputs, numeric
+        self._nodes, self._left_out_nodes = list(nodes[0]), list(nodes[1])
         self._copies, self._threads = copies, threads
         self._rows: dict[Feed, ImageRows] = {}  # where an image's lie in what feeds layers
         self._dtypes: dict[str, np.dtype[np.generic]] = {}  # of the tensors that layers take in
@@ -81,7 +89,8 @@ class ModelRun:
         """Execute the model; yield its layers, all images at once if they fit in memory together (`gathering.HOLD_BYTES`)."""
         model = self._file.take()
         filters = quantised_filters(Constants(model), self._nodes, self._numeric.data_bits)
-        session = CapturingSession(model, self._nodes, threads=self._threads)
+        counted = [tensor for node in self._left_out_nodes if node.counted for tensor in node.counted.tensors]
+        session = CapturingSession(model, self._nodes, threads=self._threads, counted=counted)
         del model  # onnxruntime has its own copy of the weights now
         held = Holding(useful=not self._numeric.may_execute_quantised())
         fracs = self._calibrate(session, held)
@@ -132,11 +141,14 @@ class ModelRun:
 
     def _look_at(self, session: CapturingSession, tensors: Tensors, batch: ImageBatch) -> None:
         """Leave out layers that the tensors of the first image show to be none; note the others' rows, types and ranks."""
+        shapes = session.shapes(batch.values, batch.name)
+        self.left_out += [node.with_macs(shapes, self._copies) for node in self._left_out_nodes]
         found = image_rows(session, self._nodes, tensors, batch)
-        self._nodes, self.left_out = part_by_fit(self._nodes, tensors, found)
+        self._nodes, unfit = part_by_fit(self._nodes, tensors, found, self._copies)
+        self.left_out += unfit
         self._rows = {feed: rows for feed, rows in found.items() if isinstance(rows, ImageRows)}
         if not self._nodes:
-            none = self.left_out[0]
+            none = unfit[0]
             raise NetworkError(f"{self._file.path}: has no layer to simulate ({none.name}: {none.reason})")
         for node in self._nodes:
             self._dtypes[node.activation] = tensors[node.activation].dtype
@@ -210,4 +222,5 @@ def assemble(
             activation_frac=scales.frac,
             weight_frac=scales.weight_frac,
             first_image=first_image,
+            tensor=feed,
         )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.errors import UnsupportedLayer
-from cnvlutin2.layer import Kind
+from cnvlutin2.layer import Geometry, Kind
 from cnvlutin2.network.onnx.graph import LayerNode
 
 
@@ -48,6 +49,17 @@ def as_activations(node: LayerNode, rows: NDArray[Any]) -> NDArray[Any]:
     if len(rows) != 1:
         raise UnsupportedLayer(f"it sees {len(rows)} maps for 1 image: they are not the network's batch")
     return rows
+
+
+def node_macs(node: LayerNode, tensor: NDArray[Any]) -> int:
+    """Return the multiply-accumulates of a node on a tensor, padding included."""
+    rows = rows_of(node, tensor)
+    if node.op != "Conv":
+        return len(rows) * math.prod(node.shape)
+    channels, height, width = rows.shape[1:]
+    pads = resolved_pads(node, height, width)
+    shape = Geometry(channels, height, width, node.shape[0], node.kernel, node.strides, pads, node.dilations, node.groups)
+    return len(rows) * shape.macs
 
 
 def view_of(node: LayerNode) -> str:
