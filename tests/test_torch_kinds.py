@@ -123,6 +123,20 @@ def test_projections_of_attention_are_layers() -> None:
     assert torch.backends.mha.get_fastpath_enabled()
 
 
+def test_layers_share_a_tensor_by_its_identity() -> None:
+    def forward(self: Any, x: Any) -> Any:
+        a = torch.relu(x)
+        found = [self.q(a), self.k(a), self.q(a.clone()), self.q(a.flip(1))]
+        a.add_(0)  # written again
+        return [*found, self.q(a), self.q(torch.zeros_like(a)), self.q(torch.zeros_like(a))]
+
+    module = Written(forward, q=nn.Linear(8, 4), k=nn.Linear(8, 4))
+    for count in (1, 3):
+        read = [layer.tensor for layer in from_torch(module, torch.ones(count, 5, 8)).run(None, Numeric())]
+        assert read[0] == read[1]
+        assert len(set(read)) == len(read) - 1
+
+
 def test_hooks_that_change_values_count() -> None:
     module = nn.Sequential(nn.Linear(8, 6), nn.Linear(6, 4))
     module[0].register_forward_hook(lambda module, inputs, output: torch.zeros_like(output))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch  # type: ignore[import-not-found,unused-ignore]
@@ -17,7 +17,7 @@ from cnvlutin2.errors import NetworkError, UnsupportedLayer
 from cnvlutin2.network.calibration import Scales
 from cnvlutin2.network.left_out import LeftOut
 from cnvlutin2.network.torch.module_state import ModuleState
-from cnvlutin2.network.torch.operators import count_macs, multiplies_nothing, plain_name, reason_of
+from cnvlutin2.network.torch.torch_operators import count_macs, multiplies_nothing, plain_name, reason_of
 from cnvlutin2.network.torch.origins import Origin, Origins
 from cnvlutin2.network.torch.products import CONVOLUTIONS, MATRIX_PRODUCTS, Factors, Product, fake_quantised, product_of
 
@@ -71,6 +71,7 @@ class Catcher(TorchDispatchMode):  # type: ignore[misc,no-untyped-call,unused-ig
         self.escapes = Escapes()
         self._path, self._state, self._scales, self._bits = path, state, scales, bits
         self._names: dict[str, int] = {}
+        self._readers: dict[Hashable, int] = {}  # by what it reads, the first layer that does
         self._origins = Origins()
         self._origins.set(state.tensors, Origin.CONSTANT)
         self._origins.set(inputs, Origin.INPUT)
@@ -104,6 +105,7 @@ class Catcher(TorchDispatchMode):  # type: ignore[misc,no-untyped-call,unused-ig
             macs = count_macs(func, args, kwargs, result)
             name = self._name(func._schema.name, given)
             self.left_out.append(LeftOut(name, plain_name(func._schema.name), str(reason), macs))
+        self._origins.note_writes(written)
         self._origins.set([*_tensors(result), *written], Origin.LAYER if multiplies else origin)
         return result
 
@@ -160,6 +162,8 @@ class Catcher(TorchDispatchMode):  # type: ignore[misc,no-untyped-call,unused-ig
         product.name = self._name(op, given)
         product.first = self._origins.of(args[factors.activations]) is not Origin.LAYER
         index = len(self.products)
+        view = self._origins.identity(args[factors.activations]), factors.weights < factors.activations, product.activations.shape
+        product.tensor = self._readers.setdefault(view, index)
         self.products.append(product)
         if self._scales is None or index >= len(self._scales):
             return args, kwargs

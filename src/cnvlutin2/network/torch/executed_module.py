@@ -123,6 +123,7 @@ class TorchNetwork(Network):
                 kind=product.kind,
                 activation_frac=scale.frac,
                 weight_frac=scale.weight_frac,
+                tensor=calibrated.tensor,
                 **product.geometry,
             )
         return Findings(compare_answers(self._answers, answers, None), quantised, left_out=self.left_out)
@@ -168,7 +169,7 @@ class TorchNetwork(Network):
         if together is None or len(together) != 2 or any(one is None or one.shape != together[:1].shape for one in alone[:2]):
             return
         expected = np.concatenate(alone[:2])
-        reach = float(np.abs(expected).max(initial=0))
+        reach = float(np.abs(np.nan_to_num(expected)).max(initial=0))
         if not np.allclose(together, expected, rtol=0, atol=reach / 20, equal_nan=True):
             warnings.warn(
                 f"module {self.name!r} answers otherwise for two images than for each alone: it mixes them, or the first"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Hashable, Iterable
 from enum import IntEnum
 from typing import Any
 
@@ -29,6 +30,7 @@ class Origins:
         # What is beside the origin keeps the key from being given away again: a weak reference that lets the values go, or,
         # for what has no memory of its own to tell it by (sparse tensors), the tensor.
         self._origins: dict[tuple[str, int], tuple[Origin, Any]] = {}
+        self._writes: Counter[tuple[str, int]] = Counter()
 
     def of(self, tensor: Any) -> Origin | None:
         """Return a tensor's origin; None if it was not seen before."""
@@ -36,6 +38,16 @@ class Origins:
             return Origin.CONSTANT
         found = self._origins.get(memory(tensor))
         return found[0] if found else None
+
+    def note_writes(self, tensors: Iterable[Any]) -> None:
+        """Note that tensors are given other values."""
+        self._writes.update(map(memory, tensors))
+
+    def identity(self, tensor: Any) -> Hashable:
+        """Return what is equal for two tensors only if they are one, or the same view of one, not written to in between."""
+        key = memory(tensor)
+        place = (tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype) if key[0] == "storage" else ()
+        return key, self._writes[key], place
 
     def set(self, tensors: Iterable[Any], origin: Origin) -> None:
         """Note where tensors come from."""

@@ -57,6 +57,8 @@ class Product:
     first : bool
     geometry : dict
         `Layer`'s strides, pads, dilations and groups.
+    tensor : int
+        The same for those that read the same tensor: the index of the first one.
     """
 
     name: str
@@ -65,12 +67,13 @@ class Product:
     kind: Kind
     first: bool = False
     geometry: dict[str, Any] = field(default_factory=dict)
+    tensor: int = 0
 
     def differs_from(self, other: Product) -> bool:
         """Whether it is another layer, not the same one for another image."""
         return (
-            (self.name, self.kind, self.first, self.geometry, self.activations.shape[1:])
-            != (other.name, other.kind, other.first, other.geometry, other.activations.shape[1:])
+            (self.name, self.kind, self.first, self.tensor, self.geometry, self.activations.shape[1:])
+            != (other.name, other.kind, other.first, other.tensor, other.geometry, other.activations.shape[1:])
         ) or not np.array_equal(self.weights, other.weights, equal_nan=True)
 
 
