@@ -17,9 +17,9 @@ from cnvlutin2.errors import NetworkError, UnsupportedLayer
 from cnvlutin2.network.calibration import Scales
 from cnvlutin2.network.left_out import LeftOut
 from cnvlutin2.network.torch.module_state import ModuleState
-from cnvlutin2.network.torch.torch_operators import count_macs, multiplies_nothing, plain_name, reason_of
 from cnvlutin2.network.torch.origins import Origin, Origins
 from cnvlutin2.network.torch.products import CONVOLUTIONS, MATRIX_PRODUCTS, Factors, Product, fake_quantised, product_of
+from cnvlutin2.network.torch.torch_operators import count_macs, multiplies_nothing, plain_name, reason_of
 
 _OVERWRITES = {"aten::copy_", "aten::fill_", "aten::zero_", "aten::normal_", "aten::uniform_"}
 
@@ -53,6 +53,8 @@ class Catcher(TorchDispatchMode):  # type: ignore[misc,no-untyped-call,unused-ig
     scales : sequence of Scales or None
         One a layer, in order.
     bits : int
+    known : sequence of Product
+        The layers of another image, whose weights are shared with where they are the same.
 
     Attributes
     ----------
@@ -63,13 +65,20 @@ class Catcher(TorchDispatchMode):  # type: ignore[misc,no-untyped-call,unused-ig
     supports_higher_order_operators = True
 
     def __init__(
-        self, path: Sequence[str], state: ModuleState, inputs: Iterable[Any], scales: Sequence[Scales] | None, bits: int
+        self,
+        path: Sequence[str],
+        state: ModuleState,
+        inputs: Iterable[Any],
+        scales: Sequence[Scales] | None,
+        bits: int,
+        known: Sequence[Product],
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call,unused-ignore]
         self.products: list[Product] = []
         self.left_out: list[LeftOut] = []
         self.escapes = Escapes()
         self._path, self._state, self._scales, self._bits = path, state, scales, bits
+        self._known = known
         self._names: dict[str, int] = {}
         self._readers: dict[Hashable, int] = {}  # by what it reads, the first layer that does
         self._origins = Origins()
@@ -164,6 +173,8 @@ class Catcher(TorchDispatchMode):  # type: ignore[misc,no-untyped-call,unused-ig
         index = len(self.products)
         view = self._origins.identity(args[factors.activations]), factors.weights < factors.activations, product.activations.shape
         product.tensor = self._readers.setdefault(view, index)
+        if index < len(self._known) and product.has_weights_of(self._known[index]):
+            product.weights = self._known[index].weights
         self.products.append(product)
         if self._scales is None or index >= len(self._scales):
             return args, kwargs

@@ -137,7 +137,7 @@ class TorchNetwork(Network):
         outputs: list[Any] = []
         for image in range(self._inputs.images):
             complaint = f"module {self.name!r} cannot run on image {image} alone, as a batch of 1"
-            output, catcher = run_captured(self._module, self._inputs.of(image), complaint, scales, bits)
+            output, catcher = run_captured(self._module, self._inputs.of(image), complaint, scales, bits, products)
             outputs.append(_first_tensor(output))
             if image == 0:
                 products, left_out = catcher.products, catcher.left_out
@@ -163,7 +163,7 @@ class TorchNetwork(Network):
         if len(alone) == 1:
             return
         try:
-            together = _first_tensor(run_captured(self._module, self._inputs.of(0, 2), "")[0])
+            together = _first_tensor(run_captured(self._module, self._inputs.of(0, 2), "", known=self._products)[0])
         except NetworkError:  # made for one image at a time
             return
         if together is None or len(together) != 2 or any(one is None or one.shape != together[:1].shape for one in alone[:2]):

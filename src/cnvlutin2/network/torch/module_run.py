@@ -14,6 +14,7 @@ from cnvlutin2.network.calibration import Scales
 from cnvlutin2.network.torch.dispatch_mode import Catcher
 from cnvlutin2.network.torch.example_inputs import Call
 from cnvlutin2.network.torch.module_state import ModuleState, shown_name
+from cnvlutin2.network.torch.products import Product
 
 
 def check_module(module: Any, name: str) -> None:
@@ -31,7 +32,12 @@ def check_module(module: Any, name: str) -> None:
 
 
 def run_captured(
-    module: Any, call: Call, complaint: str, scales: Sequence[Scales] | None = None, bits: int = 16
+    module: Any,
+    call: Call,
+    complaint: str,
+    scales: Sequence[Scales] | None = None,
+    bits: int = 16,
+    known: Sequence[Product] = (),
 ) -> tuple[Any, Catcher]:
     """Run a module on one image; with `scales`, on quantised values. Return its output and what was caught.
 
@@ -41,7 +47,7 @@ def run_captured(
     call : Call
     complaint : str
         What is said if it cannot run, before the reason.
-    scales, bits
+    scales, bits, known
         See `Catcher`.
 
     Raises
@@ -53,7 +59,7 @@ def run_captured(
     with (
         _untouched(state, complaint),
         _named(module) as path,
-        Catcher(path, state, call.tensors, scales, bits) as catcher,
+        Catcher(path, state, call.tensors, scales, bits, known) as catcher,
         catcher.escapes,
     ):
         output = module(*call.args, **call.kwargs)

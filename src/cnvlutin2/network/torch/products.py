@@ -74,7 +74,11 @@ class Product:
         return (
             (self.name, self.kind, self.first, self.tensor, self.geometry, self.activations.shape[1:])
             != (other.name, other.kind, other.first, other.tensor, other.geometry, other.activations.shape[1:])
-        ) or not np.array_equal(self.weights, other.weights, equal_nan=True)
+        ) or not self.has_weights_of(other)
+
+    def has_weights_of(self, other: Product) -> bool:
+        """Whether the weights are the same."""
+        return self.weights is other.weights or np.array_equal(self.weights, other.weights, equal_nan=True)
 
 
 def product_of(name: str, op: str, given: Mapping[str, Any], args: Any, factors: Factors) -> Product:
@@ -130,7 +134,8 @@ def _matrix(name: str, given: Mapping[str, Any], args: Any, factors: Factors) ->
     rows = as_array(values)
     rows = rows.swapaxes(-1, -2) if weights_first and rows.ndim > 1 else rows
     rows = rows.reshape(-1, rows.shape[-1])
-    weights = as_array(filters * float(given.get("alpha", 1)))
+    alpha = float(given.get("alpha", 1))
+    weights = as_array(filters if alpha == 1 else filters * alpha)
     weights = weights.reshape(-1, weights.shape[-1])[:, :, None, None]
     return Product(name, rows.T[None, :, None, :], weights, "fc" if len(rows) == 1 and values.ndim <= 2 else "matmul")
 
