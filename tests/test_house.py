@@ -194,5 +194,5 @@ def test_modules_have_names_of_their_own() -> None:
 def test_what_is_read_here_is_there() -> None:
     """The checks above would all pass on a package of which they see nothing."""
     assert "cnvlutin2.network.onnx.model_run" in reached("cnvlutin2.network.opening")
-    assert "cnvlutin2.network.torch.dispatch_mode" in imports("cnvlutin2.network.torch.executed_module")  # for types, and late
+    assert "cnvlutin2.network.torch.module_run" in imports("cnvlutin2.network.torch.executed_module")  # for types, and late
     assert "cnvlutin2.layer.layer" in reached("cnvlutin2.timing")

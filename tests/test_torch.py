@@ -174,7 +174,7 @@ def test_what_has_no_meaning_is_listed() -> None:
 def test_what_cannot_be_used_is_refused() -> None:
     with pytest.raises(NetworkError, match="runs no convolution and no product"):
         from_torch(nn.ReLU(), values(2, 3))
-    with pytest.raises(NetworkError, match="module 'Linear' cannot run: "):
+    with pytest.raises(NetworkError, match="module 'Linear' cannot run on image 0 alone, as a batch of 1: "):
         from_torch(nn.Linear(7, 5), values(2, 3))
     with pytest.raises(NetworkError, match="first dimension is the images"):
         from_torch(nn.Linear(7, 5), "image")

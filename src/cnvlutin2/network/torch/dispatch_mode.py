@@ -2,204 +2,242 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch  # type: ignore[import-not-found,unused-ignore]
-from numpy.typing import NDArray
-from torch.utils._python_dispatch import TorchDispatchMode  # type: ignore[import-not-found,unused-ignore]
+from torch.overrides import TorchFunctionMode  # type: ignore[import-not-found,unused-ignore]
+from torch.utils._python_dispatch import (  # type: ignore[import-not-found,unused-ignore]
+    TorchDispatchMode,
+    is_traceable_wrapper_subclass,
+)
 from torch.utils._pytree import tree_leaves  # type: ignore[import-not-found,unused-ignore]
 
-from cnvlutin2.errors import UnsupportedLayer
-from cnvlutin2.layer import Kind
+from cnvlutin2.errors import NetworkError, UnsupportedLayer
 from cnvlutin2.network.calibration import Scales
 from cnvlutin2.network.left_out import LeftOut
-from cnvlutin2.numeric import effectual, quantise
+from cnvlutin2.network.torch.module_state import ModuleState
+from cnvlutin2.network.torch.origins import Origin, Origins
+from cnvlutin2.network.torch.products import CONVOLUTIONS, MATRIX_PRODUCTS, Factors, Product, fake_quantised, product_of
+from cnvlutin2.network.torch.torch_operators import count_macs, multiplies_nothing, plain_name, reason_of
 
-CONVOLUTION = "aten::convolution"
-MATRIX_PRODUCTS = {"aten::mm": 0, "aten::addmm": 1, "aten::linear": 0}
-"""Name to the place of the left factor among the arguments."""
-PRODUCTS = re.compile(r"mm($|_)|mv$|dot$|^_trilinear$|^linear$|conv|lstm|gru|rnn|attention|quantized")
-"""In the names, after ``aten::``, of all operations that multiply by weights or multiply two activations."""
-
-
-@dataclass(eq=False)
-class Product:
-    """One operation that is a layer: real-valued, as it ran.
-
-    Parameters
-    ----------
-    name : str
-    activations : array, ``[N, C, H, W]``
-    weights : array, ``[Co, Cg, Kh, Kw]``
-    kind : {"conv", "fc", "matmul"}
-    first : bool
-    geometry : dict
-        `Layer`'s strides, pads, dilations and groups.
-    """
-
-    name: str
-    activations: NDArray[np.floating]
-    weights: NDArray[np.floating]
-    kind: Kind
-    first: bool = False
-    geometry: dict[str, Any] = field(default_factory=dict)
+_OVERWRITES = {"aten::copy_", "aten::fill_", "aten::zero_", "aten::normal_", "aten::uniform_"}
 
 
-class Catcher(TorchDispatchMode):  # type: ignore[misc,unused-ignore]
-    """Sees every operation; notes those that are layers, and runs them on quantised values if it is given scales.
+class Escapes(TorchFunctionMode):  # type: ignore[misc,unused-ignore]
+    """Sees whether values leave PyTorch during a run: what is made of numbers afterwards may be computed from them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = False
+        tensor = torch.Tensor
+        self._exits = {tensor.numpy, tensor.tolist, tensor.__array__, tensor.__dlpack__}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+        """Call one function."""
+        self.seen |= func in self._exits
+        return func(*args, **(kwargs or {}))
+
+
+class Catcher(TorchDispatchMode):  # type: ignore[misc,no-untyped-call,unused-ignore]
+    """Sees every operation of a run on one image; notes the layers, and runs them on quantised values if it is given scales.
 
     Parameters
     ----------
     path : list of str
         The names of the modules that are running, outermost first.
-    images : int
-    constants : sequence of torch.Tensor
-        The module's parameters and buffers. What is computed from them alone is constant too, as a pruned weight is.
+    state : ModuleState
+        Keeps what the run overwrites.
+    inputs : iterable of torch.Tensor
+        The module's.
     scales : sequence of Scales or None
         One a layer, in order.
     bits : int
+    known : sequence of Product
+        The layers of another image, whose weights are shared with where they are the same.
+
+    Attributes
+    ----------
+    products : list of Product
+    left_out : list of LeftOut
     """
 
+    supports_higher_order_operators = True
+
     def __init__(
-        self, path: Sequence[str], images: int, constants: Sequence[Any], scales: Sequence[Scales] | None, bits: int
+        self,
+        path: Sequence[str],
+        state: ModuleState,
+        inputs: Iterable[Any],
+        scales: Sequence[Scales] | None,
+        bits: int,
+        known: Sequence[Product],
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call,unused-ignore]
         self.products: list[Product] = []
         self.left_out: list[LeftOut] = []
-        self._path, self._images, self._scales, self._bits = path, images, scales, bits
+        self.escapes = Escapes()
+        self._path, self._state, self._scales, self._bits = path, state, scales, bits
+        self._known = known
         self._names: dict[str, int] = {}
-        # By their memory, of which views share one; the tensors are held, so that no other gets the same.
-        self._constants = {_memory(tensor): tensor for tensor in constants}
+        self._readers: dict[Hashable, int] = {}  # by what it reads, the first layer that does
+        self._origins = Origins()
+        self._origins.set(state.tensors, Origin.CONSTANT)
+        self._origins.set(inputs, Origin.INPUT)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None) -> Any:
         """Run one operation."""
         kwargs = dict(kwargs or {})
-        name = func._schema.name
-        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-        constant = bool(tensors) and all(map(self._is_constant, tensors))
-        if not constant and tensors and PRODUCTS.search(name.removeprefix("aten::")):
-            args, kwargs = self._note(func, name, args, kwargs)
-        result = func(*args, **kwargs)
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, torch.Tensor) and constant:
-                self._constants[_memory(tensor)] = tensor
-            elif isinstance(tensor, torch.Tensor):
-                self._constants.pop(_memory(tensor), None)  # written to
+        if isinstance(func, torch._ops.HigherOrderOperator):
+            return self._run_nested(func, args)
+        with self:  # what consists of others shows as such under inference mode
+            result = func.decompose(*args, **kwargs)
+        if result is not NotImplemented:
+            return result
+        given = dict(zip((argument.name for argument in func._schema.arguments), args, strict=False)) | kwargs
+        written, read = _written_and_read(func, given)
+        for tensor in written:
+            self._state.before_write(tensor)
+        origin = self._origin(func, written, read)
+        multiplies = bool(read) and origin > Origin.CONSTANT and not multiplies_nothing(func, given)
+        reason: UnsupportedLayer | None = None
+        ran: tuple[Any, dict[str, Any]] = (args, kwargs)
+        if multiplies and all(tensor.numel() for tensor in read):
+            try:
+                ran = self._note(func, given, args, kwargs)
+            except UnsupportedLayer as found:
+                reason = found
+        elif not multiplies and not func.is_view and self._lists_unseen(func, read):
+            origin = Origin.LAYER
+        result = func(*ran[0], **ran[1])
+        if reason is not None:
+            macs = count_macs(func, args, kwargs, result)
+            name = self._name(func._schema.name, given)
+            self.left_out.append(LeftOut(name, plain_name(func._schema.name), str(reason), macs))
+        self._origins.note_writes(written)
+        self._origins.set([*_tensors(result), *written], Origin.LAYER if multiplies else origin)
         return result
 
-    def _is_constant(self, tensor: Any) -> bool:
-        return tensor.numel() == 0 or _memory(tensor) in self._constants
+    def _run_nested(self, func: Any, args: Any) -> Any:
+        """Run an operator that runs functions: what these do is seen."""
+        with self:
+            if func.name() == "cond":
+                return args[1 if bool(args[0]) else 2](*args[3])
+            if func.name() == "wrap_with_set_grad_enabled":
+                return args[1](*args[2:])
+            if func.name() == "wrap_with_autocast":
+                with torch.autocast(args[0], args[1], args[2], args[3]):
+                    return args[4](*args[5:])
+        raise NetworkError(f"it calls the operator {func.name()!r}, into which cannot be looked; write it out in plain operators")
 
-    def _note(self, func: Any, op: str, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Note a product as a layer or as left out; return the arguments that it is to run with."""
-        given = dict(zip((argument.name for argument in func._schema.arguments), args, strict=False)) | kwargs
-        name = self._name(op)
-        try:
-            place = self._place(op, given, args)
-            product = (
-                _convolution(name, given, self._images) if op == CONVOLUTION else _matrix(name, op, given, args, self._images)
-            )
-        except UnsupportedLayer as reason:
-            self.left_out.append(LeftOut(name, op.removeprefix("aten::"), str(reason)))
-            return args, kwargs
-        product.first = not self.products and not self.left_out
-        index = len(self.products)
-        self.products.append(product)
-        if self._scales is None or index >= len(self._scales):
-            return args, kwargs
-        scales = self._scales[index]
-        left = _fake_quantised(args[place], scales.frac, scales.threshold, self._bits)
-        # With alpha folded into the weights, whose integers are what the layer has.
-        alpha = float(kwargs.get("alpha", 1))
-        right = _fake_quantised(args[place + 1] * alpha, scales.weight_frac, scales.weight_threshold, self._bits)
-        return (*args[:place], left, right, *args[place + 2 :]), {k: v for k, v in kwargs.items() if k != "alpha"}
+    def _origin(self, func: Any, written: Sequence[Any], read: Sequence[Any]) -> Origin:
+        """Return where the result of an operation comes from that multiplies nothing."""
+        name = func._schema.name
+        if name == "aten::lift_fresh":  # a tensor of Python's numbers, or of NumPy's
+            return Origin.UNSEEN if self.escapes.seen else Origin.CONSTANT
+        if not read and name.startswith("aten::empty"):
+            return Origin.UNSEEN  # what fills it may not show
+        origins = [self._origins.of(tensor) for tensor in read]
+        if name in _OVERWRITES:
+            origins = origins[1:] if origins[0] in (None, Origin.UNSEEN) or _is_whole(written[0]) else origins
+        return max((Origin.UNSEEN if origin is None else origin for origin in origins), default=Origin.CONSTANT)
 
-    def _place(self, op: str, given: Mapping[str, Any], args: Any) -> int:
-        """Return the place of the left factor among the arguments.
+    def _lists_unseen(self, func: Any, read: Sequence[Any]) -> bool:
+        """List an operation that takes values which nothing made, for they may come of products; return whether it does."""
+        name = func._schema.name
+        if name in ("aten::lift_fresh", "aten::equal"):  # the latter is asked by the JIT's own passes
+            return False
+        floats = [tensor for tensor in read[name in _OVERWRITES :] if tensor.is_floating_point() and tensor.numel() > 1]
+        unseen = [tensor for tensor in floats if self._origins.of(tensor) in (None, Origin.UNSEEN)]
+        if unseen:
+            what = "takes values that are neither the module's nor made by an operator that PyTorch shows"
+            reason = f"{what} (NumPy's, a compiled kernel's, a closure's): what multiplied for them is not known"
+            self.left_out.append(LeftOut(self._name(name, {}), plain_name(name), reason))
+            self._origins.set(unseen, Origin.LAYER)  # said once
+        return bool(unseen)
+
+    def _note(self, func: Any, given: Mapping[str, Any], args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Note a layer; return the arguments that it is to run with.
 
         Raises
         ------
         UnsupportedLayer
-            If the operation multiplies otherwise, or has no constant right factor.
+            If it is none.
         """
-        if op != CONVOLUTION and op not in MATRIX_PRODUCTS:
-            raise UnsupportedLayer("multiplies two activations, a stack of matrices, or in a way that is not known here")
-        place = MATRIX_PRODUCTS.get(op, 0)
-        left, right = (self._is_constant(tensor) for tensor in args[place : place + 2])
-        if not right:
-            raise UnsupportedLayer(
-                "the constant is its left factor" if left else "multiplies two activations: it has no constant weights"
-            )
-        if given.get("transposed"):
-            raise UnsupportedLayer("transposed convolution")
-        return place
+        op = func._schema.name
+        factors = self._factors(op, given, args)
+        product = product_of("", op, given, args, factors)
+        self._lists_unseen(func, [args[factors.activations]])
+        product.name = self._name(op, given)
+        product.first = self._origins.of(args[factors.activations]) is not Origin.LAYER
+        index = len(self.products)
+        view = self._origins.identity(args[factors.activations]), factors.weights < factors.activations, product.activations.shape
+        product.tensor = self._readers.setdefault(view, index)
+        if index < len(self._known) and product.has_weights_of(self._known[index]):
+            product.weights = self._known[index].weights
+        self.products.append(product)
+        if self._scales is None or index >= len(self._scales):
+            return args, kwargs
+        scales, changed = self._scales[index], list(args)
+        values, weights = args[factors.activations], args[factors.weights]
+        changed[factors.activations] = fake_quantised(values, scales.frac, scales.threshold, self._bits)
+        # With alpha folded into the weights, whose integers are what the layer has.
+        alpha = float(kwargs.get("alpha", 1))
+        changed[factors.weights] = fake_quantised(weights * alpha, scales.weight_frac, scales.weight_threshold, self._bits)
+        return tuple(changed), {key: value for key, value in kwargs.items() if key != "alpha"}
 
-    def _name(self, op: str) -> str:
-        """Return a name of its own: the innermost module's, else the operation's."""
-        base = next((name for name in reversed(self._path) if name), op.removeprefix("aten::"))
+    def _factors(self, op: str, given: Mapping[str, Any], args: Any) -> Factors:
+        """Return the places of the activations and of the constant weights among the arguments.
+
+        Raises
+        ------
+        UnsupportedLayer
+            If the operation multiplies otherwise, or has no constant factor.
+        """
+        wrapped = sorted({type(leaf).__name__ for leaf in _tensors(given) if is_traceable_wrapper_subclass(leaf)})
+        if wrapped:
+            raise UnsupportedLayer(f"it multiplies tensors of a kind with operators of its own ({', '.join(wrapped)})")
+        place = (CONVOLUTIONS | MATRIX_PRODUCTS).get(op)
+        if place is None:
+            weights = _tensors({key: value for key, value in given.items() if "mask" not in key and "bias" not in key})
+            constant = [
+                self._origins.of(leaf) is Origin.CONSTANT for leaf in weights if leaf.is_floating_point() and leaf.ndim > 1
+            ]
+            raise UnsupportedLayer(reason_of(op, any(constant)))
+        left, right = (self._origins.of(tensor) for tensor in args[place : place + 2])
+        if right is Origin.CONSTANT:
+            return Factors(place, place + 1)
+        if left is Origin.CONSTANT and op in MATRIX_PRODUCTS:
+            return Factors(place + 1, place)
+        if {left, right} & {None, Origin.UNSEEN}:
+            what = "a factor is neither the module's nor made by an operator that PyTorch shows"
+            raise UnsupportedLayer(f"{what}; if it is constant, make it a parameter or a buffer")
+        raise UnsupportedLayer("multiplies two activations: it has no constant weights")
+
+    def _name(self, op: str, given: Mapping[str, Any]) -> str:
+        """Return a name of its own: the innermost module's, or that of the weights' module below it, else the operation's."""
+        base = next((name for name in reversed(self._path) if name), "")
+        owners = filter(None, map(self._state.owner, _tensors(given)))
+        base = next((owner for owner in owners if not base or owner.startswith(f"{base}.")), base) or plain_name(op)
         self._names[base] = self._names.get(base, 0) + 1
         return base if self._names[base] == 1 else f"{base}#{self._names[base]}"
 
 
-def _memory(tensor: Any) -> int:
-    return int(tensor.untyped_storage().data_ptr())
+def _written_and_read(func: Any, given: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
+    """Return the tensors that an operation writes to, and those that it reads: what is written only is named ``out``."""
+    written: list[Any] = []
+    read: list[Any] = []
+    for argument in func._schema.arguments:
+        tensors = _tensors(given.get(argument.name))
+        writes = argument.alias_info is not None and argument.alias_info.is_write
+        written += tensors if writes else []
+        read += [] if writes and argument.is_out else tensors
+    return written, read
 
 
-def _convolution(name: str, given: Mapping[str, Any], images: int) -> Product:
-    values, weights = given["input"], given["weight"]
-    dimensions = weights.ndim - 2
-    if dimensions not in (1, 2):
-        raise UnsupportedLayer(f"{dimensions}-dimensional convolution")
-    if values.shape[0] != images:
-        raise UnsupportedLayer(f"it sees {values.shape[0]} maps for {images} image(s): they are not the network's batch")
-    flat = dimensions == 1
-
-    def pair(key: str, other: int) -> tuple[int, int]:
-        first, *rest = [int(v) for v in given[key]] * (1 if len(given[key]) == dimensions else dimensions)
-        return (other, first) if flat else (first, rest[0])
-
-    vertical, horizontal = pair("padding", 0)
-    return Product(
-        name,
-        _array(values[:, :, None] if flat else values),
-        _array(weights[:, :, None] if flat else weights),
-        "conv",
-        geometry={
-            "strides": pair("stride", 1),
-            "pads": (vertical, horizontal, vertical, horizontal),
-            "dilations": pair("dilation", 1),
-            "groups": int(given["groups"]),
-        },
-    )
+def _tensors(values: Any) -> list[Any]:
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor)]
 
 
-def _matrix(name: str, op: str, given: Mapping[str, Any], args: Any, images: int) -> Product:
-    place = MATRIX_PRODUCTS[op]
-    left, right = args[place : place + 2]
-    filters = right if op == "aten::linear" else right.t()
-    rows = left.numel() // left.shape[-1] if left.shape[-1] else 0
-    if left.ndim < 2 or rows % images:
-        raise UnsupportedLayer(f"its input {list(left.shape)} is not a whole number of rows for each of {images} image(s)")
-    windows = rows // images
-    activations = _array(left.reshape(images, windows, left.shape[-1])).transpose(0, 2, 1)[:, :, None, :]
-    weights = _array(filters * float(given.get("alpha", 1)))[:, :, None, None]
-    return Product(name, activations, weights, "fc" if windows == 1 and left.ndim == 2 else "matmul")
-
-
-def _array(tensor: Any) -> NDArray[np.floating]:
-    """Copy a tensor: later operations may work in place."""
-    wide = tensor.detach().to(torch.float64 if tensor.dtype == torch.float64 else torch.float32)
-    values: NDArray[np.floating] = np.array(wide.cpu().numpy())
-    return values
-
-
-def _fake_quantised(tensor: Any, frac: int, threshold: int, bits: int) -> Any:
-    """Return the real values that the quantised, thresholded integers stand for, as a tensor of the same type."""
-    values = _array(tensor)
-    integers = quantise(values, frac, bits)
-    kept = np.where(effectual(integers, threshold), integers, 0).astype(values.dtype)
-    return torch.from_numpy(np.ldexp(kept, -frac)).to(tensor.dtype)
+def _is_whole(tensor: Any) -> bool:
+    return bool(tensor.layout == torch.strided and tensor.nbytes == tensor.untyped_storage().nbytes())

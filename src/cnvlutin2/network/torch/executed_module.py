@@ -1,30 +1,32 @@
 """Networks from PyTorch modules: what a module's convolutions and matrix products see, caught below the modules.
 
-A dispatch mode sees every operation that PyTorch runs, functional calls included, which module hooks miss. Nothing is seen
-under ``torch.inference_mode`` inside the module; hooks serve for the layers' names only.
+A dispatch mode sees every operation that PyTorch runs, functional calls included, which module hooks miss; hooks serve for the
+layers' names only. The module runs on one image at a time, so that all rows of whatever it multiplies are that image's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+import warnings
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.errors import NetworkError, ToolMissing
+from cnvlutin2.errors import Cnvlutin2Warning, NetworkError, ToolMissing
 from cnvlutin2.layer import Layer
 from cnvlutin2.network.accuracy import compare_answers, top_classes
 from cnvlutin2.network.calibration import Scales, executes_quantised
 from cnvlutin2.network.inputs import Inputs
 from cnvlutin2.network.layer_stream import Findings
+from cnvlutin2.network.left_out import LeftOut
 from cnvlutin2.network.network import Network
 from cnvlutin2.network.quantisation import Numeric
 from cnvlutin2.numeric import fraction_bits, quantise
 
 if TYPE_CHECKING:
-    from cnvlutin2.network.torch.dispatch_mode import Catcher, Product
+    from cnvlutin2.network.torch.example_inputs import ExampleInputs
+    from cnvlutin2.network.torch.products import Product
 
 
 def from_torch(module: Any, example_inputs: Any, name: str | None = None) -> TorchNetwork:
@@ -32,10 +34,11 @@ def from_torch(module: Any, example_inputs: Any, name: str | None = None) -> Tor
 
     Parameters
     ----------
-    module : torch.nn.Module
-        Run in evaluation mode, on the CPU, without gradients.
-    example_inputs : torch.Tensor or tuple of torch.Tensor
-        What the module is called with; the first one's first dimension is the images.
+    module : torch.nn.Module or torch.export.ExportedProgram
+        Run in evaluation mode, without gradients, on one image at a time. ScriptModules count.
+    example_inputs : torch.Tensor, tuple or dict
+        What the module is called with: a tensor, a tuple of arguments, or a dict of keyword arguments. The first tensor's first
+        dimension is the images; tensors of as many rows are cut along with it, others go with every image.
     name : str, optional
         The module's class by default.
 
@@ -48,38 +51,49 @@ def from_torch(module: Any, example_inputs: Any, name: str | None = None) -> Tor
     ToolMissing
         If PyTorch is not installed.
     NetworkError
-        If the module cannot run, runs nothing that is a layer here, or a value is not finite.
+        If the module cannot run on one image, runs nothing that is a layer here, runs other layers for one image than for
+        another, or a value is not finite.
+
+    Warns
+    -----
+    Cnvlutin2Warning
+        If the module answers otherwise for two images than for each alone.
     """
     try:
         import torch  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         raise ToolMissing("PyTorch is not installed; install cnvlutin2[torch]") from None
-    inputs = tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
-    if not inputs or not isinstance(inputs[0], torch.Tensor) or inputs[0].ndim < 1 or inputs[0].shape[0] < 1:
-        raise NetworkError("example_inputs must be a tensor, or a tuple of them, whose first dimension is the images")
-    return TorchNetwork(module, inputs, name or type(module).__name__)
+    from cnvlutin2.network.torch.example_inputs import ExampleInputs
+
+    module = module.module() if isinstance(module, torch.export.ExportedProgram) else module
+    if not isinstance(module, torch.nn.Module):
+        raise NetworkError(f"from_torch takes a torch.nn.Module or a torch.export.ExportedProgram, not a {type(module).__name__}")
+    named = getattr(module, "_orig_mod", module)  # torch.compile's
+    default = getattr(named, "original_name", None) if isinstance(named, torch.jit.ScriptModule) else None
+    return TorchNetwork(module, ExampleInputs(example_inputs), name or default or type(named).__name__)
 
 
 class TorchNetwork(Network):
     """A PyTorch module with its inputs; `from_torch` makes one.
 
     Thresholds beyond one LSB, or `Numeric.quantised`, run the module again on quantised, thresholded activations and
-    weights, as with `OnnxNetwork`. The module is left as it was.
+    weights, as with `OnnxNetwork`. The module is left as it was, buffers included.
     """
 
-    def __init__(self, module: Any, inputs: Sequence[Any], name: str) -> None:
+    def __init__(self, module: Any, inputs: ExampleInputs, name: str) -> None:
+        from cnvlutin2.network.torch.module_run import check_module
+
         self.name = name
         self._module, self._inputs = module, inputs
-        self._images = int(inputs[0].shape[0])
-        output, catcher = self._execute(None, 16)
-        self._products: list[Product] = catcher.products
-        self._answers = _answers(output, self._images)
-        self.left_out = tuple(catcher.left_out)
+        check_module(module, name)
+        self._products, self.left_out, outputs = self._execute(None, 16)
+        self._answers = _answers(outputs)
         if not self._products:
             reasons = "; ".join(f"{out.name}: {out.reason}" for out in self.left_out[:3])
             raise NetworkError(
                 f"module {name!r} runs no convolution and no product with constant weights" + (f" ({reasons})" if reasons else "")
             )
+        self._warn_of_mixing(outputs)
 
     def layer_names(self) -> Sequence[str]:
         """Return the names of the layers in execution order: their modules' (numbered, where one runs several)."""
@@ -94,11 +108,10 @@ class TorchNetwork(Network):
         products, answers = self._products, None
         quantised = executes_quantised(numeric, scales)
         if quantised:
-            output, catcher = self._execute(scales, numeric.data_bits)
-            products = catcher.products
+            products, _, outputs = self._execute(scales, numeric.data_bits)
             if len(products) != len(self._products):
                 raise NetworkError(f"module {self.name!r} runs other layers when it is quantised; take the branch out of it")
-            answers = _answers(output, self._images)
+            answers = _answers(outputs)
         for product, scale, calibrated in zip(products, scales, self._products, strict=True):
             yield Layer(
                 name=product.name,
@@ -110,51 +123,66 @@ class TorchNetwork(Network):
                 kind=product.kind,
                 activation_frac=scale.frac,
                 weight_frac=scale.weight_frac,
+                tensor=calibrated.tensor,
                 **product.geometry,
             )
         return Findings(compare_answers(self._answers, answers, None), quantised, left_out=self.left_out)
 
-    def _execute(self, scales: Sequence[Scales] | None, bits: int) -> tuple[Any, Catcher]:
-        """Run the module; with `scales`, on quantised values. Return its output and what was caught."""
-        import torch  # type: ignore[import-not-found,unused-ignore]
+    def _execute(self, scales: Sequence[Scales] | None, bits: int) -> tuple[list[Product], tuple[LeftOut, ...], list[Any]]:
+        """Run the module image by image; return the layers, what is left out, and the outputs."""
+        from cnvlutin2.network.torch.module_run import run_captured
 
-        from cnvlutin2.network.torch.dispatch_mode import Catcher
+        products: list[Product] = []
+        left_out: list[LeftOut] = []
+        outputs: list[Any] = []
+        for image in range(self._inputs.images):
+            complaint = f"module {self.name!r} cannot run on image {image} alone, as a batch of 1"
+            output, catcher = run_captured(self._module, self._inputs.of(image), complaint, scales, bits, products)
+            outputs.append(_first_tensor(output))
+            if image == 0:
+                products, left_out = catcher.products, catcher.left_out
+                for product in products:
+                    product.activations = _with_room(product.activations, self._inputs.images)
+                continue
+            if left_out != catcher.left_out or len(products) != len(catcher.products):
+                self._refuse_difference(image)
+            for product, found in zip(products, catcher.products, strict=True):
+                if product.differs_from(found):
+                    self._refuse_difference(image, f" ({found.name!r})")
+                product.activations[image] = found.activations[0]
+        return products, tuple(left_out), outputs
 
-        constants = [*self._module.parameters(), *self._module.buffers()]
-        training = {module: module.training for module in self._module.modules()}
-        self._module.eval()
+    def _refuse_difference(self, image: int, which: str = "") -> None:
+        what = f"runs other layers, or other weights, for image {image} than for image 0{which}"
+        raise NetworkError(f"module {self.name!r} {what}; make a network of each image")
+
+    def _warn_of_mixing(self, alone: Sequence[Any]) -> None:
+        """Warn if the first two images together give another answer: then an image's layers depend on what comes with it."""
+        from cnvlutin2.network.torch.module_run import run_captured
+
+        if len(alone) == 1:
+            return
         try:
-            with torch.no_grad(), _named(self._module) as path, Catcher(path, self._images, constants, scales, bits) as catcher:
-                output = self._module(*self._inputs)
-        except (RuntimeError, TypeError, ValueError) as error:
-            if isinstance(error, NetworkError):
-                raise
-            raise NetworkError(f"module {self.name!r} cannot run: {str(error).splitlines()[0]}") from error
-        finally:
-            for module, mode in training.items():
-                module.training = mode
-        return output, catcher
+            together = _first_tensor(run_captured(self._module, self._inputs.of(0, 2), "", known=self._products)[0])
+        except NetworkError:  # made for one image at a time
+            return
+        if together is None or len(together) != 2 or any(one is None or one.shape != together[:1].shape for one in alone[:2]):
+            return
+        expected = np.concatenate(alone[:2])
+        reach = float(np.abs(np.nan_to_num(expected)).max(initial=0))
+        if not np.allclose(together, expected, rtol=0, atol=reach / 20, equal_nan=True):
+            warnings.warn(
+                f"module {self.name!r} answers otherwise for two images than for each alone: it mixes them, or the first"
+                " dimension of its input is not the images; it was run on one image at a time",
+                Cnvlutin2Warning,
+                stacklevel=4,
+            )
 
 
-@contextmanager
-def _named(root: Any) -> Iterator[list[str]]:
-    """Keep the names of the modules that are running, outermost first."""
-    path: list[str] = []
-    hooks = []
-    for name, module in root.named_modules():
-
-        def enter(_module: Any, _inputs: Any, name: str = name) -> None:
-            path.append(name)
-
-        def leave(_module: Any, _inputs: Any, _output: Any) -> None:
-            path.pop()
-
-        hooks += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
-    try:
-        yield path
-    finally:
-        for hook in hooks:
-            hook.remove()
+def _with_room(activations: NDArray[np.floating], images: int) -> NDArray[np.floating]:
+    room = np.empty((images, *activations.shape[1:]), activations.dtype)
+    room[0] = activations[0]
+    return room
 
 
 def _scales(product: Product, numeric: Numeric) -> Scales:
@@ -167,7 +195,21 @@ def _scales(product: Product, numeric: Numeric) -> Scales:
     return Scales.of(product.name, fracs[0], fracs[1], numeric)
 
 
-def _answers(output: Any, images: int) -> NDArray[np.int64]:
-    """Return the top-1 class of every image, if the (first) output is one score a class; see `top_classes`."""
-    output = output[0] if isinstance(output, (tuple, list)) and output else output
-    return top_classes(output.detach().double().cpu().numpy() if hasattr(output, "detach") else None, images)
+def _first_tensor(output: Any) -> NDArray[np.float64] | None:
+    """Return the scores among a module's outputs: what is called ``logits``, else the first tensor."""
+    import torch  # type: ignore[import-not-found,unused-ignore]
+    from torch.utils._pytree import tree_leaves  # type: ignore[import-not-found,unused-ignore]
+
+    found = getattr(output, "logits", None)
+    if found is None:
+        found = output["logits"] if isinstance(output, dict) and "logits" in output else output
+    first = next((leaf for leaf in tree_leaves(found) if isinstance(leaf, torch.Tensor)), None)
+    if first is None or first.layout != torch.strided or first.is_complex() or first.is_quantized or first.ndim == 0:
+        return None
+    values: NDArray[np.float64] = first.detach().double().cpu().numpy()
+    return values
+
+
+def _answers(outputs: Sequence[Any]) -> NDArray[np.int64]:
+    """Return the top-1 class of every image, if the output is one score a class; see `top_classes`."""
+    return np.concatenate([top_classes(output, 1) for output in outputs])

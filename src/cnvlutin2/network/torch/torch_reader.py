@@ -10,12 +10,14 @@ from cnvlutin2.network.readers import Reader
 
 
 class TorchReader(Reader):
-    """Opens pairs of a ``torch.nn.Module`` and its example inputs, as `from_torch` does."""
+    """Opens pairs of a module, or an exported program, and its example inputs, as `from_torch` does."""
 
     def can_read(self, source: object) -> bool:
         """Whether it is a module and something else."""
         torch = sys.modules.get("torch")
-        return torch is not None and isinstance(source, tuple) and len(source) == 2 and isinstance(source[0], torch.nn.Module)
+        if torch is None or not isinstance(source, tuple) or len(source) != 2:
+            return False
+        return isinstance(source[0], (torch.nn.Module, torch.export.ExportedProgram))
 
     def read(self, source: object) -> Network:
         """Run a module on its inputs."""
