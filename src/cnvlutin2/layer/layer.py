@@ -47,6 +47,8 @@ class Layer:
         Fraction bits, where the source was real-valued.
     first_image : int
         Index in the run of the batch's first image.
+    synthetic : bool
+        Whether its values were made up, not those of a network on its input; results say so wherever they are shown.
 
     Raises
     ------
@@ -68,6 +70,7 @@ class Layer:
     activation_frac: int | None = None
     weight_frac: int | None = None
     first_image: int = 0
+    synthetic: bool = False
 
     def __post_init__(self) -> None:
         for key, value in (("activations", self.activations), ("weights", self.weights)):
