@@ -256,13 +256,13 @@ def _accuracy(network: NetworkResult) -> str:
 
 def _shape(layer: LayerInfo) -> str:
     channels, height, width = layer.input_shape
-    kernel = "x".join(map(str, layer.weight_shape[2:]))
+    kernel = "x".join(map(str, layer.kernel_shape))
     if (height, width) == (1, 1) and kernel == "1x1":
-        return f"{channels} > {layer.weight_shape[0]}"
+        return f"{channels} > {layer.output_shape[0]}"
     down, across = layer.strides
     extra = "" if max(layer.strides) == 1 else f" /{down}" if down == across else f" /{down}x{across}"
     extra += f" g{layer.groups}" if layer.groups > 1 else ""
-    return f"{channels}x{height}x{width} > {layer.weight_shape[0]} {kernel}{extra}"
+    return f"{channels}x{height}x{width} > {layer.output_shape[0]} {kernel}{extra}"
 
 
 def _percent(part: int, whole: int) -> str:

@@ -53,7 +53,7 @@ const part = (r, kind) => r.run.slots[data.slots.findIndex((slot) => slot.key ==
 function shape(layer) {
   const stride = greatest(layer.strides) > 1 ? ` /${layer.strides.join("x")}` : "";
   const groups = layer.groups > 1 ? ` in ${layer.groups} groups` : "";
-  return `${layer.input_shape.join("x")} → ${layer.weight_shape[0]} of ${layer.weight_shape.slice(2).join("x")}${stride}${groups}`;
+  return `${layer.input_shape.join("x")} → ${layer.output_shape[0]} of ${layer.kernel_shape.join("x")}${stride}${groups}`;
 }
 
 function tableView(panel) {
