@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cnvlutin2.network import LeftOut
+
+_OPERATORS_NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,15 @@ class Coverage:
         if not self.left_out_macs:
             return f"{parts}, an unknown share of the multiply-accumulates"
         return f"{parts}, at least {share} of the multiply-accumulates ({self.uncounted} could not be counted)"
+
+
+def left_out_warning(network: str, macs: int, left_out: Sequence[LeftOut]) -> str:
+    """Return the line that warns of what is left out of a network of which so many multiply-accumulates are simulated."""
+    operators = Counter(part.operator for part in left_out)
+    named = [f"{count} {operator}" for operator, count in operators.most_common(_OPERATORS_NAMED)]
+    more = f" and {len(operators) - len(named)} more" if len(operators) > len(named) else ""
+    text = Coverage.of(macs, left_out).left_out_text()
+    return f"network {network!r}: {text}: {', '.join(named)}{more}; results list why"
 
 
 def percent(share: float) -> str:

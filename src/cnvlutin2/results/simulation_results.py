@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.results.layer_result import LayerInfo
 from cnvlutin2.results.network_result import NetworkResult
+from cnvlutin2.results.speedups import both_speedups
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,11 +102,6 @@ def _said(network: NetworkResult, archs: Iterable[str]) -> str:
     remarks = ["synthetic values"] if network.synthetic else []
     remarks += [network.coverage.left_out_text()] if network.left_out else []
     return f"{', '.join([network.network, *remarks])} ({found})"
-
-
-def both_speedups(datapath: float, with_waiting: float | None) -> str:
-    """Return both speed-ups as they are shown side by side: the datapath's, and that in total cycles where it is known."""
-    return f"{datapath:.2f}x" if with_waiting is None else f"{datapath:.2f}x, {with_waiting:.2f}x with waiting"
 
 
 def _geometric_mean(values: Sequence[float]) -> float:

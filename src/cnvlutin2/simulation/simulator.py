@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import warnings
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
@@ -15,7 +15,7 @@ from cnvlutin2.errors import Cnvlutin2Warning
 from cnvlutin2.layer import Layer
 from cnvlutin2.network import Network, Numeric, Thresholds
 from cnvlutin2.organisation import Organisation, load_organisations
-from cnvlutin2.results import LayerResult, NetworkResult, Results
+from cnvlutin2.results import LayerResult, NetworkResult, Results, left_out_warning
 from cnvlutin2.simulation.arguments import (
     GivenInputs,
     as_inputs,
@@ -33,7 +33,6 @@ from cnvlutin2.timing.observed import ObservedLayer
 from cnvlutin2.timing.verify import verify_layer
 
 DEFAULT_ORGANISATIONS = "cnv,cnv2-dispatch,cnv2-weights"
-_OPERATORS_NAMED = 4  # kinds of what is left out, in the warning
 
 Progress = Callable[[str, int, int], None]
 """Called with a layer's name, how many layers are done, and how many there are."""
@@ -131,7 +130,8 @@ def simulate(
     hashes, made = ({**getattr(streams[0], key), **(getattr(given, key) if given else {})} for key in ("hashes", "settings"))
     accuracy = next((stream.accuracy for stream in streams if stream.accuracy), None)
     found = NetworkResult(source.name, images, layers, streams[0].left_out, accuracy, hashes, made, of_network)
-    _warn_of_what_is_left_out(found)
+    if found.left_out:
+        warnings.warn(left_out_warning(found.network, found.macs, found.left_out), Cnvlutin2Warning, stacklevel=2)
     settings = {
         "thresholds": described(limits[0]),
         "weight_thresholds": described(limits[1]),
@@ -141,16 +141,6 @@ def simulate(
         "energy_table_sha256": costs.table.sha256 if costs else None,
     }
     return Results([found], {o.name: o for o in chosen}, {**versions(), **settings})
-
-
-def _warn_of_what_is_left_out(network: NetworkResult) -> None:
-    if not network.left_out:
-        return
-    operators = Counter(part.operator for part in network.left_out)
-    named = [f"{count} {operator}" for operator, count in operators.most_common(_OPERATORS_NAMED)]
-    more = f" and {len(operators) - len(named)} more" if len(operators) > len(named) else ""
-    text = f"network {network.network!r}: {network.coverage.left_out_text()}: {', '.join(named)}{more}; results list why"
-    warnings.warn(text, Cnvlutin2Warning, stacklevel=3)  # whoever called `simulate`
 
 
 _version = cache(version)  # reads a file of metadata
