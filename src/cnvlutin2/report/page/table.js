@@ -6,7 +6,7 @@ const COLUMNS = [
   { name: "ran", text: true, value: (r) => r.run.mode },
   { name: "cycles", hint: "of an image", value: (r) => r.run.cycles / images(), show: whole },
   { name: "dense cycles", hint: "of an image", value: (r) => r.run.dense_cycles / images(), show: whole },
-  { name: "speed-up", value: (r) => r.run.dense_cycles / r.run.cycles, show: times },
+  { name: "speed-up", hint: "of the datapath", value: (r) => r.run.dense_cycles / r.run.cycles, show: times },
   { name: "MACs", hint: "of an image, padding included", value: (r) => r.layer.macs, show: si },
   {
     name: "effectual MACs",
