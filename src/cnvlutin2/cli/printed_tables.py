@@ -47,7 +47,8 @@ def print_results(results: Results, *, tables: bool = True, slots_by_layer: bool
     if len(results.networks) > 1:
         grid = networks_grid(results, archs)
         show(out, grid, grid.transposed())
-    say(out, WAITING, style="dim")
+    if any(network.costs for network in results.networks):
+        say(out, WAITING, style="dim")
     for network in results.networks if tables or slots_by_layer else ():
         out.print()
         out.print(Text(f"{_title(network)}, in full", style="bold"), soft_wrap=True)

@@ -46,8 +46,14 @@ OPTIONS = (
         _ACCELERATORS, "--dram", metavar="NAME", help="Off-chip memory: lpddr4, ddr4-3200, hbm2, unlimited (default), or GB/s."
     ),
     option(_ACCELERATORS, "--energy", metavar="TABLE", help="What events cost: 65nm (default), 45nm, 32nm, or a YAML file."),
-    option(_RESULTS, "--summary", "shown", flag_value="summary", help="Print speed-ups and where the cycles go: as with --json."),
-    option(_RESULTS, "--tables", "shown", flag_value="tables", help="Print the tables by layer and of costs, too: as without."),
+    option(
+        _RESULTS,
+        "--summary",
+        "shown",
+        flag_value="summary",
+        help="Print speed-ups and slots alone, as if a file were written.",
+    ),
+    option(_RESULTS, "--tables", "shown", flag_value="tables", help="Print all tables, even if a file is written."),
     option(_RESULTS, "--quiet", "-q", "shown", flag_value="nothing", help="Print nothing."),
     option(_RESULTS, "--slots", "slots_by_layer", is_flag=True, help="Print where the cycles go for every layer, too."),
     option(_RESULTS, "--json", "json_file", metavar="FILE", help="Write JSON (- for stdout, without tables)."),
