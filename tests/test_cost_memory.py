@@ -24,7 +24,7 @@ from cnvlutin2.organisation import LayerModes, preset, with_overrides
 from cnvlutin2.testing import integer_arrays, layers, organisations
 from cnvlutin2.timing import SLOT_KINDS, make_engine
 from cnvlutin2.timing.engine import LayerTimings, OrganisationTiming, Timing
-from cnvlutin2.timing.observed import ObservedLayer, ObservedWeights
+from cnvlutin2.timing.observed import InputTensor, ObservedLayer, ObservedWeights
 
 PLACED = (
     *("nm_bits_written", "nm_bits_filled", "nm_bits_spilled", "encoder_values", "sb_bits_written"),
@@ -83,8 +83,10 @@ def networks(draw: st.DrawFn, data_bits: int) -> list[Layer]:
     for number in range(draw(st.integers(1, 4))):
         again = bool(chain) and draw(st.booleans())
         layer = draw(st.sampled_from(chain) if again else layers(data_bits=data_bits, max_channels=20))
-        maps = np.resize(layer.activations, (images, *layer.activations.shape[1:]))
-        chain.append(replace(layer, name=f"l{number}", activations=maps.copy(), first=number == 0))
+        maps = layer.activations if again else np.resize(layer.activations, (images, *layer.activations.shape[1:])).copy()
+        tensor = layer.tensor if again else number
+        threshold = draw(st.sampled_from((1, layer.threshold))) if again else layer.threshold
+        chain.append(replace(layer, name=f"l{number}", activations=maps, threshold=threshold, first=number == 0, tensor=tensor))
     return chain
 
 
@@ -191,7 +193,7 @@ class TestActivations:
 
     def test_one_that_was_read_before_streams_again(self) -> None:
         values = ones(64)
-        twin = conv("c", values.copy(), 16)
+        twin = conv("c", values, 16)
         costs = costs_of((conv("a", ones(16), 64), conv("b", values, 16), twin), dense(nm_bytes=40 * 32))
         assert events(costs, "nm_bits_written") == [64 * 256, 0, 16 * 16 * 16]
         assert events(costs, "dram_activation_bits_read")[2] == 24 * 256
@@ -465,7 +467,9 @@ class TestSettlingModes:
     def test_images_are_summed(self) -> None:
         last = self.timed(self.b, [0, 0], [1, 1], "skip")
         # Waiting, they take 256 + 300 and 256 + 299; without, 16 + 300 and 60 + 299 would favour dense.
-        first = TimedLayer(self.a.geometry, "x", "auto", {"dense": np.array([16, 300]), "skip": np.array([60, 299])})
+        first = TimedLayer(
+            self.a.geometry, InputTensor("x", 1), "auto", {"dense": np.array([16, 300]), "skip": np.array([60, 299])}
+        )
         assert settle_modes([first, last], self.machine) == ["skip", "skip"]
         never = with_overrides(self.machine, {"encoder_values_per_cycle": 0})
         assert settle_modes([first, last], never) == ["dense", "skip"]

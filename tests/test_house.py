@@ -154,6 +154,24 @@ def test_few_know_the_compiled_engine() -> None:
     assert {name for name in modules().keys() - inside if imports(name) & inside} == KNOW_THE_COMPILED_ENGINE
 
 
+def test_one_module_imports_onnxruntime() -> None:
+    """It has to switch the telemetry off first."""
+    importing = {
+        module
+        for module, path in modules().items()
+        for statement in ast.walk(ast.parse(path.read_text("utf-8")))
+        for name in (
+            [each.name for each in statement.names]
+            if isinstance(statement, ast.Import)
+            else [statement.module or ""]
+            if isinstance(statement, ast.ImportFrom)
+            else []
+        )
+        if name.partition(".")[0] == "onnxruntime"
+    }
+    assert importing == {"cnvlutin2.network.onnx.ort_session"}
+
+
 def test_what_is_private_is_used_in_its_package_alone() -> None:
     for module in modules():
         for name in (name for name in imports(module) if "._" in name):

@@ -127,6 +127,44 @@ def test_integer_models_take_the_pixels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.values[0], pixels(path).transpose(2, 0, 1))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "options", "words"),
+    [
+        ("uint8", {"preprocess": "imagenet-caffe"}, r"uint8, 0 to 255, .* pixels become -123 to 151; give --preprocess none"),
+        ("uint8", {"preprocess": "imagenet-torch"}, r"pixels become fractions; give --preprocess none"),
+        ("uint8", {"preprocess": "unit"}, r"fractions; give --preprocess none"),
+        ("uint8", {"scale": 0.5}, r"fractions; give --preprocess none"),
+        ("uint8", {"mean": [0, 0, 1]}, r"-1 to 255; give --preprocess none"),
+        ("uint8", {"scale": 2}, r"0 to 510; give --preprocess none"),
+        ("int64", {"preprocess": "cifar10"}, r"fractions; give --preprocess none"),
+        ("int8", {}, r"int8, -128 to 127, .* pixels become 0 to 255; give --mean 128"),
+        ("int8", {"preprocess": "imagenet-caffe"}, r"-123 to 151; give --mean 128"),
+        ("bool", {}, r"bool, 0 to 1, .* pixels become 0 to 255; give an .npy batch"),
+    ],
+)
+def test_recipes_that_integers_cannot_hold_are_refused(dtype: str, options: dict[str, Any], words: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load_inputs(network(tmp_path, dtype=dtype), [photo(tmp_path)], **options)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "options", "mean", "scale"),
+    [("uint8", {"preprocess": "none"}, 0, 1), ("int8", {"mean": 128}, 128, 1), ("int32", {"scale": 3, "mean": 7}, 7, 3)],
+)
+def test_recipes_that_integers_hold_are_exact(dtype: str, options: dict[str, Any], mean: int, scale: int, tmp_path: Path) -> None:
+    path = photo(tmp_path)
+    found = load_inputs(network(tmp_path, dtype=dtype), [path], **options).values
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found[0], pixels(path).transpose(2, 0, 1) * scale - mean)
+
+
+def test_a_hint_that_contradicts_the_integers_is_refused(tmp_path: Path) -> None:
+    net = network(tmp_path, metadata={"Image.NominalPixelRange": "Normalized_0_1"}, dtype="uint8")
+    with pytest.raises(ConfigError, match="fractions; give --preprocess none"):
+        load_inputs(net, [photo(tmp_path)])
+    assert load_inputs(net, [photo(tmp_path)], preprocess="none").values.max() > 1
+
+
 def test_the_centre_is_cropped(tmp_path: Path) -> None:
     # Already at the short side that is asked for: nothing but the cut.
     for height, width in ((10, 8), (8, 13), (14, 11)):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx_models import inputs, integers
 
-from cnvlutin2.errors import ConfigError, NetworkError
+from cnvlutin2.errors import ConfigError, NetworkError, UnsupportedLayer
 from cnvlutin2.network import Accuracy, Inputs, Numeric, Threshold, Thresholds, gathering, reused_memory
 from cnvlutin2.network.accuracy import NO_ANSWER, compare_answers, top_classes
+from cnvlutin2.network.attribution import ImageRows, RowOwners, probes
 from cnvlutin2.network.calibration import Ranges, Scales, executes_quantised
 from cnvlutin2.network.gathering import Captured, Gathering, Holding, concatenated, join_small, size_bytes
 from cnvlutin2.network.image_batches import image_batches
@@ -25,32 +27,97 @@ FEED, OTHER = ("x", "map"), ("y", "rows")
 
 class TestImageBatches:
     @given(st.integers(1, 9), st.integers(1, 4), st.data())
-    def test_they_are_the_inputs_and_filled_up(self, images: int, size: int, data: Any) -> None:
+    def test_they_are_copies_of_one_image_after_another(self, images: int, copies: int, data: Any) -> None:
         first = data.draw(st.integers(0, images))
         values = np.arange(3 * images, dtype=np.float32).reshape(images, 3)
-        found = list(image_batches(inputs(values), size, first))
-        kept = [values[:0], *(batch.values[: batch.count] for batch in found)]
-        np.testing.assert_array_equal(np.concatenate(kept), values[first:])
-        assert [name for batch in found for name in batch.names] == [f"image{i}" for i in range(first, images)]
+        found = list(image_batches(inputs(values), copies, first))
+        assert [(batch.index, batch.name) for batch in found] == [(i, f"image{i}") for i in range(first, images)]
         for batch in found:
-            assert batch.values.shape == (size, 3)
-            assert (batch.values[batch.count :] == values[-1]).all()
-            assert batch.start == batch.values[0, 0] / 3
+            np.testing.assert_array_equal(batch.values, [values[batch.index]] * copies)
 
-    @pytest.mark.parametrize("size", [1, 2, 3])
+    @pytest.mark.parametrize("copies", [1, 2, 3])
     @pytest.mark.parametrize("bad", [0, 3, 4])
-    def test_what_is_not_finite_is_named(self, size: int, bad: int) -> None:
+    def test_what_is_not_finite_is_named(self, copies: int, bad: int) -> None:
         values = integers(5, 2)
         values[bad, 1] = np.nan
         with pytest.raises(NetworkError, match=f"^image{bad}: holds values that are infinite"):
-            list(image_batches(inputs(values), size))
+            list(image_batches(inputs(values), copies))
 
     def test_integers_are_finite(self) -> None:
         (batch,) = image_batches(Inputs(np.array([[1, 2]], np.uint8), ["a"]), 1)
         assert batch.values.dtype == np.uint8
 
 
+Computation = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+class TestImageRows:
+    """What a network makes of a batch is a function of it here, whose rows are ``[R, ...]``."""
+
+    @staticmethod
+    def found(compute: Computation, batch: NDArray[Any]) -> ImageRows:
+        owners = RowOwners(compute(batch), len(batch))
+        for probe in probes(batch):
+            owners.compare(probe, compute(probe.values))
+        return owners.image_rows()
+
+    WAYS: ClassVar[dict[str, tuple[Computation, int]]] = {
+        # what an image [12, 4] becomes in a batch [N, 12, 4], and how many rows of an image follow one another
+        "one after another": (lambda x: x.reshape(-1, 4), 12),
+        "interleaved": (lambda x: x.swapaxes(0, 1).reshape(-1, 4), 1),
+        "in threes": (lambda x: x.reshape(len(x), 4, 3, 4).swapaxes(0, 1).reshape(-1, 4), 3),
+        "flipped": (lambda x: x[::-1].reshape(-1, 4), 12),
+        "interleaved and turned": (lambda x: np.roll(x, 1, axis=0).swapaxes(0, 1).reshape(-1, 4), 1),
+        "some rows constant": (lambda x: np.concatenate([0 * x[:, :1], x], axis=1).swapaxes(0, 1).reshape(-1, 4), 1),
+        "maps": (lambda x: x.reshape(len(x), 3, 4, 4), 1),
+    }
+
+    @pytest.mark.parametrize("images", [2, 3, 4, 5, 8, 13])
+    @pytest.mark.parametrize("way", WAYS)
+    def test_they_are_those_of_one_copy(self, way: str, images: int) -> None:
+        compute, inner = self.WAYS[way]
+        image = integers(12, 4, seed=1, reach=100)
+        copies = np.stack([image] * images)
+        rows = self.found(compute, copies)
+        assert rows == ImageRows(images, inner)
+        np.testing.assert_array_equal(rows.of(compute(copies)), compute(copies[:1]))
+
+    MIXING: ClassVar[dict[str, Computation]] = {
+        "a mean of all": lambda x: (x - x.mean(axis=0)).reshape(-1, 4),
+        "a neighbour added": lambda x: (x + np.roll(x, 1, axis=0)).reshape(-1, 4),
+        "side by side": lambda x: x.transpose(1, 0, 2).reshape(12, -1),
+        "one row of another": lambda x: np.concatenate([x[:, :-1], x[::-1, -1:]], axis=1).reshape(-1, 4),
+        "as many rows as its values": lambda x: x[x > 0][:, None],
+        "nothing of any": lambda x: np.zeros((len(x), 4)),
+    }
+
+    @pytest.mark.parametrize("images", [2, 3, 4, 5, 8])
+    @pytest.mark.parametrize("way", MIXING)
+    def test_rows_of_several_images_are_refused(self, way: str, images: int) -> None:
+        copies = np.stack([integers(12, 4, seed=1, reach=100)] * images)
+        with pytest.raises(UnsupportedLayer, match="of a batch"):
+            self.found(self.MIXING[way], copies)
+
+    @pytest.mark.parametrize("dtype", ["float16", "float32", "int64", "uint8", "bool"])
+    @pytest.mark.parametrize("value", [-1, 0, 1])
+    def test_an_image_of_one_value_is_no_exception(self, value: int, dtype: str) -> None:
+        copies = np.full((3, 6, 4), value).astype(dtype)
+        rows = self.found(lambda x: np.maximum(x, 0).swapaxes(0, 1).reshape(-1, 4), copies)
+        assert rows == ImageRows(3, 1)
+
+    def test_integers_stay_within_the_images_own(self) -> None:
+        copies = np.stack([np.array([3, 5, 9])] * 4)
+        assert {int(v) for probe in probes(copies) for v in probe.values.reshape(-1)} <= {3, 5, 9}
+
+
 class TestCalibration:
+    def test_a_largest_magnitude_counts_as_positive_whatever_its_sign(self) -> None:
+        for sign in (1, -1):
+            ranges = Ranges({FEED: "a", OTHER: "b"})
+            ranges.widen({FEED: np.array([[sign * 1.0, 0.25]]), OTHER: np.array([[sign * 0.999]])}, ["one"])
+            # At 15 bits 1 becomes 32768, which only the negative one holds; 0.999 becomes 32735.
+            assert ranges.fracs(16) == {"x": 14, "y": 15}
+
     def test_ranges_are_the_largest_of_all_images(self) -> None:
         ranges = Ranges({FEED: "a", ("x", "rows"): "b", OTHER: "c"})
         ranges.widen({FEED: np.array([[1.0, -3.5]]), OTHER: np.array([[0.25]])}, ["one"])

@@ -154,6 +154,15 @@ def test_matmul_adds_up(case: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(result.reshape(-1), reference(proto, values).reshape(-1))
 
 
+def test_a_vector_is_the_one_row_of_its_image(tmp_path: Path) -> None:
+    nodes = [node("Squeeze", "x zero", "v"), node("MatMul", "v w", "y", "fc")]
+    proto = model(nodes, {"x": ["N", 6]}, ["y"], {"zero": np.array([0]), "w": integers(6, 4)})
+    values = integers(3, 6, seed=1)
+    layer = only_layer(saved(tmp_path, proto), values)
+    assert (layer.images, layer.windows, layer.kind) == (3, 1, "fc")
+    np.testing.assert_array_equal(convolved(layer)[:, :, 0, 0], np.stack([reference(proto, values[i : i + 1]) for i in range(3)]))
+
+
 LEFT: dict[str, tuple[str, tuple[int, ...], tuple[int, ...], int, dict[str, Any]]] = {
     # node, weights, input, windows an image, attributes
     "columns are the windows": ("MatMul", (4, 5), (3, 5, 6), 6, {}),
@@ -338,6 +347,7 @@ def test_what_has_no_meaning_is_listed(tmp_path: Path) -> None:
         "choice/then_branch/hidden": "Conv",
         "choice/else_branch/hidden": "Conv",
         "mystery": "Mystery",
+        "enigma": "Enigma",
     }
     for name, words in {
         "transposed": "transposed convolution",
@@ -348,7 +358,8 @@ def test_what_has_no_meaning_is_listed(tmp_path: Path) -> None:
         "folded": "constants",
         "cropped": "negative padding",
         "choice/then_branch/hidden": "body of If 'choice'",
-        "mystery": "domain 'example.org'",
+        "mystery": "domain 'example.org' that is not known here, and may multiply; it holds constant weights: 'square'",
+        "enigma": "domain 'example.org' that is not known here, and may multiply",
     }.items():
         assert words in found[name][1]
 
@@ -437,7 +448,7 @@ def test_a_network_without_layers_is_refused(tmp_path: Path) -> None:
     nodes = [node("ConvTranspose", "x w", "y", "up")]
     path = saved(tmp_path, model(nodes, {"x": ["N", 3, 4, 4]}, ["y"], {"w": integers(3, 3, 1, 1)}))
     with pytest.raises(
-        NetworkError, match=r"no Conv, Gemm or MatMul with constant weights to simulate \(up: transposed convolution\)"
+        NetworkError, match=r"no Conv, Gemm or MatMul with constant weights to simulate \(up: transposed convolution; .*'w'\)"
     ):
         OnnxNetwork(path)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from onnx_models import inputs, integers, model, node, saved
+from onnx_models import convolved, inputs, integers, model, node, saved
 
 from cnvlutin2.errors import NetworkError
 from cnvlutin2.network import Numeric, OnnxNetwork, open_network
@@ -82,8 +84,12 @@ DAMAGES: dict[str, tuple[Callable[[onnx.ModelProto], object], str]] = {
     "no operator set": (lambda p: p.opset_import.pop(), "not a valid ONNX model"),
     "an undefined tensor": (lambda p: p.graph.node[0].input.__setitem__(0, "nowhere"), "not a valid ONNX model"),
     "an unknown operation": (lambda p: setattr(p.graph.node[0], "op_type", "Convolve"), "not a valid ONNX model"),
-    "a future operator set": (lambda p: setattr(p.opset_import[0], "version", 9999), "not a valid|does not take"),
-    "a future format": (lambda p: setattr(p, "ir_version", 9999), "not a valid|does not take"),
+    "a future operator set": (
+        lambda p: setattr(p.opset_import[0], "version", 9999),
+        r"its opset 9999 is newer .*; upgrade onnx$",
+    ),
+    "a future format": (lambda p: setattr(p, "ir_version", 9999), r"its IR version 9999 is newer .*; upgrade onnx$"),
+    "the next format": (lambda p: setattr(p, "ir_version", onnx.IR_VERSION + 1), "upgrade onnx$"),
     "too few values": (lambda p: p.graph.initializer[0].dims.__setitem__(0, 17), "tensor 'w' does not fit its header"),
     "a huge header": (lambda p: p.graph.initializer[0].dims.__setitem__(0, 1 << 50), "tensor 'w' does not fit its header"),
     "an output that is not made": (lambda p: setattr(p.graph.output[0], "name", "z"), "not a valid|does not take"),
@@ -142,6 +148,71 @@ def test_external_data_elsewhere_is_refused(location: str, tmp_path: Path) -> No
     (folder / "there").symlink_to(tmp_path, target_is_directory=True)
     place = {"/outside.bin": str(tmp_path / "outside.bin"), "there": "there/outside.bin"}.get(location, location)
     assert "outside the model's folder" in refused(saved(folder, external(place)), "tensor 'w' keeps its data in")
+
+
+def test_links_to_files_of_other_names_are_the_models_own(tmp_path: Path) -> None:
+    """As a cache of downloads keeps them: contents by hash in one folder, names that belong together as links in another."""
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshots" / "main" / "onnx"
+    blobs.mkdir()
+    snapshot.mkdir(parents=True)
+    (blobs / "1a").write_bytes(external("model.onnx_data").SerializeToString())
+    (blobs / "2b").write_bytes(WEIGHTS.tobytes())
+    for name, blob in (("model.onnx", "1a"), ("model.onnx_data", "2b")):
+        (snapshot / name).symlink_to(Path("../../../blobs") / blob)
+    same_as_plain(snapshot / "model.onnx", tmp_path)
+    assert set(OnnxNetwork(snapshot / "model.onnx").hashes) == {"model.onnx", "model.onnx_data"}
+
+
+def test_a_link_to_a_model_finds_the_data_beside_the_model(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "weights.bin").write_bytes(WEIGHTS.tobytes())
+    saved(folder, external("weights.bin"))
+    (tmp_path / "link.onnx").symlink_to(folder / "model.onnx")
+    same_as_plain(tmp_path / "link.onnx", tmp_path)
+
+
+def test_links_beside_a_linked_model_may_lead_to_its_folders_alone(tmp_path: Path) -> None:
+    blobs, snapshot, other = tmp_path / "blobs", tmp_path / "snapshot", tmp_path / "other"
+    for folder in (blobs, snapshot, other):
+        folder.mkdir()
+    (blobs / "1a").write_bytes(external("weights.bin").SerializeToString())
+    (other / "2b").write_bytes(WEIGHTS.tobytes())
+    (snapshot / "model.onnx").symlink_to("../blobs/1a")
+    (snapshot / "weights.bin").symlink_to("../other/2b")
+    refused(snapshot / "model.onnx", "outside the model's folder")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nodes_may_come_in_any_order(seed: int, tmp_path: Path) -> None:
+    """As a converter to float16 appends its Casts: in the graph, in a body that reads from outside, and in a function."""
+    body = [node("Add", "outer kept", "sum"), node("Relu", "sum", "inner")]
+    block = [node("Conv", "in w", "mid", "conv"), node("Relu", "mid", "half"), node("Neg", "half", "out")]
+    nodes = [
+        node("Block", "x w", "kept", domain="local"),
+        node("Sigmoid", "kept", "outer"),
+        node("If", "yes", "chosen"),
+        node("Conv", "chosen v", "y", "last"),
+    ]
+    order = np.random.default_rng(seed).permutation
+    branch = helper.make_graph([body[i] for i in order(2)], "b", [], [helper.make_tensor_value_info("inner", 1, None)])
+    nodes[2].attribute.extend(helper.make_attribute(key, branch) for key in ("then_branch", "else_branch"))
+    constants = {"w": WEIGHTS, "v": integers(4, 16, 1, 1), "yes": np.array(True)}
+    proto = model([nodes[i] for i in order(4)], {"x": ["N", 3, 8, 8]}, ["y"], constants, domains=["local"])
+    opset = [helper.make_opsetid("", 17)]
+    proto.functions.append(helper.make_function("local", "Block", ["in", "w"], ["out"], [block[i] for i in order(3)], opset))
+    layers = {layer.name: layer for layer in OnnxNetwork(saved(tmp_path, proto)).run(inputs(VALUES), Numeric())}
+    first, last = layers.values()
+    kept = -np.maximum(convolved(first), 0)
+    outer = 1 / (1 + np.exp(-kept))
+    assert last.activation_frac is not None
+    seen = np.ldexp(last.activations.astype(np.float64), -last.activation_frac)
+    np.testing.assert_allclose(seen, np.maximum(outer + kept, 0), atol=2.0**-last.activation_frac)
+
+
+def test_nodes_in_a_circle_are_refused(tmp_path: Path) -> None:
+    nodes = [node("Conv", "x w", "a", "conv"), node("Add", "a c", "b"), node("Relu", "b", "c")]
+    refused(saved(tmp_path, model(nodes, {"x": ["N", 3, 8, 8]}, ["c"], {"w": WEIGHTS})), "not a valid ONNX model")
 
 
 def test_external_data_of_other_tensors_is_looked_at_too(tmp_path: Path) -> None:
@@ -254,6 +325,16 @@ def test_errors_of_onnxruntime_stay_off_stderr(tmp_path: Path, capfd: pytest.Cap
     change, words = DAMAGES["a kernel that does not fit"]
     refused(saved(tmp_path, damage(change)), words)
     assert capfd.readouterr() == ("", "")
+
+
+def test_nothing_is_written_below_the_home_folder(tmp_path: Path) -> None:
+    """onnxruntime's telemetry, else, with its import."""
+    code = "from cnvlutin2.network import OnnxNetwork; from cnvlutin2.network.bundled import bundled_path; "
+    code += "OnnxNetwork(bundled_path('digits')); import sys; assert 'onnxruntime' in sys.modules"
+    unset = ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
+    environment = {key: value for key, value in os.environ.items() if key not in unset} | {"HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_open_network_knows_every_kind(tmp_path: Path) -> None:

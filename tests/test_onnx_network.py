@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnx_models import convolved, inputs, integers, model, node, plainly_run, saved
 
+from cnvlutin2 import simulate
 from cnvlutin2.errors import ConfigError, NetworkError
 from cnvlutin2.network import (
     Accuracy,
@@ -84,12 +85,12 @@ def test_capturing_does_not_change_the_outputs(monkeypatch: pytest.MonkeyPatch) 
     for path in map(bundled_path, bundled_names()):
         network = OnnxNetwork(path)
         captured = CapturingSession(read_model(path), network._nodes)
-        found = [captured.run(values[i : i + 1], ["image"]) for i in range(3)]
+        found = [captured.run(values[i : i + 1], "image") for i in range(3)]
         np.testing.assert_array_equal(np.concatenate([scores for scores, _ in found]), plainly_run(path, values))
         for i, (scores, tensors) in enumerate(found):
             room = reused_memory.room_like(tensors)
             assert room is not None
-            again, written = captured.run(values[i : i + 1], ["image"], room)
+            again, written = captured.run(values[i : i + 1], "image", room)
             np.testing.assert_array_equal(again, scores)
             for name, tensor in tensors.items():
                 np.testing.assert_array_equal(written[name], tensor)
@@ -325,9 +326,9 @@ def test_images_that_are_held_are_executed_once(
     held: list[bool] = []
     execute, offer = CapturingSession.run, gathering.Holding.offer
 
-    def counting(self: CapturingSession, values: NDArray[Any], names: Sequence[str], *room: Any) -> Any:
-        counted.extend(names)
-        return execute(self, values, names, *room)
+    def counting(self: CapturingSession, values: NDArray[Any], name: str, *room: Any) -> Any:
+        counted.append(name)
+        return execute(self, values, name, *room)
 
     def noting(self: gathering.Holding, captured: gathering.Captured) -> bool:
         held.append(offer(self, captured))
@@ -353,13 +354,137 @@ def test_images_do_not_depend_on_one_another_nor_on_threads(numeric: Numeric) ->
 
 @pytest.mark.parametrize("numeric", NUMERICS)
 @pytest.mark.parametrize("images", [1, 4, 7])
-def test_a_fixed_batch_is_filled_up(images: int, numeric: Numeric, tmp_path: Path) -> None:
+def test_a_fixed_batch_changes_nothing(images: int, numeric: Numeric, tmp_path: Path) -> None:
     given = inputs(integers(images, 3, 8, 8, seed=1), [0] * images)
     fixed, free = (OnnxNetwork(saved(tmp_path, small_cnn(batch=b), str(b))) for b in (4, "N"))
     for (name, layer), other in zip(run(fixed, given, numeric).items(), run(free, given, numeric).values(), strict=True):
         assert layer.images == images, name
         np.testing.assert_array_equal(layer.activations, other.activations)
     assert accuracy(fixed, given, numeric) == accuracy(free, given, numeric)
+
+
+def tokens(batch: int | str, tokens: int = 17) -> onnx.ModelProto:
+    """Layers on tokens of 32 channels, with the images in the middle (sequence-first), flipped, and first again."""
+    shape = {"x": [batch, tokens, 32]}
+    constants = {f"w{i}": integers(32, 32, seed=i, reach=2) for i in range(4)}
+    fold = {"rows": np.array([-1, 32]), "reverse": np.array([-1]), "end": np.array([-100]), "zero": np.array([0])}
+    nodes = [
+        node("Relu", "x", "r"),
+        node("Transpose", "r", "t", perm=[1, 0, 2]),
+        node("MatMul", "t w0", "m0", "sequence_first"),
+        node("Reshape", "m0 rows", "flat"),
+        node("Gemm", "flat w1", "m1", "folded"),
+        node("Transpose", "m0", "back", perm=[1, 0, 2]),
+        node("Slice", "back reverse end zero reverse", "flipped"),
+        node("MatMul", "flipped w2", "m2", "flipped"),
+        node("Transpose", "m2", "columns", perm=[0, 2, 1]),
+        node("MatMul", "w3 columns", "y", "columns"),
+    ]
+    return model(nodes, shape, ["y"], {**constants, **fold})
+
+
+@pytest.mark.parametrize("numeric", NUMERICS)
+@pytest.mark.parametrize("batch", [2, 3, 5])
+@pytest.mark.parametrize("images", [1, 2, 7])
+def test_images_are_told_apart_wherever_they_lie_in_a_batch(batch: int, images: int, numeric: Numeric, tmp_path: Path) -> None:
+    given = inputs(integers(images, 17, 32, seed=1))
+    fixed, free = (OnnxNetwork(saved(tmp_path, tokens(b), str(b))) for b in (batch, "N"))
+    found, expected = run(fixed, given, numeric), run(free, given, numeric)
+    assert list(found) == list(expected) == ["sequence_first", "folded", "flipped", "columns"]
+    for name, layer in found.items():
+        np.testing.assert_array_equal(layer.activations, expected[name].activations)
+        assert layer.windows == 17
+
+
+def test_an_image_in_a_batch_has_the_cycles_that_it_has_alone(tmp_path: Path) -> None:
+    """Of ones, and of what a ReLU takes away: 8 windows of 2 cycles or 1 each, where half of each other's rows make 12 and 12."""
+    values = np.stack([np.ones((8, 32), np.float32), -np.ones((8, 32), np.float32)])
+    for given, cycles in ((values, [16, 8]), (values[::-1], [8, 16])):
+        network = simulate(saved(tmp_path, tokens(2, tokens=8)), np.ascontiguousarray(given), "cnv2-dispatch").networks[0]
+        assert network.layers[0].layer.name == "sequence_first"
+        assert network.layers[0].cycles.tolist() == cycles
+
+
+def test_layers_that_read_one_tensor_say_so(tmp_path: Path) -> None:
+    """Twice as it is and once more through an Identity; as columns it is another, and so is a tensor of equal values."""
+    nodes = [
+        node("Relu", "x", "r"),
+        node("Identity", "r", "i"),
+        node("Relu", "r", "equal"),
+        *(node("MatMul", f"{t} w", f"y{n}", n) for n, t in (("a", "r"), ("b", "r"), ("c", "i"), ("d", "equal"))),
+        node("MatMul", "w r", "ye", "e"),
+    ]
+    proto = model(nodes, {"x": ["N", 6, 6]}, [f"y{n}" for n in "abcde"], {"w": integers(6, 6)})
+    for numeric in NUMERICS:
+        layers = run(OnnxNetwork(saved(tmp_path, proto)), inputs(integers(2, 6, 6, seed=1)), numeric)
+        tensors = [layers[name].tensor for name in "abcde"]
+        assert tensors[0] == tensors[1] == tensors[2]
+        assert None not in tensors
+        assert len(set(tensors)) == 3
+
+
+@pytest.mark.parametrize("value", [None, 0, 3])
+def test_images_that_are_indices_are_told_apart(value: int | None, tmp_path: Path) -> None:
+    """Reals that a model looks up in a table of four rows: others than these it does not take."""
+    nodes = [
+        node("Cast", "x", "i", to=onnx.TensorProto.INT64),
+        node("Gather", "table i", "rows"),
+        node("Transpose", "rows", "t", perm=[1, 0, 2]),
+        node("MatMul", "t w", "y", "product"),
+    ]
+    proto = model(nodes, {"x": [3, 9]}, ["y"], {"table": integers(4, 8), "w": integers(8, 8)})
+    values = np.random.default_rng(0).integers(0, 4, (2, 9)).astype(np.float32)
+    values = values if value is None else np.full_like(values, value)
+    layer = run(OnnxNetwork(saved(tmp_path, proto)), inputs(values))["product"]
+    assert layer.activation_frac is not None
+    seen = np.ldexp(layer.activations[:, :, 0].astype(np.float64), -layer.activation_frac)
+    np.testing.assert_array_equal(seen.transpose(0, 2, 1), integers(4, 8)[values.astype(int)])
+
+
+def test_layers_that_mix_images_are_left_out(tmp_path: Path) -> None:
+    nodes = [
+        node("Conv", "x w", "a", "before"),
+        node("ReduceMean", "a", "mean", axes=[0]),
+        node("Sub", "a mean", "b"),
+        node("Conv", "b v", "c", "after"),
+        node("Reshape", "x shape", "side"),
+        node("Conv", "side s", "d", "channels", group=2),
+    ]
+    constants = {"w": integers(4, 3, 1, 1), "v": integers(4, 4, 1, 1), "s": integers(4, 3, 1, 1)}
+    proto = model(nodes, {"x": [2, 3, 4, 4]}, ["c", "d"], {**constants, "shape": np.array([1, 6, 4, 4])})
+    stream = OnnxNetwork(saved(tmp_path, proto)).run(inputs(integers(3, 3, 4, 4, seed=1)), Numeric())
+    assert [layer.name for layer in stream] == ["before"]
+    assert [out.name for out in stream.left_out] == ["after", "channels"]
+    for out in stream.left_out:
+        assert "depends on others of a batch of 2" in out.reason
+
+
+def test_jobs_are_the_threads_of_every_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of those that run the network, as it is and quantised, and of those that compute constants."""
+    asked: list[tuple[int, int]] = []
+    open_one = onnxruntime.InferenceSession
+
+    def noting(model: bytes, options: Any, **others: Any) -> Any:
+        asked.append((options.intra_op_num_threads, options.inter_op_num_threads))
+        return open_one(model, options, **others)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", noting)
+    nodes = [node("Transpose", "v", "w"), node("MatMul", "x w", "y", "fc")]
+    path = saved(tmp_path, model(nodes, {"x": ["N", 6]}, ["y"], {"v": integers(4, 6)}))
+    simulate(path, integers(2, 6), "cnv", quantised=True, jobs=1)
+    assert asked == [(1, 1)] * len(asked)
+    assert len(asked) >= 3
+    asked.clear()
+    network = OnnxNetwork(path, threads=2)
+    asked.clear()
+    for jobs, threads in ((3, 3), (None, 2)):  # the network itself stays as it is
+        simulate(network, integers(2, 6), "cnv", jobs=jobs)
+        assert (threads, 1) in asked
+        asked.clear()
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {5}, raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    list(OnnxNetwork(path).run(inputs(integers(2, 6)), Numeric()))
+    assert set(asked) == {(1, 1)}
 
 
 def test_free_dimensions_are_the_inputs(tmp_path: Path) -> None:

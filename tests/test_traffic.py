@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,7 @@ from cnvlutin2.cost.event_counts import Events, as_events, count_events
 from cnvlutin2.cost.traffic import PRODUCTS, LayerTraffic, dense_traffic, skip_traffic
 from cnvlutin2.encodings import footprints
 from cnvlutin2.machine import EVENTS
+from cnvlutin2.network import Network, open_network, save_traces
 from cnvlutin2.organisation import with_overrides
 from cnvlutin2.testing import integer_arrays, layers, organisations
 from cnvlutin2.timing import SLOT_KINDS, make_engine
@@ -118,43 +122,50 @@ class TestConservation:
         for name in ("nm_bits_written", "nm_bits_spilled", "dram_activation_bits_written"):
             assert cost.events[name].tolist() == [5 * 6 * 16]
 
-    def test_a_tensor_that_two_layers_read_is_written_once(self) -> None:
-        rng = np.random.default_rng(0)
-        first, shared = (rng.integers(0, 3, (1, 16, 2, 2), np.int16) for _ in range(2))
-        twin = layer_of(shared.copy(), 8, name="twin")
-        network = ArrayNetwork([layer_of(first, 16, name="a"), layer_of(shared, 8, name="b"), twin])
-        costs = [layer.cost for layer in simulate(network, organisations="cnv2-dispatch").networks[0].layers]
-        written = [cost.events["nm_bits_written"].tolist() for cost in costs if cost is not None]
-        assert written == [[4 * 256], [0], [4 * 8 * 16]]
-
 
 class TestTensorsThatAreTheSame:
-    """What two layers read is known by a checksum of its values; one that mistook tensors would lose what is written."""
+    """What several layers read is written once: the same tensor of the network, stored alike; equal values are not enough."""
 
-    rng = np.random.default_rng(5)
+    values = np.random.default_rng(0).integers(-3, 4, (2, 16, 2, 3), np.int16)
+    bits = 6 * 256  # of the values in bricks, dense
 
-    def written(self, maps: NDArray[np.int16], other: NDArray[np.int16]) -> bool:
-        chain = [layer_of(np.ones((1, 3, 2, 2), np.int16)), layer_of(maps, name="one"), layer_of(other, name="other")]
-        one = simulate(ArrayNetwork(chain), organisations="dadiannao", jobs=1).networks[0].layers[1].cost
-        assert one is not None
-        return bool(one.events["nm_bits_written"][0])
+    def written(self, chain: Sequence[Layer] | Network, organisation: str | Organisation = "cnv2-dispatch") -> list[int]:
+        """Bits that are written to memory of the input of the layers after the first two, of the first image."""
+        layers = simulate(chain, organisations=organisation, jobs=1).networks[0].layers
+        return [int(layer.cost.events["nm_bits_written"][0]) for layer in layers[1:-1] if layer.cost is not None]
 
-    @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 5, 3, 7), (1, 64, 16, 16), (1, 30, 31, 33)])
-    def test_every_value_counts(self, shape: tuple[int, ...]) -> None:
-        maps = self.rng.integers(-9, 9, shape, np.int16)
-        assert not self.written(maps, maps.copy())
-        for index in {0, maps.size // 2, maps.size - 1}:
-            changed = maps.copy()
-            changed.ravel()[index] += 1
-            assert self.written(maps, changed)
+    def chain(self, *readers: Layer) -> list[Layer]:
+        return [layer_of(np.ones((2, 5, 2, 2), np.int16), name="a"), layer_of(self.values + np.int16(1), name="b"), *readers]
 
-    @pytest.mark.parametrize("shape", [(1, 6, 5, 5), (1, 64, 16, 16), (1, 48, 28, 28)])
-    def test_every_place_counts(self, shape: tuple[int, ...]) -> None:
-        maps = self.rng.integers(0, 9, shape, np.int16)
-        for axis in (1, 2, 3):
-            assert self.written(maps, np.ascontiguousarray(np.flip(maps, axis)))
-            assert self.written(maps, np.ascontiguousarray(np.roll(maps, 1, axis)))
-            assert self.written(maps, np.ascontiguousarray(np.roll(maps, shape[axis] // 2, axis)))
+    def test_of_arrays_it_is_the_same_array(self) -> None:
+        one, again, copy = (layer_of(x, name=n) for n, x in (("c", self.values), ("d", self.values), ("e", self.values.copy())))
+        assert self.written(self.chain(one, again, copy)) == [self.bits, 0, self.bits]
+
+    def test_equal_maps_of_one_value_and_reversed_rows_are_others(self) -> None:
+        constant = [layer_of(np.full((1, 16, 2, 3), v, np.int16), name=f"c{v}") for v in (1, 1, 2)][1:]
+        first = layer_of(np.ones((1, 16, 2, 3), np.int16), name="one")
+        assert self.written([layer_of(np.ones((1, 3, 2, 2), np.int16)), first, *constant]) == [self.bits, self.bits]
+        turned = layer_of(np.ascontiguousarray(self.values[..., ::-1]), name="d")
+        assert self.written(self.chain(layer_of(self.values, name="c"), turned)) == [self.bits, self.bits]
+        view = layer_of(self.values[..., ::-1], name="d")
+        assert self.written(self.chain(layer_of(self.values, name="c"), view)) == [self.bits, self.bits]
+
+    def test_a_layer_may_say_which_it_reads(self) -> None:
+        names = {"c": "x", "d": "x", "e": "y"}
+        readers = [replace(layer_of(self.values.copy(), name=name), tensor=tensor) for name, tensor in names.items()]
+        assert self.written(self.chain(*readers)) == [self.bits, 0, self.bits]
+        same = [replace(layer_of(self.values, name=name), tensor=tensor) for name, tensor in names.items()]
+        assert self.written(self.chain(*same)) == [self.bits, 0, self.bits]
+
+    def test_a_threshold_makes_another_of_it_where_it_is_stored(self) -> None:
+        readers = [replace(layer_of(self.values, name=f"r{t}"), threshold=t) for t in (1, 2)]
+        assert self.written(self.chain(*readers), "cnv2-dispatch") == [self.bits, 0]  # raw
+        assert self.written(self.chain(*readers), "cnv") == [6 * 320, 6 * 320]
+        assert self.written(self.chain(readers[0], replace(readers[1], threshold=1)), "cnv") == [6 * 320, 0]
+
+    def test_of_traces_each_is_another(self, tmp_path: Path) -> None:
+        save_traces(self.chain(layer_of(self.values, name="c"), layer_of(self.values, name="d")), tmp_path)
+        assert self.written(open_network(tmp_path)) == [self.bits, self.bits]
 
 
 class TestClosedForms:

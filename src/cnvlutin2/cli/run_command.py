@@ -63,7 +63,9 @@ OPTIONS = (
     option(_RESULTS, "--figures", metavar="DIR", help="Write figures for papers (PDF, SVG, PNG)."),
     option(_RESULTS, "--save-traces", metavar="DIR", help="Write the layers as traces, one .npz each."),
     click.option("--verify", is_flag=True, help="Check that what each organisation multiplies adds up to the convolution."),
-    click.option("--jobs", "-j", type=click.IntRange(1), metavar="N", help="Threads; by default all processors."),
+    click.option(
+        "--jobs", "-j", type=click.IntRange(1), metavar="N", help="Threads, of inference too; by default all processors."
+    ),
 )
 _FILES = ("json_file", "csv_file", "parquet_file", "report_file")
 """Options that write all that is printed: with one of them a summary is enough."""

@@ -13,6 +13,7 @@ from cnvlutin2.machine import Machine
 from cnvlutin2.mapping import Schedule
 from cnvlutin2.organisation import Mode, Organisation
 from cnvlutin2.timing.engine import Counts, RunMode
+from cnvlutin2.timing.observed import InputTensor
 
 _MODES: tuple[RunMode, RunMode] = ("dense", "skip")
 
@@ -68,8 +69,8 @@ class TimedLayer(NamedTuple):
     ----------
     geometry : Geometry
         The layer's own.
-    tensor : hashable
-        What it reads: the `cnvlutin2.timing.observed.ObservedLayer.tensor` of each of its batches.
+    tensor : InputTensor
+        What it reads.
     mode : {"skip", "dense", "auto"}
         What the organisation asks for.
     cycles : mapping of {"skip", "dense"} to int64 ``[N]``
@@ -77,7 +78,7 @@ class TimedLayer(NamedTuple):
     """
 
     geometry: Geometry
-    tensor: Hashable
+    tensor: InputTensor
     mode: Mode
     cycles: Mapping[RunMode, Counts]
 

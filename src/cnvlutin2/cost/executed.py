@@ -9,6 +9,7 @@ from cnvlutin2.encodings import Packing, get_format
 from cnvlutin2.layer import Geometry
 from cnvlutin2.mapping import Schedule, Seats
 from cnvlutin2.timing.engine import RunMode
+from cnvlutin2.timing.observed import InputTensor
 
 
 @dataclass(frozen=True)
@@ -23,18 +24,18 @@ class ExecutedLayer:
     packing : {"row", "brick"}
     format : str
         In which its input lies in NM: the organisation's, or ``dense`` for a layer that runs dense.
-    tensor : hashable
-        Equal for layers that read the same values (`cnvlutin2.timing.observed.ObservedLayer.tensor`).
+    tensor : InputTensor
+        What it reads (`cnvlutin2.timing.observed.ObservedLayer.tensor`).
     """
 
     geometry: Geometry
     seats: Seats
     packing: Packing
     format: str
-    tensor: Hashable
+    tensor: InputTensor
 
     @classmethod
-    def of(cls, schedule: Schedule, mode: RunMode, tensor: Hashable) -> ExecutedLayer:
+    def of(cls, schedule: Schedule, mode: RunMode, tensor: InputTensor) -> ExecutedLayer:
         """Return a layer on an organisation in a mode."""
         stored = schedule.organisation.format if mode == "skip" else "dense"
         return cls(schedule.geometry, schedule.seats, schedule.packing, stored, tensor)
@@ -46,8 +47,12 @@ class ExecutedLayer:
 
     @property
     def stored_input(self) -> Hashable:
-        """Equal for layers that read the same tensor, stored alike: it is written once for all of them."""
-        return self.tensor, self.geometry.groups, self.packing, self.format
+        """Equal for layers that read the same tensor, stored alike: it is written once for all of them.
+
+        Where no marks are stored, the bits do not depend on the threshold.
+        """
+        threshold = self.tensor.threshold if self.encoded else None
+        return self.tensor.source, threshold, self.geometry.groups, self.packing, self.format
 
     @property
     def input_values(self) -> int:

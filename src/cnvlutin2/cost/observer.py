@@ -141,7 +141,6 @@ def _joined(batches: Sequence[LayerTraffic]) -> LayerTraffic:
     if len(batches) == 1:
         return first
     bits, rows = (np.concatenate([getattr(batch.stored, key) for batch in batches]) for key in ("bits", "rows"))
-    executed = replace(first.executed, tensor=tuple(batch.executed.tensor for batch in batches))
     parts = zip(*(batch.factors for batch in batches), strict=True)
     factors = EventFactors._make(np.concatenate(part) if isinstance(part[0], np.ndarray) else part[0] for part in parts)
-    return replace(first, executed=executed, factors=factors, stored=StoredInput(bits, rows, first.stored.row_bits))
+    return replace(first, factors=factors, stored=StoredInput(bits, rows, first.stored.row_bits))

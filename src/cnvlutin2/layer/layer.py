@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, NoReturn
@@ -49,6 +49,9 @@ class Layer:
         Index in the run of the batch's first image.
     synthetic : bool
         Whether its values were made up, not those of a network on its input; results say so wherever they are shown.
+    tensor : hashable or None
+        Which tensor of its network it reads: layers with equal ones read the same values, whose array is the same, and these are
+        written to memory once. None: one of its own.
 
     Raises
     ------
@@ -71,6 +74,7 @@ class Layer:
     weight_frac: int | None = None
     first_image: int = 0
     synthetic: bool = False
+    tensor: Hashable | None = None
 
     def __post_init__(self) -> None:
         for key, value in (("activations", self.activations), ("weights", self.weights)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import cast
 
 from cnvlutin2.errors import NetworkError
@@ -16,6 +17,8 @@ from cnvlutin2.network.readers import Reader
 
 class ArrayNetwork(Network):
     """Layers made elsewhere, in order; the first one is the network's first (`Layer.first` of each is kept as it is).
+
+    Layers of the same array object read the same tensor, unless they say which they read.
 
     Parameters
     ----------
@@ -38,7 +41,9 @@ class ArrayNetwork(Network):
         if inputs is not None:
             raise NetworkError(f"network {self.name!r} holds its activations and takes no inputs")
         for layer in self._layers:
-            yield rethreshold(layer, numeric)
+            # The array lives as long as the network: no other gets its number.
+            tensor = ("array", id(layer.activations)) if layer.tensor is None else layer.tensor
+            yield replace(rethreshold(layer, numeric), tensor=tensor)
         return Findings()
 
 

@@ -158,9 +158,6 @@ class _PhotoReader:
         self._decided = self._decided or self._decide()
         layout, size, recipe = self._decided
         values = read_photo(path, size, self._resize, recipe)
-        if self._spec.dtype.kind in "iu":
-            info = np.iinfo(str(self._spec.dtype))
-            values = np.clip(np.rint(values), info.min, info.max)
         ordered = values if layout == "NCHW" else values.transpose(1, 2, 0)
         batch = np.ascontiguousarray(ordered[None].astype(self._spec.dtype))
         self._spec.check(batch, str(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
+from typing import Self
 
 from cnvlutin2.layer import Layer
 from cnvlutin2.network.input_spec import InputSpec
@@ -29,6 +30,13 @@ class Network(ABC):
     def takes_inputs(self) -> bool:
         """Whether `run` wants an `Inputs`."""
         return self.input is not None
+
+    def with_threads(self, threads: int) -> Self:
+        """Return the same network, to be executed by at most so many threads; results do not depend on it.
+
+        For subclasses that are executed by something with threads of its own.
+        """
+        return self
 
     @abstractmethod
     def layer_names(self) -> Sequence[str]:

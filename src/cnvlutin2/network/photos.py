@@ -80,7 +80,7 @@ def choose_recipe(
     Raises
     ------
     ConfigError
-        For an unknown name, or numbers that do not fit the channels.
+        For an unknown name, numbers that do not fit the channels, or values that a model of integers cannot take.
     """
     hint = _hinted(spec)
     if preprocess is not None and preprocess not in RECIPES:
@@ -107,6 +107,8 @@ def choose_recipe(
         channels or _pixel_format(spec) or (recipe.channels if image_channels == 3 else "L"),
     )
     _check(chosen, image_channels)
+    if spec.dtype.kind != "f":
+        _check_integers(chosen, spec)
     return chosen
 
 
@@ -126,6 +128,23 @@ def _check(recipe: Recipe, image_channels: int) -> None:
             raise ConfigError(f"{len(values)} values for {image_channels} channel(s); give 1 or {image_channels}", where=key)
         if not np.isfinite(values).all() or (key != "mean" and 0 in values):
             raise ConfigError(f"{list(values)} must be finite{'' if key == 'mean' else ' and not 0'}", where=key)
+
+
+def _check_integers(recipe: Recipe, spec: InputSpec) -> None:
+    """Refuse a recipe by which some pixel becomes a value that the model's integers do not hold."""
+    values = normalised(np.arange(256, dtype=np.float64)[None, None], recipe)
+    low, high = (0, 1) if spec.dtype.kind == "b" else (int(np.iinfo(str(spec.dtype)).min), int(np.iinfo(str(spec.dtype)).max))
+    if (values != np.rint(values)).any():
+        found = "fractions"
+    elif values.min() < low or values.max() > high:
+        found = f"{values.min():g} to {values.max():g}"
+    else:
+        return
+    what = f"{spec.source} takes {spec.dtype}, {low} to {high}, and by this recipe pixels become {found}"
+    if high < 127:
+        raise ConfigError(f"{what}; give an .npy batch", where="preprocess")
+    fits = "--preprocess none" if high >= 255 else "--mean 128"
+    raise ConfigError(f"{what}; give {fits}", where="preprocess")
 
 
 def _pixel_format(spec: InputSpec) -> str | None:
@@ -202,9 +221,14 @@ def read_photo(path: Path, size: tuple[int, int], resize: int | None, recipe: Re
     planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     if recipe.channels == "BGR":
         planes = planes[::-1]
+    return normalised(planes, recipe)
+
+
+def normalised(planes: NDArray[np.float64], recipe: Recipe) -> NDArray[np.float64]:
+    """Return what pixels ``[C, height, width]`` become."""
     mean, std = (np.array(values)[:, None, None] for values in (recipe.mean, recipe.std))
-    normalised: NDArray[np.float64] = (planes * recipe.scale - mean) / std
-    return normalised
+    values: NDArray[np.float64] = (planes * recipe.scale - mean) / std
+    return values
 
 
 def _covering(found: tuple[int, int], size: tuple[int, int], resize: int | None) -> tuple[int, int]:

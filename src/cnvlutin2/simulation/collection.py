@@ -16,7 +16,7 @@ from cnvlutin2.layer import Geometry
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.results import LayerInfo, LayerResult
 from cnvlutin2.timing.engine import Counts, LayerTimings, OrganisationTiming, RunMode, Timing
-from cnvlutin2.timing.observed import ObservedLayer
+from cnvlutin2.timing.observed import InputTensor, ObservedLayer
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 Sizes = tuple[Storage, int, int]
@@ -29,7 +29,7 @@ class _Entry:
 
     info: LayerInfo
     geometry: Geometry
-    tensors: list[object] = field(default_factory=list)
+    tensor: InputTensor
     effectual_macs: list[Counts] = field(default_factory=list)
     densities: list[NDArray[np.float64]] = field(default_factory=list)
     footprints: dict[Sizes, list[dict[str, Counts]]] = field(default_factory=lambda: defaultdict(list))
@@ -53,7 +53,7 @@ class Collection:
         layer = observed.layer
         key = layer.name, organisations[0].data_bits
         if key not in self._entries:
-            self._entries[key] = _Entry(_info(observed), layer.geometry)
+            self._entries[key] = _Entry(_info(observed), layer.geometry, observed.tensor)
         entry = self._entries[key]
         entry.effectual_macs.append(timings.effectual_macs)
         entry.densities.append(timings.effectual_activations / layer.activations[0].size)
@@ -61,8 +61,6 @@ class Collection:
             storage = observed.schedule(organisation).storage
             entry.sizes[organisation.name] = storage, organisation.data_bits, organisation.pointer_group
             entry.timings[organisation.name].append(timing)
-            if timing.mode == "auto":
-                entry.tensors.append(observed.tensor)
         for storage, data_bits, pointer_group in dict.fromkeys(entry.sizes.values()):
             found = image_footprints(layer, observed.brick_histograms(storage), storage, data_bits, pointer_group)
             entry.footprints[storage, data_bits, pointer_group].append(found)
@@ -84,7 +82,7 @@ class Collection:
             mode = entry.timings[organisation.name][0].mode
             asked: tuple[RunMode, ...] = ("skip", "dense") if mode == "auto" else (mode,)
             cycles = {each: entry.timing(organisation, each).cycles for each in asked}
-            timed.append(TimedLayer(entry.geometry, tuple(entry.tensors), mode, cycles))
+            timed.append(TimedLayer(entry.geometry, entry.tensor, mode, cycles))
         return settle_modes(timed, organisation)
 
 

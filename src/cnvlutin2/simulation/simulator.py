@@ -73,7 +73,7 @@ def simulate(
     quantised : bool
         Execute the network on quantised values too (thresholds above 1 imply it), where it can be executed.
     jobs : int, optional
-        Threads; by default all processors. Results do not depend on it.
+        Threads, of what executes the network too; by default all processors. Results do not depend on it.
     verify : bool
         Check on every layer that what each organisation multiplies adds up to the convolution.
     progress : callable, optional
@@ -108,6 +108,7 @@ def simulate(
     limits = as_thresholds(thresholds, names, "threshold"), as_thresholds(weight_thresholds, names, "weight threshold")
     check_layer_modes(chosen, names)
     check_jobs(jobs)
+    source = source if jobs is None else source.with_threads(jobs)
     compile_kernels(chosen, jobs)
     costs = CostObserver(load_table(energy)) if cost else None
     watching: tuple[Observer, ...] = (*observers, *([costs] if costs else []), *([_verify] if verify else []))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import cached_property
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +18,23 @@ from cnvlutin2.organisation import Organisation
 Counts = NDArray[np.int64]
 Bits = NDArray[np.bool_]
 _TOGETHER = 1 << 24  # weights looked at a time
-_FOLD = 509  # words; a prime, so that what moves by rows or maps of an even size moves in the fold
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+class InputTensor(NamedTuple):
+    """What a layer reads.
+
+    Parameters
+    ----------
+    source : hashable
+        Equal for layers of a network that read the same tensor; values that happen to be equal do not make two tensors one.
+    threshold : int
+        From where its values are effectual.
+    """
+
+    source: Hashable
+    threshold: int
 
 
 class ObservedWeights:
@@ -146,11 +159,11 @@ class ObservedLayer:
         """Effectual activations over all windows, ``[N]``."""
         return self.in_windows(self.bits)
 
-    @cached_property
-    def tensor(self) -> tuple[object, ...]:
-        """Equal for layers that read the same values: a checksum of them, their shape, and from where they are effectual."""
-        values = np.ascontiguousarray(self.layer.activations)
-        return _checksum(values.ravel()), values.shape, self.layer.threshold
+    @property
+    def tensor(self) -> InputTensor:
+        """What it reads; the same for all its batches."""
+        own = self.layer.tensor
+        return InputTensor(("layer", self.layer.name) if own is None else ("tensor", own), self.layer.threshold)
 
     @cached_property
     def effectual_macs(self) -> Counts:
@@ -235,13 +248,6 @@ def _any_effectual(weights: NDArray[np.int16], threshold: int) -> Bits:
         return some
     joined: NDArray[np.int16] = np.bitwise_or.reduce(weights, axis=1)
     return np.not_equal(joined, np.int16(0))
-
-
-def _checksum(values: NDArray[np.int16]) -> int:
-    """Return a checksum at the speed of memory: words of four values, folded by wrapping sums before they are digested."""
-    folds = values.size // (4 * _FOLD)
-    folded = values[: folds * 4 * _FOLD].view(np.int64).reshape(folds, _FOLD).sum(axis=0)
-    return zlib.crc32(values[folds * 4 * _FOLD :].data, zlib.crc32(folded.data))
 
 
 def _words(bits: Bits) -> NDArray[np.uint64]:

@@ -85,7 +85,7 @@ class Constants:
         )
         part = onnx.ModelProto(ir_version=self._model.proto.ir_version, opset_import=self._model.proto.opset_import, graph=graph)
         try:
-            (value,) = open_session(OnnxModel(self._model.path, part)).run([name], {})
+            (value,) = open_session(OnnxModel(self._model.path, part), threads=1).run([name], {})
         except ORT_ERRORS as error:
             raise NetworkError(f"{self._model.path}: constant {name!r} cannot be computed: {first_line(error)}") from None
         return np.asarray(value)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from onnx import helper
@@ -38,7 +40,7 @@ class OnnxNetwork(Network):
     name : str, optional
         The file's stem by default.
     threads : int
-        Of onnxruntime; 0 leaves it to onnxruntime. Results do not depend on it.
+        Of onnxruntime; 0: the processors that this process may use. Results do not depend on it.
 
     Attributes
     ----------
@@ -48,7 +50,8 @@ class OnnxNetwork(Network):
     hashes : mapping of str to str
         SHA-256 of the model's files.
     left_out : tuple of LeftOut
-        The nodes that multiply and are not simulated; a run's own list adds nodes whose shapes show only then.
+        The nodes that multiply, or may, and are not simulated; a run counts their multiply-accumulates, and adds nodes whose
+        shapes show only then.
 
     Raises
     ------
@@ -63,18 +66,24 @@ class OnnxNetwork(Network):
         try:
             model = read_model(self.path)
             self.input: InputSpec = _input_spec(model)
-            self._nodes, left_out = find_layers(model.proto.graph, Constants(model))
+            self._nodes, self._left_out = find_layers(model.proto.graph, Constants(model))
         except NetworkError:
             raise
         except (LookupError, ValueError, TypeError, ArithmeticError) as error:  # as a damaged name, that is no UTF-8
             raise NetworkError(f"{path}: is not a valid ONNX model: {first_line(error)}; export it again") from None
-        self.left_out = tuple(left_out)
+        self.left_out = tuple(node.left_out for node in self._left_out)
         self._file = ModelFile(model)
         self.hashes: Mapping[str, str] = self._file.hashes
         if not self._nodes:
-            listed = "; ".join(f"{out.name}: {out.reason}" for out in left_out[:3])
+            listed = "; ".join(f"{out.name}: {out.reason}" for out in self.left_out[:3])
             what = "has no Conv, Gemm or MatMul with constant weights to simulate"
             raise NetworkError(f"{path}: {what}" + (f" ({listed})" if listed else ""))
+
+    def with_threads(self, threads: int) -> Self:
+        """Return the same network, executed by so many threads of onnxruntime."""
+        network = copy(self)
+        network._threads = threads
+        return network
 
     def layer_names(self) -> Sequence[str]:
         """Return the names of the layers in execution order."""
@@ -102,10 +111,9 @@ class OnnxNetwork(Network):
                 raise NetworkError(
                     f"network {self.name!r} is given {len(found)} {what} for {len(inputs.values)} inputs; give one each"
                 )
-        run = ModelRun(self._file, self._nodes, inputs, numeric, self.input.batch or 1, self._threads)
+        run = ModelRun(self._file, (self._nodes, self._left_out), inputs, numeric, self.input.batch or 1, self._threads)
         yield from run.layers()
-        left_out = (*self.left_out, *run.left_out)
-        return Findings(run.accuracy(), run.quantised, hashes=self.hashes, left_out=left_out)
+        return Findings(run.accuracy(), run.quantised, hashes=self.hashes, left_out=tuple(run.left_out))
 
 
 def _input_spec(model: OnnxModel) -> InputSpec:

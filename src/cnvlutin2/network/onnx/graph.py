@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
 import numpy as np
@@ -14,34 +14,11 @@ from onnx import helper
 from cnvlutin2.errors import UnsupportedLayer
 from cnvlutin2.network.left_out import LeftOut
 from cnvlutin2.network.onnx.constant_tensors import Constants
+from cnvlutin2.network.onnx.mac_counts import CountedNode, counted_node
 from cnvlutin2.network.onnx.model_file import unique_names
+from cnvlutin2.network.onnx.operators import INTEGERS, ONNX_DOMAINS, TWO_ACTIVATIONS, multiplies_nothing, reason_left_out
 
-ONNX_DOMAINS = frozenset({"", "ai.onnx"})
-CLASSICAL_DOMAIN = "ai.onnx.ml"
-
-INTEGERS = "multiplies integers that were quantised elsewhere; export the network in floating point or with QuantizeLinear pairs"
-RECURRENT = "recurrent: its products depend on its own earlier outputs"
-TWO_ACTIVATIONS = "multiplies two activations: it has no constant weights"
-MULTIPLIERS = {
-    "ConvTranspose": "transposed convolution",
-    "DeformConv": "deformable convolution: it multiplies interpolated values",
-    "ConvInteger": INTEGERS,
-    "QLinearConv": INTEGERS,
-    "MatMulInteger": INTEGERS,
-    "QLinearMatMul": INTEGERS,
-    "RNN": RECURRENT,
-    "GRU": RECURRENT,
-    "LSTM": RECURRENT,
-    "Attention": TWO_ACTIVATIONS,
-    "LinearAttention": TWO_ACTIVATIONS,
-    "Einsum": "a general tensor contraction; export it as MatMul",
-    "LinearClassifier": "its coefficients are attributes; export it as Gemm",
-    "LinearRegressor": "its coefficients are attributes; export it as Gemm",
-    "Conv": "",
-    "Gemm": "",
-    "MatMul": "",
-}
-"""Operations that multiply by weights, or two activations, and why they are left out; for the last three it depends."""
+CONSTANTS = "multiplies constants: it does not depend on the network's input"
 
 
 @dataclass(frozen=True)
@@ -56,7 +33,7 @@ class LayerNode:
     index : int
         Of the node in the graph.
     activation, weight : str
-        The tensors that it multiplies.
+        The tensors that it multiplies; of an activation that came through an Identity, the one before.
     shape : tuple of int
         Of the weights as the node takes them.
     first : bool
@@ -114,44 +91,73 @@ class LayerNode:
         return (matrix if self.alpha == 1 else matrix * matrix.dtype.type(self.alpha))[:, :, None, None]
 
 
-def find_layers(graph: onnx.GraphProto, constants: Constants) -> tuple[list[LayerNode], list[LeftOut]]:
-    """Return the layers of a graph in execution order, and the nodes that multiply but are not simulated."""
+@dataclass(frozen=True, eq=False)
+class LeftOutNode:
+    """A node that is left out, and what it takes to count its multiply-accumulates.
+
+    Parameters
+    ----------
+    left_out : LeftOut
+    counted : CountedNode or None
+        None where it cannot be counted, or has been.
+    constant_shapes : mapping of str to tuple of int
+        Of its constant inputs.
+    """
+
+    left_out: LeftOut
+    counted: CountedNode | None = None
+    constant_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def with_macs(self, shapes: Mapping[str, tuple[int, ...]], images: int) -> LeftOut:
+        """Return what is left out, its multiply-accumulates counted from the shapes in an execution of some images."""
+        macs = self.counted.macs({**shapes, **self.constant_shapes}) if self.counted else None
+        return self.left_out if macs is None or macs % images else replace(self.left_out, macs=macs // images)
+
+
+def find_layers(graph: onnx.GraphProto, constants: Constants) -> tuple[list[LayerNode], list[LeftOutNode]]:
+    """Return the layers of a graph in execution order, and the nodes that multiply, or may, but are not simulated."""
     names = unique_names(graph)
     untouched = {value.name for value in graph.input}  # by any product so far
+    copied: dict[str, str] = {}  # what an Identity gives another name
     layers: list[LayerNode] = []
-    left_out: list[LeftOut] = []
+    left_out: list[LeftOutNode] = []
     for index, node in enumerate(graph.node):
         inner = list(_nested(node, names[index]))
-        if _multiplies(node, constants):
+        if not multiplies_nothing(node):
             try:
                 layer = _layer(node, index, names[index], constants)
                 first = layer.activation in untouched and not any(other.first for other in layers)
-                layers.append(replace(layer, first=first))
+                layers.append(replace(layer, first=first, activation=copied.get(layer.activation, layer.activation)))
             except UnsupportedLayer as reason:
-                left_out.append(LeftOut(names[index], node.op_type, str(reason)))
+                left_out.append(_left_out(node, names[index], str(reason), constants))
         elif not inner and untouched.intersection(node.input):
             untouched.update(node.output)
+        if node.op_type == "Identity" and node.domain in ONNX_DOMAINS:
+            copied[node.output[0]] = copied.get(node.input[0], node.input[0])
         left_out += inner
     return layers, left_out
 
 
-def _multiplies(node: onnx.NodeProto, constants: Constants) -> bool:
-    if node.domain in ONNX_DOMAINS or node.domain == CLASSICAL_DOMAIN or node.op_type in MULTIPLIERS:
-        return node.op_type in MULTIPLIERS
-    # Of another domain: what it does with a constant matrix is not known, and must not go unnoticed.
-    return any(name in constants and constants.value(name).ndim > 1 for name in node.input)
+def _left_out(node: onnx.NodeProto, name: str, reason: str, constants: Constants) -> LeftOutNode:
+    shapes = {tensor: constants.value(tensor).shape for tensor in node.input if tensor in constants}
+    if shapes and len(shapes) == len({tensor for tensor in node.input if tensor}):
+        return LeftOutNode(LeftOut(name, node.op_type, CONSTANTS, 0))
+    weights = [repr(tensor) for tensor, shape in shapes.items() if len(shape) > 1]
+    if weights and reason_left_out(node):
+        reason += f"; it holds constant weights: {', '.join(weights)}"
+    return LeftOutNode(LeftOut(name, node.op_type, reason), counted_node(node), shapes)
 
 
-def _nested(node: onnx.NodeProto, name: str) -> Iterator[LeftOut]:
-    """Yield the multiplying nodes inside the bodies of If, Loop, Scan and the like."""
+def _nested(node: onnx.NodeProto, name: str) -> Iterator[LeftOutNode]:
+    """Yield the nodes that multiply, or may, inside the bodies of If, Loop, Scan and the like."""
     for attribute in node.attribute:
         for body in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
             for inner, own in zip(body.node, unique_names(body), strict=True):
-                if inner.op_type in MULTIPLIERS:
-                    yield LeftOut(
-                        f"{name}/{attribute.name}/{own}", inner.op_type, f"it runs inside the body of {node.op_type} {name!r}"
-                    )
-                yield from _nested(inner, f"{name}/{attribute.name}/{own}")
+                within = f"{name}/{attribute.name}/{own}"
+                if not multiplies_nothing(inner):
+                    reason = f"it runs inside the body of {node.op_type} {name!r}, whose executions are not looked into"
+                    yield LeftOutNode(LeftOut(within, inner.op_type, reason))
+                yield from _nested(inner, within)
 
 
 def _layer(node: onnx.NodeProto, index: int, name: str, constants: Constants) -> LayerNode:
@@ -162,13 +168,12 @@ def _layer(node: onnx.NodeProto, index: int, name: str, constants: Constants) ->
     UnsupportedLayer
         Says why it has no meaning here.
     """
-    if node.domain not in ONNX_DOMAINS:
-        raise UnsupportedLayer(MULTIPLIERS.get(node.op_type) or f"an operation of domain {node.domain!r} that is not known here")
-    if MULTIPLIERS[node.op_type]:
-        raise UnsupportedLayer(MULTIPLIERS[node.op_type])
+    known_reason = reason_left_out(node)
+    if known_reason is not None:
+        raise UnsupportedLayer(known_reason)
     left, right = node.input[:2]
     if left in constants and right in constants:
-        raise UnsupportedLayer("multiplies constants: it does not depend on the network's input")
+        raise UnsupportedLayer(CONSTANTS)
     constant_first = left in constants and node.op_type != "Conv"
     activation, weight = (right, left) if constant_first else (left, right)
     if weight not in constants:

@@ -15,11 +15,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx.checker
+import onnx.defs
 import onnx.inliner
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from cnvlutin2.errors import NetworkError
+from cnvlutin2.network.onnx.node_order import names_read, sort_nodes
+from cnvlutin2.network.onnx.operators import ONNX_DOMAINS
 from cnvlutin2.network.onnx.tensors import FLOATS, embedded, empty, external, first_line, placeholder, tensor_bytes, unfolded
 
 MAX_BYTES = 1 << 31
@@ -57,7 +60,7 @@ class OnnxModel:
     def drop_unused(self) -> None:
         """Drop the initialisers that nothing reads: onnxruntime does not look for them."""
         graph = self.proto.graph
-        read = _names_read(graph)
+        read = names_read(graph)
         kept = [tensor for tensor in graph.initializer if tensor.name in read]
         if len(kept) < len(graph.initializer):
             del graph.initializer[:]
@@ -90,11 +93,13 @@ def read_model(path: Path | str) -> OnnxModel:
     del data
     if not proto.HasField("graph"):
         raise NetworkError(f"{path}: is not an ONNX model: it holds no graph; export it again")
+    _check_versions(path, proto)
     for tensor in _tensors_inside(proto.graph.node, *(function.node for function in proto.functions)):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             tensor.raw_data = np.ascontiguousarray(external(path, tensor, hashes)).tobytes()
             tensor.data_location = onnx.TensorProto.DEFAULT
             del tensor.external_data[:]
+    sort_nodes(proto)
     weights = _take_weights(path, proto.graph, hashes)
     # Messages free their memory only when they die: go on with a copy of what is left.
     proto = onnx.ModelProto.FromString(proto.SerializeToString())
@@ -157,6 +162,16 @@ def unique_names(graph: onnx.GraphProto) -> list[str]:
     return names
 
 
+def _check_versions(path: Path, proto: onnx.ModelProto) -> None:
+    opset = max((entry.version for entry in proto.opset_import if entry.domain in ONNX_DOMAINS), default=0)
+    known_opset = onnx.defs.onnx_opset_version()
+    for what, version, known in (("IR version", proto.ir_version, onnx.IR_VERSION), ("opset", opset, known_opset)):
+        if version > known:
+            raise NetworkError(
+                f"{path}: its {what} {version} is newer than onnx {onnx.__version__} knows ({known}); upgrade onnx"
+            )
+
+
 def _check(path: Path, proto: onnx.ModelProto) -> None:
     checked = onnx.ModelProto.FromString(proto.SerializeToString())
     for value in checked.graph.output:
@@ -181,17 +196,6 @@ def _tensors_inside(*bodies: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorPr
                 sparse_tensors += tuple(graph.sparse_initializer)
             yield from (attribute.t, *attribute.tensors)
             yield from (part for sparse in sparse_tensors for part in (sparse.values, sparse.indices))
-
-
-def _names_read(graph: onnx.GraphProto) -> set[str]:
-    """Return the tensors that a graph's nodes, nested ones too, and its outputs read."""
-    names = {value.name for value in graph.output}
-    for node in graph.node:
-        names.update(node.input)
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                names |= _names_read(inner)
-    return names
 
 
 def _take_weights(path: Path, graph: onnx.GraphProto, hashes: dict[str, str]) -> dict[str, NDArray[np.generic]]:

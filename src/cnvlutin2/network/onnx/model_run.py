@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cnvlutin2.errors import NetworkError
 from cnvlutin2.layer import Layer
 from cnvlutin2.network.accuracy import Accuracy, compare_answers, top_classes
+from cnvlutin2.network.attribution import ImageRows
 from cnvlutin2.network.calibration import Ranges, Scales, executes_quantised
 from cnvlutin2.network.gathering import (
     Captured,
@@ -24,12 +25,12 @@ from cnvlutin2.network.gathering import (
     is_enough,
     join_small,
 )
-from cnvlutin2.network.image_batches import image_batches
+from cnvlutin2.network.image_batches import ImageBatch, image_batches
 from cnvlutin2.network.inputs import Inputs
 from cnvlutin2.network.left_out import LeftOut
-from cnvlutin2.network.onnx.capturing import CapturingSession, feed_of, layer_activations, part_by_fit
+from cnvlutin2.network.onnx.capturing import CapturingSession, feed_of, image_rows, layer_activations, part_by_fit
 from cnvlutin2.network.onnx.constant_tensors import Constants
-from cnvlutin2.network.onnx.graph import LayerNode
+from cnvlutin2.network.onnx.graph import LayerNode, LeftOutNode
 from cnvlutin2.network.onnx.model_file import ModelFile
 from cnvlutin2.network.onnx.node_geometry import layer_kind, resolved_pads
 from cnvlutin2.network.onnx.quantised_graph import QuantisedLayer, rewrite
@@ -47,29 +48,38 @@ class ModelRun:
     Parameters
     ----------
     file : ModelFile
-    nodes : sequence of LayerNode
+    nodes : sequence of LayerNode, sequence of LeftOutNode
+        What is simulated, and what is not.
     inputs : Inputs
     numeric : Numeric
-    size : int
-        Images that the model takes at a time.
+    copies : int
+        Of an image, that the model takes at once.
     threads : int
         Of onnxruntime.
 
     Attributes
     ----------
     left_out : list of LeftOut
-        Layers that the first images show to be none.
+        With its multiply-accumulates, and with layers that the first image shows to be none.
     quantised : bool
         Whether the model is executed on quantised values; known from the first layer on.
     """
 
     def __init__(
-        self, file: ModelFile, nodes: Sequence[LayerNode], inputs: Inputs, numeric: Numeric, size: int, threads: int
+        self,
+        file: ModelFile,
+        nodes: tuple[Sequence[LayerNode], Sequence[LeftOutNode]],
+        inputs: Inputs,
+        numeric: Numeric,
+        copies: int,
+        threads: int,
     ) -> None:
         self.left_out: list[LeftOut] = []
         self.quantised = False
-        self._file, self._nodes, self._inputs, self._numeric = file, list(nodes), inputs, numeric
-        self._size, self._threads = size, threads
+        self._file, self._inputs, self._numeric = file, inputs, numeric
+        self._nodes, self._left_out_nodes = list(nodes[0]), list(nodes[1])
+        self._copies, self._threads = copies, threads
+        self._rows: dict[Feed, ImageRows] = {}  # where an image's lie in what feeds layers
         self._dtypes: dict[str, np.dtype[np.generic]] = {}  # of the tensors that layers take in
         self._ranks: dict[str, int] = {}
         self._float_answers: list[NDArray[np.int64]] = []
@@ -79,7 +89,8 @@ class ModelRun:
         """Execute the model; yield its layers, all images at once if they fit in memory together (`gathering.HOLD_BYTES`)."""
         model = self._file.take()
         filters = quantised_filters(Constants(model), self._nodes, self._numeric.data_bits)
-        session = CapturingSession(model, self._nodes, threads=self._threads)
+        counted = [tensor for node in self._left_out_nodes if node.counted for tensor in node.counted.tensors]
+        session = CapturingSession(model, self._nodes, threads=self._threads, counted=counted)
         del model  # onnxruntime has its own copy of the weights now
         held = Holding(useful=not self._numeric.may_execute_quantised())
         fracs = self._calibrate(session, held)
@@ -111,13 +122,13 @@ class ModelRun:
         some: list[Captured] = []
         first, total = 0, len(self._inputs.values)  # the first image of `some`
         room: Tensors | None = None
-        for batch in image_batches(self._inputs, self._size):
-            output, tensors = session.run(batch.values, batch.names, room)
-            if batch.start == 0:
-                self._look_at(tensors)
-            self._float_answers.append(top_classes(output, self._size)[: batch.count])
-            some.append(layer_activations(self._nodes, tensors, batch))
-            end = batch.start + batch.count
+        for batch in image_batches(self._inputs, self._copies):
+            output, tensors = session.run(batch.values, batch.name, room)
+            if batch.index == 0:
+                self._look_at(session, tensors, batch)
+            self._float_answers.append(top_classes(output, self._copies)[:1])
+            some.append(layer_activations(self._nodes, tensors, self._rows))
+            end = batch.index + 1
             if not is_enough(some) and end < total:
                 continue
             captured = concatenated(some)
@@ -128,11 +139,16 @@ class ModelRun:
             some, first, room = [], end, next_room(room, tensors, some[-1])
         return ranges.fracs(self._numeric.data_bits) if ranges else {}
 
-    def _look_at(self, tensors: Tensors) -> None:
-        """Leave out layers that the tensors of the first images show to be none; note the others' types and ranks."""
-        self._nodes, self.left_out = part_by_fit(self._nodes, tensors, self._size)
+    def _look_at(self, session: CapturingSession, tensors: Tensors, batch: ImageBatch) -> None:
+        """Leave out layers that the tensors of the first image show to be none; note the others' rows, types and ranks."""
+        shapes = session.shapes(batch.values, batch.name)
+        self.left_out += [node.with_macs(shapes, self._copies) for node in self._left_out_nodes]
+        found = image_rows(session, self._nodes, tensors, batch)
+        self._nodes, unfit = part_by_fit(self._nodes, tensors, found, self._copies)
+        self.left_out += unfit
+        self._rows = {feed: rows for feed, rows in found.items() if isinstance(rows, ImageRows)}
         if not self._nodes:
-            none = self.left_out[0]
+            none = unfit[0]
             raise NetworkError(f"{self._file.path}: has no layer to simulate ({none.name}: {none.reason})")
         for node in self._nodes:
             self._dtypes[node.activation] = tensors[node.activation].dtype
@@ -140,9 +156,9 @@ class ModelRun:
 
     def _execute_again(self, session: CapturingSession, first: int) -> Iterator[Captured]:
         room: Tensors | None = None
-        for batch in image_batches(self._inputs, self._size, first):
-            _, tensors = session.run(batch.values, batch.names, room)
-            captured = layer_activations(self._nodes, tensors, batch)
+        for batch in image_batches(self._inputs, self._copies, first):
+            _, tensors = session.run(batch.values, batch.name, room)
+            captured = layer_activations(self._nodes, tensors, self._rows)
             yield captured
             room = next_room(room, tensors, captured)
 
@@ -152,10 +168,10 @@ class ModelRun:
         session = CapturingSession(model, self._nodes, added, threads=self._threads)
         del model
         room: Tensors | None = None
-        for batch in image_batches(self._inputs, self._size):
-            output, tensors = session.run(batch.values, batch.names, room)
-            self._quantised_answers.append(top_classes(output, self._size)[: batch.count])
-            captured = layer_activations(self._nodes, tensors, batch)
+        for batch in image_batches(self._inputs, self._copies):
+            output, tensors = session.run(batch.values, batch.name, room)
+            self._quantised_answers.append(top_classes(output, self._copies)[:1])
+            captured = layer_activations(self._nodes, tensors, self._rows)
             yield captured
             room = next_room(room, tensors, captured)
 
@@ -206,4 +222,5 @@ def assemble(
             activation_frac=scales.frac,
             weight_frac=scales.weight_frac,
             first_image=first_image,
+            tensor=feed,
         )

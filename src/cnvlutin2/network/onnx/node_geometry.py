@@ -2,40 +2,68 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.errors import UnsupportedLayer
-from cnvlutin2.layer import Kind
+from cnvlutin2.layer import Geometry, Kind
 from cnvlutin2.network.onnx.graph import LayerNode
 
 
-def arrange(node: LayerNode, tensor: NDArray[Any], images: int) -> NDArray[Any]:
-    """Return what a node multiplied, for `images` images, as a layer's activations ``[images, C, H, W]`` (a view).
+def rows_of(node: LayerNode, tensor: NDArray[Any]) -> NDArray[Any]:
+    """Return what a node multiplies as rows (a view where possible).
 
-    The rows of a matrix product, however many dimensions they lie in, are an image's windows along `W`, image by image.
+    Parameters
+    ----------
+    node : LayerNode
+    tensor : array
+        As it is in the graph.
+
+    Returns
+    -------
+    array
+        Of a convolution, the maps ``[R, C, H, W]``; of a matrix product the vectors that are multiplied, however many dimensions
+        they lie in, ``[R, C]``.
+    """
+    if node.op == "Conv":
+        return tensor[:, :, None, :] if node.one_dimensional else tensor
+    rows = tensor.swapaxes(-1, -2) if node.columns and tensor.ndim > 1 else tensor
+    return rows.reshape(-1, rows.shape[-1])
+
+
+def as_activations(node: LayerNode, rows: NDArray[Any]) -> NDArray[Any]:
+    """Return the rows of one image as a layer's activations ``[1, C, H, W]``, those of a matrix product along `W` (a view).
 
     Raises
     ------
     UnsupportedLayer
-        If the tensor's first dimension is not made of the images.
+        If they are none, or several maps.
     """
-    if node.op == "Conv":
-        if tensor.shape[0] != images:
-            raise UnsupportedLayer(f"it sees {tensor.shape[0]} maps for {images} image(s): they are not the network's batch")
-        return tensor[:, :, None, :] if node.one_dimensional else tensor
-    rows = tensor.swapaxes(-1, -2) if node.columns and tensor.ndim > 1 else tensor
-    channels = rows.shape[-1]
-    count = rows.size // channels if channels else 0
-    if rows.ndim < 2 or count % images or (images > 1 and rows.shape[0] % images):
-        raise UnsupportedLayer(f"its input {list(tensor.shape)} is not a whole number of rows for each of {images} image(s)")
-    return rows.reshape(images, count // images, channels).transpose(0, 2, 1)[:, :, None, :]
+    if node.op != "Conv":
+        if not rows.size:
+            raise UnsupportedLayer("it sees no values")
+        return rows.T[None, :, None, :]
+    if len(rows) != 1:
+        raise UnsupportedLayer(f"it sees {len(rows)} maps for 1 image: they are not the network's batch")
+    return rows
+
+
+def node_macs(node: LayerNode, tensor: NDArray[Any]) -> int:
+    """Return the multiply-accumulates of a node on a tensor, padding included."""
+    rows = rows_of(node, tensor)
+    if node.op != "Conv":
+        return len(rows) * math.prod(node.shape)
+    channels, height, width = rows.shape[1:]
+    pads = resolved_pads(node, height, width)
+    shape = Geometry(channels, height, width, node.shape[0], node.kernel, node.strides, pads, node.dilations, node.groups)
+    return len(rows) * shape.macs
 
 
 def view_of(node: LayerNode) -> str:
-    """Return what `arrange` does to a tensor, as a key: nodes with the same tensor and key see the same activations."""
+    """Return what `rows_of` does to a tensor, as a key: nodes with the same tensor and key see the same activations."""
     if node.op == "Conv":
         return "line" if node.one_dimensional else "map"
     return "columns" if node.columns else "rows"
@@ -45,7 +73,7 @@ def layer_kind(node: LayerNode, rank: int, windows: int) -> Kind:
     """Return what kind of layer a node is, by its input's rank and its windows an image."""
     if node.op == "Conv":
         return "conv"
-    return "fc" if rank == 2 and windows == 1 else "matmul"
+    return "fc" if rank <= 2 and windows == 1 else "matmul"
 
 
 def resolved_pads(node: LayerNode, height: int, width: int) -> tuple[int, int, int, int]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 from cnvlutin2.errors import NetworkError
 from cnvlutin2.network.onnx.model_file import OnnxModel
 from cnvlutin2.network.onnx.tensors import first_line
+
+# Before the import, which would else write a device's id and a queue of events below the home folder, to be sent.
+if not os.environ.get("ORT_DISABLE_TELEMETRY"):
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 ORT_ERRORS: tuple[type[Exception], ...] = (
     *(kind for kind in vars(_state).values() if isinstance(kind, type) and issubclass(kind, Exception)),
@@ -23,6 +28,8 @@ ORT_ERRORS: tuple[type[Exception], ...] = (
 """onnxruntime's exceptions have no base of their own."""
 SPIN_US = "50"
 """For how long a thread that waits for work spins; most operations leave some idle for less."""
+_TOO_NEW = ("under development", "Unsupported model IR version", "NOT_IMPLEMENTED", "is not a registered function/op")
+"""In messages about models that a later onnxruntime may take."""
 NO_MESSAGES = 4
 """Log severity "fatal": errors come as exceptions, not on stderr."""
 
@@ -59,6 +66,15 @@ class OrtSession:
         return [value.numpy() if room is None else room for room, value in found]
 
 
+def _allowed_processors() -> int:
+    """Return to how many processors this process is bound; 0, which leaves it to onnxruntime, if it may use all.
+
+    onnxruntime takes all of the machine, whatever part of them a cluster or a container has given.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return 0 if allowed is None or allowed == os.cpu_count() else allowed
+
+
 def open_session(model: OnnxModel, threads: int = 0) -> OrtSession:
     """Hand a model to onnxruntime, which makes its own copy of the weights.
 
@@ -66,7 +82,7 @@ def open_session(model: OnnxModel, threads: int = 0) -> OrtSession:
     ----------
     model : OnnxModel
     threads : int
-        Of onnxruntime within an operation; 0 leaves it to onnxruntime. Results do not depend on it.
+        Of onnxruntime; 0: the processors that this process may use. Results do not depend on it.
 
     Raises
     ------
@@ -75,7 +91,8 @@ def open_session(model: OnnxModel, threads: int = 0) -> OrtSession:
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = NO_MESSAGES
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or _allowed_processors()
+    options.inter_op_num_threads = 1  # one operation after another
     # No longer, for that takes processors from others; not at all, and each operation waits for threads to wake up.
     options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN_US)
     model.drop_unused()
@@ -86,7 +103,8 @@ def open_session(model: OnnxModel, threads: int = 0) -> OrtSession:
     try:
         session = onnxruntime.InferenceSession(model.proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except ORT_ERRORS as error:
+        remedy = "; upgrade onnxruntime" if any(words in str(error) for words in _TOO_NEW) else ""
         raise NetworkError(
-            f"{model.path}: onnxruntime {onnxruntime.__version__} does not take the model: {first_line(error)}"
+            f"{model.path}: onnxruntime {onnxruntime.__version__} does not take the model: {first_line(error)}{remedy}"
         ) from None
     return OrtSession(session)

@@ -72,7 +72,8 @@ def unfolded(path: Path, sparse: onnx.SparseTensorProto, hashes: dict[str, str])
 def external(path: Path, tensor: onnx.TensorProto, hashes: dict[str, str]) -> NDArray[np.generic]:
     """Map a tensor that is kept in another file; that file must lie in the model's own folder or below it.
 
-    Its hash is added to `hashes`, by its path from that folder.
+    If the model is a link, both the folder of the link and that of the real file are its own: a cache may hold files under
+    other names, and links with the names that belong together. Its hash is added to `hashes`, by its path from the folder.
     """
     info = {entry.key: entry.value for entry in tensor.external_data}
     try:
@@ -90,7 +91,7 @@ def external(path: Path, tensor: onnx.TensorProto, hashes: dict[str, str]) -> ND
         raise NetworkError(
             f"{file}: is truncated: {tensor.name!r} of {path.name} ends at byte {offset + needed_bytes} of {length}"
         )
-    name = file.relative_to(path.parent.resolve()).as_posix()
+    name = Path(info["location"]).as_posix()
     if name not in hashes:
         hashes[name] = sha256(file)
     if needed_bytes == 0:
@@ -100,16 +101,17 @@ def external(path: Path, tensor: onnx.TensorProto, hashes: dict[str, str]) -> ND
 
 
 def _external_file(path: Path, name: str, location: str) -> Path:
-    folder = path.parent.resolve()
+    folders = list(dict.fromkeys((path.parent.resolve(), path.resolve().parent)))
     place = Path(location)
     refused = f"{path}: tensor {name!r} keeps its data in {location!r}, outside the model's folder; move it beside the model"
     if not location or place.is_absolute() or place.drive or ".." in place.parts or "\\" in location or "\0" in location:
         raise NetworkError(refused)
+    beside = next((folder / place for folder in folders if (folder / place).exists()), folders[0] / place)
     try:
-        file = (folder / place).resolve(strict=True)
+        file = beside.resolve(strict=True)
     except (OSError, RuntimeError):
-        raise NetworkError(f"{folder / place}: is missing: {path.name} keeps tensor {name!r} in it") from None
-    if not file.is_relative_to(folder):
+        raise NetworkError(f"{beside}: is missing: {path.name} keeps tensor {name!r} in it") from None
+    if not any(file.is_relative_to(folder) for folder in folders):
         raise NetworkError(refused)
     if not file.is_file():
         raise NetworkError(f"{file}: is not a file: {path.name} keeps tensor {name!r} in it")
