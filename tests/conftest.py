@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chromium import Page, chromium, find_chromium
 from hands import NETWORK, organisations
 from hypothesis import HealthCheck, settings
+from jsonschema import Draft202012Validator
 from report_layers import hostile_layers, random_layer
 
 from cnvlutin2 import simulate
 from cnvlutin2.network import ArrayNetwork
 from cnvlutin2.report import write_report
 from cnvlutin2.report.viewer import TraceCollector
-from cnvlutin2.results import Results
+from cnvlutin2.results import Results, json_schema
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before some test imports onnxruntime
 
@@ -31,6 +34,9 @@ settings.register_profile(
 )
 settings.load_profile("deterministic")
 
+RUNS_CHECKED = 100
+"""Runs of a document that are held against the schema; all have the keys of these."""
+
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 
@@ -40,6 +46,22 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no folder {SHARED.name!r} with vectors and models beside the repository")
     return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _results_follow_their_schema() -> Iterator[None]:
+    """Hold whatever a test makes of results, on its way to JSON too, against the schema."""
+    validator, to_dict = Draft202012Validator(json_schema()), Results.to_dict
+
+    def checked(self: Results) -> dict[str, Any]:
+        found = to_dict(self)
+        step = 1 + len(found["runs"]) // RUNS_CHECKED
+        validator.validate(json.loads(json.dumps({**found, "runs": found["runs"][::step]}, allow_nan=False)))
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Results, "to_dict", checked)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,10 @@ from io import StringIO
 import numpy as np
 import pytest
 from rich.console import Console
-from rich.table import Table
 
 from cnvlutin2 import simulate
-from cnvlutin2.cli.printed_tables import cost_table, layers_table, print_results
+from cnvlutin2.cli.grid import Grid, grid_table
+from cnvlutin2.cli.printed_tables import cost_grid, layers_grid, print_results
 from cnvlutin2.layer import Layer
 from cnvlutin2.network import ArrayNetwork
 from cnvlutin2.organisation import Organisation, preset, with_overrides
@@ -48,16 +48,16 @@ def mixed() -> Results:
     return found(SERIAL, PARALLEL, SERIAL_WEIGHTS)
 
 
-def lines(table: Table) -> list[list[str]]:
+def lines(grid: Grid) -> list[list[str]]:
     """The cells of a table's lines, as words."""
     out = StringIO()
-    Console(file=out, width=200).print(table)
+    Console(file=out, width=200).print(grid_table(grid))
     return [line.split() for line in out.getvalue().splitlines()]
 
 
 def columns(network: NetworkResult, archs: Sequence[str]) -> dict[str, list[str]]:
     """The cells of the table by layer, by the first line of its heading."""
-    table = layers_table(network, archs)
+    table = grid_table(layers_grid(network, archs))
     return {str(column.header).splitlines()[0]: [str(cell) for cell in column.cells] for column in table.columns}
 
 
@@ -76,11 +76,11 @@ def test_a_table_has_a_column_for_each(mixed: Results) -> None:
     cells = columns(mixed.networks[0], ["serial", "parallel", "weights"])
     assert cells["dense 1"] == ["16", "1", "17"]
     assert cells["dense 2"] == ["4", "1", "5"]
-    headings = [str(column.header) for column in layers_table(mixed.networks[0], list(mixed.organisations)).columns]
+    headings = [str(column.header) for column in grid_table(layers_grid(mixed.networks[0], list(mixed.organisations))).columns]
     assert headings[-3:] == ["serial\n/ dense 1", "parallel\n/ dense 2", "weights\n/ dense 1"]
 
 
-def test_the_parts_of_a_table_keep_the_numbers(mixed: Results) -> None:
+def test_some_organisations_keep_the_numbers_of_all(mixed: Results) -> None:
     cells = columns(mixed.networks[0], ["parallel"])
     assert "dense 1" not in cells
     assert cells["dense 2"] == ["4", "1", "5"]
@@ -103,21 +103,23 @@ def test_a_speedup_is_over_the_column_that_it_names() -> None:
     assert (cells["dense 2"][0], cells["few"][0].split()) == ("4", ["2", "2.00x"])
 
 
-def test_no_part_of_a_table_is_wider_than_the_page(capsys: pytest.CaptureFixture[str]) -> None:
-    """The first part's organisations have short names, the others long ones and a baseline of their own."""
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_table_is_wider_than_the_page(width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some organisations have short names, the others long ones and a baseline of their own."""
+    monkeypatch.setenv("COLUMNS", str(width))
     long = [named("cnv2-dispatch", f"organisation-of-a-long-name-{i}", group_map=g) for i, g in enumerate(("serial", "parallel"))]
     short = [named("cnv", f"a{i}") for i in range(6)]
     print_results(found(*short, *long))
     printed = capsys.readouterr().out
     assert "…" not in printed
-    assert max(map(len, printed.splitlines())) <= 120
+    assert max(map(len, printed.splitlines())) <= width
     assert sum(name in printed for name in ("organisation-of-a-long-name-0", "organisation-of-a-long-name-1")) == 2
 
 
 def test_total_cycles_of_each_are_beside_what_waits(mixed: Results) -> None:
-    rows = lines(cost_table(mixed.networks[0], list(mixed.organisations)))
+    rows = lines(cost_grid(mixed.networks[0], list(mixed.organisations)))
     assert ["of", "the", "dense", "baseline", "17", "5", "17"] in rows
-    alone = lines(cost_table(found(SERIAL, SERIAL_WEIGHTS).networks[0], ["serial", "weights"]))
+    alone = lines(cost_grid(found(SERIAL, SERIAL_WEIGHTS).networks[0], ["serial", "weights"]))
     assert not any(row[:3] == ["of", "the", "dense"] for row in alone)
 
 

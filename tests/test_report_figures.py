@@ -6,6 +6,7 @@ import io
 import re
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,11 @@ def marks(spec: dict[str, Any]) -> list[dict[str, Any]]:
 def test_numbers_are_those_of_the_results(results: Results) -> None:
     specs, network = all_specs(results), results.networks[0]
     labels = dict(zip(results.organisations, ("dadiannao", "cnv", LABEL), strict=True))
-    assert {m["part"]: m["value"] for m in marks(specs["speedup"])} == {labels[a]: network.speedup(a) for a in labels}
+    speedups: dict[str, dict[str, float]] = {}
+    for mark in marks(specs["speedup"]):
+        speedups.setdefault(mark["row"].partition(", ")[2], {})[mark["part"]] = mark["value"]
+    assert speedups[""] == {labels[a]: network.speedup(a) for a in labels}
+    assert speedups["with waiting"] == {labels[a]: network.speedup_with_waiting(a) for a in labels}
     for arch, label in labels.items():
         length = sum(m["value"] for m in marks(specs["cycles"]) if m["row"] == label)
         assert length == pytest.approx(1 / network.speedup(arch))
@@ -123,6 +128,26 @@ def test_several_networks_have_a_mean_and_a_file_of_layers_each(several: Results
     assert {"net", "net (2)", "geometric mean"} <= rows
     (mean,) = [m["value"] for m in marks(specs["speedup"]) if m["row"] == "geometric mean" and m["part"] == "cnv"]
     assert mean == pytest.approx(several.speedup("cnv"))
+    waiting = "geometric mean, with waiting"
+    (mean,) = [m["value"] for m in marks(specs["speedup"]) if m["row"] == waiting and m["part"] == "cnv"]
+    assert mean == pytest.approx(several.speedup_with_waiting("cnv"))
+
+
+def test_synthetic_values_say_so_below_every_figure(several: Results, tmp_path: Path) -> None:
+    assert not any("title" in spec for spec in all_specs(several).values())
+    made_up = replace(random_layer("conv", 40), synthetic=True)
+    other = simulate(ArrayNetwork([made_up], "made up"), None, list(several.organisations.values()))
+    alone = all_specs(other)
+    assert len(alone) == len(FIGURES)
+    assert all(spec["title"]["text"] == ["synthetic values"] for spec in alone.values())
+    together = all_specs(Results([several.networks[1], *other.networks], several.organisations))
+    texts = {name: spec.get("title", {}).get("text") for name, spec in together.items()}
+    assert texts.pop("speedup-layers-1-net") is None
+    assert texts.pop("speedup-layers-2-made-up") == ["synthetic values"]
+    assert list(texts.values()) == [["synthetic values: made up"]] * 4
+    pytest.importorskip("vl_convert", reason="figures need vl-convert, of the extra [report]")
+    for path in write_figures(other, tmp_path):
+        assert path.suffix != ".svg" or ">synthetic values<" in path.read_text("utf-8")
 
 
 def test_several_networks_are_drawn(several: Results, tmp_path: Path) -> None:

@@ -6,13 +6,16 @@ import base64
 import hashlib
 import json
 import re
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from report_layers import HOSTILE_NAMES, hostile_layers, random_layer
+from test_results import Partial
 
 from cnvlutin2 import simulate
-from cnvlutin2.errors import OutputError
+from cnvlutin2.errors import Cnvlutin2Warning, OutputError
 from cnvlutin2.network import ArrayNetwork
 from cnvlutin2.organisation import preset, preset_names, with_overrides
 from cnvlutin2.report import write_report
@@ -20,7 +23,7 @@ from cnvlutin2.report.html_page import SCRIPTS, render, to_script
 from cnvlutin2.report.page_data import page_data
 from cnvlutin2.report.palette import COMPONENTS, FORMATS, SLOTS, organisation_styles
 from cnvlutin2.report.viewer import TraceCollector, ViewerData
-from cnvlutin2.results import Results
+from cnvlutin2.results import WAITING, Results
 from cnvlutin2.timing import SLOT_KINDS
 
 HOSTILE = "</title><script>window.hacked = 1</script>"
@@ -65,6 +68,28 @@ def test_what_to_script_writes_holds_no_markup() -> None:
     text = to_script({name: [name] for name in HOSTILE_NAMES})
     assert not set("<>&\u2028\u2029\0") & set(text)
     assert json.loads(text) == {name: [name] for name in HOSTILE_NAMES}
+
+
+def test_settings_are_words_not_json(page: str) -> None:
+    (config,) = [arch["config"] for arch in embedded(page)["archs"] if arch["name"] == "cnv"]  # type: ignore[attr-defined]
+    assert config["layer_mode"] == "default: skip, first: dense"
+    assert config["encoder_values_per_cycle"] == "1"
+
+
+def test_the_head_has_what_one_must_know() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Cnvlutin2Warning)
+        results = simulate(Partial(65536), organisations="cnv")
+    data = page_data(results, None, "")
+    assert data["waiting"] == WAITING
+    (network,) = data["networks"]
+    assert network["left_out_text"] == "1 part left out, 50.0% of the multiply-accumulates"
+    assert network["left_out"][0]["macs"] == 65536
+    assert network["synthetic"] is False
+    assert network["totals"][0]["waited"] == results.networks[0].speedup_with_waiting("cnv")
+    made_up = replace(random_layer("conv", 32), synthetic=True)
+    (network,) = page_data(simulate(made_up, None, "cnv", cost=False), None, "")["networks"]
+    assert (network["synthetic"], network["left_out_text"], network["totals"][0]["waited"]) == (True, "", None)
 
 
 def test_numbers_that_json_does_not_know_are_refused() -> None:

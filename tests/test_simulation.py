@@ -210,4 +210,4 @@ def test_the_record_names_every_file_and_setting() -> None:
 
 def test_a_result_shows_itself_on_one_line() -> None:
     found = cnvlutin2.simulate([layer("a"), layer("b", seed=2)], organisations="dadiannao,cnv", cost=False)
-    assert repr(found) == f"<Results: network (dadiannao 1.00x, cnv {found.speedup('cnv'):.2f}x)>"
+    assert repr(found) == f"<Results: network (dadiannao 1.00x; cnv {found.speedup('cnv'):.2f}x)>"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cnvlutin2.encodings import encode
-    from cnvlutin2.errors import Cnvlutin2Error
+    from cnvlutin2.errors import Cnvlutin2Error, Cnvlutin2Warning
     from cnvlutin2.network import (
         ArrayNetwork,
         Inputs,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ArrayNetwork": "network",
     "Cnvlutin2Error": "errors",
+    "Cnvlutin2Warning": "errors",
     "Inputs": "network",
     "Layer": "network",
     "Network": "network",
@@ -64,6 +65,7 @@ __all__ = [  # noqa: RUF022 - by what a reader wants first
     "Thresholds",
     "Results",
     "Cnvlutin2Error",
+    "Cnvlutin2Warning",
 ]
 
 

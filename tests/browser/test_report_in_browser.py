@@ -13,7 +13,9 @@ from report_layers import HOSTILE_NAMES, hostile_layers, random_layer
 
 from cnvlutin2 import simulate
 from cnvlutin2.report import write_report
+from cnvlutin2.report.palette import SLOTS
 from cnvlutin2.report.viewer import TraceCollector
+from cnvlutin2.results import both_speedups
 
 
 class TestEveryView:
@@ -74,10 +76,57 @@ class TestEveryView:
         assert grounds[0] > 0.8
         assert grounds[1] < 0.05
 
-    def test_printing_shows_every_view(self, opened: Page) -> None:
+    def test_printing_shows_every_view_and_cuts_nothing(self, opened: Page) -> None:
+        """On paper of 8 inches, in the dark too: what is drawn is as wide as the paper, and paper is white."""
+        width = "document.querySelector('#view-speedup svg.chart').viewBox.baseVal.width"
+        wide = opened.run(width)
+        opened.colours("dark")
+        opened.size(768, 1000)
         opened.run("dispatchEvent(new Event('beforeprint'))")
-        assert opened.run("[...document.querySelectorAll('[role=tabpanel]')].every(p => p.children.length > 0)")
+        opened.send("Emulation.setEmulatedMedia", media="print")
+        opened.settle()
+        assert opened.run("[...document.querySelectorAll('[role=tabpanel]')].every(p => p.checkVisibility())")
+        drawn = "document.querySelectorAll('svg.chart')"
+        assert opened.run(f"{drawn}.length") >= sum(CHARTS.values())
+        outside = f"""[...{drawn}].flatMap(svg => [...svg.querySelectorAll('*')].map(e => [e.getBoundingClientRect(), svg, e]))
+            .filter(([box]) => box.width > 0 && (box.right > 769 || box.left < -1))
+            .map(([box, svg, e]) => [svg.getAttribute('aria-label'), e.textContent, box.right])"""
+        assert opened.run(outside) == []
+        assert opened.run("document.documentElement.scrollWidth") <= 768
+        assert luminance(opened.run("getComputedStyle(document.querySelector('#view-slots h2')).color")) < 0.1
+        opened.send("Emulation.setEmulatedMedia", media="")
+        opened.size(1280, 900)
+        opened.run("dispatchEvent(new Event('afterprint'))")
+        opened.settle()
+        assert opened.run("[...document.querySelectorAll('[role=tabpanel]')].filter(p => p.checkVisibility()).length") == 1
+        assert opened.run(width) == wide
         assert opened.complaints == []
+
+    def test_what_matters_least_recedes_in_light_and_dark(self, opened: Page) -> None:
+        """The greys of slots, from the most important to the least, come nearer to the ground."""
+        show(opened, "slots")
+        for scheme in ("light", "dark"):
+            opened.colours(scheme)
+            ground = luminance(opened.run("getComputedStyle(document.querySelector('#view-slots .card')).backgroundColor"))
+            greys = [SLOTS[kind].colour for kind in ("overhead", "unused_lanes", "unused_filters")]
+            shown = [luminance(opened.run(_fill_of(grey))) for grey in greys]
+            contrasts = [(max(each, ground) + 0.05) / (min(each, ground) + 0.05) for each in shown]
+            assert contrasts == sorted(contrasts, reverse=True), scheme
+            coloured = [kind.colour for kind in SLOTS.values() if kind.colour not in greys]
+            if scheme == "dark":
+                assert max(shown[1:]) < min(luminance(opened.run(_fill_of(colour))) for colour in coloured)
+
+
+def _fill_of(colour: str) -> str:
+    """Return JavaScript for the colour in which the page shows a fill."""
+    return f"""(() => {{
+        const rect = document.createElementNS('http://www.w3.org/2000/svg', 'rect');
+        rect.setAttribute('fill', {json.dumps(colour)});
+        document.querySelector('#view-slots svg.chart').append(rect);
+        const shown = getComputedStyle(rect).fill;
+        rect.remove();
+        return shown;
+    }})()"""
 
 
 def luminance(colour: str) -> float:
@@ -166,23 +215,26 @@ class TestControls:
             return int(opened.run("document.querySelectorAll('#view-speedup svg.chart')[0].querySelectorAll('rect.edge').length"))
 
         count = len(organisations())
-        assert bars() == count
+        assert bars() == 2 * count  # of the datapath, and with waiting
         for hidden in range(count):
             opened.run(f"document.querySelectorAll('#view-speedup .legend button')[{hidden}].click()")
             opened.settle()
-        assert bars() == 1
+        assert bars() == 2
         pressed = opened.run(
             "[...document.querySelectorAll('#view-speedup .legend button')].map(b => b.getAttribute('aria-pressed'))"
         )
         assert pressed == ["false"] * (count - 1) + ["true"]
 
     def test_speed_ups_are_those_of_the_results(self, opened: Page) -> None:
-        expected = simulate(hostile_layers(), None, organisations(), cost=False).networks[0]
+        expected = simulate(hostile_layers(), None, organisations()).networks[0]
         texts = opened.run(
             "[...document.querySelectorAll('#view-speedup svg.chart')[0]"
             ".querySelectorAll('rect.edge + text, rect.edge + path + text')].map(t => t.textContent)"
         )
-        assert texts == [f"{expected.speedup(o.name):.2f}x" for o in organisations()]
+        both = [both_speedups(expected.speedup(o.name), expected.speedup_with_waiting(o.name)) for o in organisations()]
+        assert texts == both
+        head = opened.run("document.getElementById('head').textContent")
+        assert all(f"{o.name} {text}" in head for o, text in zip(organisations(), both, strict=True))
 
     def test_slots_have_three_scales(self, opened: Page) -> None:
         show(opened, "slots")

@@ -12,7 +12,7 @@ import numpy as np
 from rich.table import Table
 
 from cnvlutin2.cli.array_input import read_array
-from cnvlutin2.cli.printed_tables import console
+from cnvlutin2.cli.grid import console
 from cnvlutin2.encodings import Encoded, Packing, brick_counts, encode, format_names, load
 from cnvlutin2.encodings.footprint import POINTERS
 from cnvlutin2.errors import ConfigError, NetworkError

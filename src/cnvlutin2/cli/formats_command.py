@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import click
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from cnvlutin2.cli.command_options import FORMS, SectionedCommand, read_thresholds, with_options
 from cnvlutin2.cli.container_commands import check_json, write_document
+from cnvlutin2.cli.grid import Grid, console, show
 from cnvlutin2.cli.networks import NETWORK_OPTIONS, open_networks, read_inputs
-from cnvlutin2.cli.printed_tables import console, shown_name
 from cnvlutin2.cli.progress import progress_bar
 from cnvlutin2.encodings import Footprint, Packing, break_even
 from cnvlutin2.encodings.footprint import POINTERS, layer_footprint
-from cnvlutin2.errors import one_line
-from cnvlutin2.network import Inputs, Network, Numeric
+from cnvlutin2.errors import Cnvlutin2Warning, one_line
+from cnvlutin2.network import Inputs, LeftOut, Network, Numeric
 from cnvlutin2.network.bundled import bundled_names
+from cnvlutin2.results import left_out_warning
 
 _KINDS = ("values", "vectors", "offsets", "flags", "unused", POINTERS)
 """What bits are spent on, in the usual order."""
@@ -34,6 +35,16 @@ class Choice:
     data_bits: int
     packing: Packing
     pointer_group: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The footprints of a network's layers, whether values were made up, and what is not measured."""
+
+    network: str
+    layers: dict[str, Footprint]
+    synthetic: bool
+    left_out: Sequence[LeftOut]
 
 
 @click.command("formats", cls=SectionedCommand)
@@ -65,27 +76,33 @@ def formats_command(network: str | None, json_file: str | None, **options: Any) 
     numeric = Numeric(choice.data_bits, read_thresholds(options["threshold"], "--threshold"))
     documents = []
     for found in open_networks([network] if network else bundled_names(), options):
-        layers = dict(_measure(found, read_inputs(found, options), numeric, choice))
-        documents.append(_document(found.name, layers, choice))
+        measured = _measure(found, read_inputs(found, options), numeric, choice)
+        documents.append(_document(measured, choice))
         if json_file != "-":
-            _print(console(), found.name, layers, choice)
+            _print(console(), measured, choice)
     if json_file is not None:
         write_document({"schema": "cnvlutin2/formats/1", "networks": documents}, json_file)
 
 
-def _measure(network: Network, inputs: Inputs | None, numeric: Numeric, choice: Choice) -> Iterator[tuple[str, Footprint]]:
-    """Yield the footprint of each layer, over all images."""
+def _measure(network: Network, inputs: Inputs | None, numeric: Numeric, choice: Choice) -> Measured:
+    """Return the footprint of each layer, over all images; warn of layers that are left out."""
     sums: dict[str, Footprint] = {}
+    macs: dict[str, int] = {}
+    synthetic, stream = False, network.run(inputs, numeric)
     names = list(network.layer_names())
     numeric.thresholds.check_names(names)
     with progress_bar(network.name) as progress:
-        for layer in network.run(inputs, numeric):
+        for layer in stream:
+            synthetic |= layer.synthetic
+            macs[layer.name] = layer.macs
             for image in range(layer.images):
                 part = layer_footprint(layer, image, choice.brick, choice.data_bits, choice.packing, choice.pointer_group)
                 sums[layer.name] = sums.get(layer.name, Footprint()) + part
             if progress is not None:
                 progress(layer.name, len(sums), len(names))
-    yield from sums.items()
+    if stream.left_out:
+        warnings.warn(left_out_warning(network.name, sum(macs.values()), stream.left_out), Cnvlutin2Warning, stacklevel=2)
+    return Measured(network.name, sums, synthetic, stream.left_out)
 
 
 def _total(layers: dict[str, Footprint]) -> Footprint:
@@ -112,46 +129,51 @@ def _entry(found: Footprint, choice: Choice) -> dict[str, Any]:
     }
 
 
-def _document(name: str, layers: dict[str, Footprint], choice: Choice) -> dict[str, Any]:
-    entries = [{"layer": layer, **_entry(found, choice)} for layer, found in layers.items()]
-    return {"network": name, "parameters": asdict(choice), "layers": entries, "total": _entry(_total(layers), choice)}
+def _document(measured: Measured, choice: Choice) -> dict[str, Any]:
+    return {
+        "network": measured.network,
+        "synthetic": measured.synthetic,
+        "left_out": [asdict(part) for part in measured.left_out],
+        "parameters": asdict(choice),
+        "layers": [{"layer": layer, **_entry(found, choice)} for layer, found in measured.layers.items()],
+        "total": _entry(_total(measured.layers), choice),
+    }
 
 
-def _print(out: Console, name: str, layers: dict[str, Footprint], choice: Choice) -> None:
-    total = _total(layers)
-    out.print(Text(f"{one_line(name)}: bricks of {choice.brick} x {choice.data_bits} bits", style="bold"))
-    out.print(_layers_table(layers, total))
-    out.print(_parts_table(total, choice))
-    out.print()
+def _print(out: Console, measured: Measured, choice: Choice) -> None:
+    layers, total = measured.layers, _total(measured.layers)
+    title = f"{one_line(measured.network)}: bricks of {choice.brick} x {choice.data_bits} bits"
+    out.print(Text(f"{title}, synthetic values" if measured.synthetic else title, style="bold"), soft_wrap=True)
+    by_layer, parts = layers_grid(layers, total), parts_grid(total, choice)
+    show(out, by_layer, by_layer.without("dense bits"))
+    show(out, parts, parts.without("bits"))
 
 
-def _layers_table(layers: dict[str, Footprint], total: Footprint) -> Table:
+def layers_grid(layers: dict[str, Footprint], total: Footprint) -> Grid:
     """Return the sizes relative to dense, a row a layer and a total."""
-    table = Table(box=None, pad_edge=False, header_style="bold", caption_justify="left")
-    table.caption = "density: effectual part; sizes relative to dense, pointers included"
     names = [name for name in total.bits if name != "dense"]
-    table.add_column("layer", no_wrap=True)
-    for heading in ("density", "dense bits", *(name.replace("_", " ") for name in names)):
-        table.add_column(heading, justify="right")
+    rows = []
     for layer, found in [*layers.items(), ("total", total)]:
         dense = found.bits["dense"]
-        cells = [shown_name(layer), f"{found.density:.3f}", f"{dense:,}", *(f"{found.bits[name] / dense:.3f}" for name in names)]
-        table.add_row(*map(Text, cells), style="bold" if layer == "total" and found is total else None)
-    return table
+        cells = [f"{found.density:.3f}", f"{dense:,}", *(f"{found.bits[name] / dense:.3f}" for name in names)]
+        rows.append((one_line(layer), cells))
+    headings = ["density", "dense bits", *(name.replace("_", " ") for name in names)]
+    caption = "density: effectual part; sizes relative to dense, pointers included"
+    return Grid("layer", headings, rows, caption, total=True, paragraph_of="row")
 
 
-def _parts_table(total: Footprint, choice: Choice) -> Table:
+def parts_grid(total: Footprint, choice: Choice) -> Grid:
     """Return what the bits are spent on, in per cent of dense storage, and where each format breaks even."""
     kinds = list(dict.fromkeys([*_KINDS, *(kind for parts in total.parts.values() for kind in parts)]))
-    table = Table(box=None, pad_edge=False, header_style="bold", caption_justify="left")
-    table.caption = "% of dense storage; break-even: density below which it takes less than dense, values being independent"
-    table.add_column("total", no_wrap=True)
-    for heading in ("bits", *kinds, "all", "break-even"):
-        table.add_column(heading, justify="right")
+    kinds = [kind for kind in kinds if any(parts.get(kind) for parts in total.parts.values())]
     dense = total.bits["dense"]
+    rows = []
     for name, bits in total.bits.items():
         parts = cast(dict[str, int], total.parts.get(name, {}))
         cells = [f"{100 * parts[kind] / dense:.1f}" if parts.get(kind) else "-" for kind in kinds]
         even = None if name == "dense" else _break_even(name, total, choice)
-        table.add_row(name, f"{bits:,}", *cells, f"{100 * bits / dense:.1f}", "never" if even is None else f"{even:.3f}")
-    return table
+        rows.append((name, [f"{bits:,}", *cells, f"{100 * bits / dense:.1f}", "never" if even is None else f"{even:.3f}"]))
+    caption = (
+        f"% of dense storage, {dense:,} bits; break-even: density below which it takes less than dense, values being independent"
+    )
+    return Grid("total", ["bits", *kinds, "all", "break-even"], rows, caption, paragraph_of="row")

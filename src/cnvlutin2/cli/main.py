@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
-from cnvlutin2.errors import Cnvlutin2Error, VerificationError, one_line
+from cnvlutin2.errors import Cnvlutin2Error, Cnvlutin2Warning, VerificationError, one_line
 
 COMMANDS = {
     "run": ("cnvlutin2.cli.run_command:run_command", "Count the cycles of a network on accelerators."),
@@ -52,6 +52,7 @@ class LazyGroup(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run the command line; an error of the user's is one line on stderr and exit code 2."""
         warnings.showwarning = _show_warning
+        warnings.simplefilter("always", Cnvlutin2Warning)  # of every network, whatever the environment says of warnings
         if sys.stdout is None:  # the shell closed it
             sys.stdout = io.StringIO()
         debug = "--debug" in (kwargs.get("args") or (args[0] if args else None) or sys.argv[1:])

@@ -1,26 +1,20 @@
-"""Tables for a terminal."""
+"""What `cnvlutin2 run` prints: what a person asks first, then the tables that it follows from."""
 
 from __future__ import annotations
 
-import shutil
-import sys
-from collections.abc import Callable, Sequence
-from pathlib import PurePath
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from cnvlutin2.cli.grid import Grid, console, say, show
 from cnvlutin2.cost import STATIC, NetworkCost
 from cnvlutin2.errors import one_line
 from cnvlutin2.machine import DRAM, EVENTS
-from cnvlutin2.results import DenseBaseline, LayerInfo, NetworkResult, Results
+from cnvlutin2.results import WAITING, DenseBaseline, LayerInfo, NetworkResult, Results
 from cnvlutin2.timing.slots import SLOT_KINDS, Counts
-
-MOST_IMAGES = 8
-"""Images that a table lists one by one; all are in the files."""
 
 _ENERGY_PARTS = {
     "multipliers, adders": ("multipliers", "adders"),
@@ -33,92 +27,123 @@ _ENERGY_PARTS = {
 }
 """What the energy goes to, as a table has room for it."""
 
-_WIDTH_OF_A_FILE = 120  # where standard output is not a terminal
-_LONGEST_NAME = 28
+_SLOTS = "% of multiplier slots"
 
 
-def console() -> Console:
-    """Return a console on standard output, as wide as the terminal."""
-    wide = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH_OF_A_FILE
-    return Console(width=wide, highlight=False)
+def print_results(results: Results, *, tables: bool = True, slots_by_layer: bool = False) -> None:
+    """Print what a person wants to see of the results.
 
-
-def print_results(results: Results, *, slots_by_layer: bool = False) -> None:
-    """Print what a person wants to see of the results."""
-    out = console()
+    Parameters
+    ----------
+    results : Results
+    tables : bool
+        Print the tables by layer and image and those of costs, too.
+    slots_by_layer : bool
+        Print where the cycles of each layer go, too.
+    """
+    out, archs = console(), list(results.organisations)
     for network in results.networks:
-        _print_network(out, network, list(results.organisations), slots_by_layer=slots_by_layer)
+        _print_answer(out, network, archs)
     if len(results.networks) > 1:
-        _print_parts(out, lambda part: networks_table(results, part), list(results.organisations))
+        grid = networks_grid(results, archs)
+        show(out, grid, grid.transposed())
+    if any(network.costs for network in results.networks):
+        say(out, WAITING, style="dim")
+    for network in results.networks if tables or slots_by_layer else ():
+        out.print()
+        out.print(Text(f"{_title(network)}, in full", style="bold"), soft_wrap=True)
+        out.print()
+        if tables:
+            show(out, *layers_grids(network, archs))
+            if len(network.images) > 1:
+                show(out, images_grid(network, archs))
+        for arch in archs if slots_by_layer else ():
+            show(out, layer_slots_grid(network, arch))
+        if tables and network.costs:
+            show(out, cost_grid(network, archs))
+        for part in network.left_out:
+            counted = "" if part.macs is None else f"; {_si(part.macs)} MACs"
+            out.print(Text(one_line(f"left out: {part.name} ({part.operator}): {part.reason}{counted}")), soft_wrap=True)
 
 
-def _print_network(out: Console, network: NetworkResult, archs: Sequence[str], *, slots_by_layer: bool) -> None:
+def _title(network: NetworkResult) -> str:
+    """Return what a network is called above its tables."""
     count = len(network.images)
-    out.print(Text(f"{one_line(network.network)}: {count} image{'s' if count != 1 else ''}", style="bold"), soft_wrap=True)
-    _print_parts(out, lambda part: layers_table(network, part), archs)
-    if count > 1:
-        _print_parts(out, lambda part: images_table(network, part), archs)
-    _print_parts(out, lambda part: slots_table(network, part), archs)
-    if slots_by_layer:
-        for arch in archs:
-            out.print(layer_slots_table(network, arch))
-    if network.costs:
-        _print_parts(out, lambda part: cost_table(network, part), archs)
-    for item in network.left_out:
-        out.print(Text(one_line(f"left out: {item.name} ({item.operator}): {item.reason}")), soft_wrap=True)
+    title = f"{one_line(network.network)}: {count} image{'s' if count != 1 else ''}"
+    return f"{title}, synthetic values" if network.synthetic else title
+
+
+def _print_answer(out: Console, network: NetworkResult, archs: Sequence[str]) -> None:
+    """Print how much faster a network is, where the cycles go, and what one must know to believe it."""
+    out.print(Text(_title(network), style="bold"), soft_wrap=True)
+    if network.left_out:
+        say(out, network.coverage.left_out_text(), style="bold")
     if network.accuracy is not None:
-        out.print(Text(_accuracy(network)), soft_wrap=True)
-    out.print()
+        say(out, _accuracy(network))
+    for grid in (speedups_grid(network, archs), slots_grid(network, archs)):
+        show(out, grid, grid.transposed())
 
 
-def _print_parts(out: Console, table_of: Callable[[Sequence[str]], Table], archs: Sequence[str]) -> None:
-    """Print a table, cut by organisations into as many as the terminal's width wants."""
-    left = list(archs)
-    while left:
-        count = len(left)
-        while count > 1 and out.measure(table_of(left[:count]), options=out.options.update_width(10_000)).maximum > out.width:
-            count -= 1
-        out.print(table_of(left[:count]))
-        left = left[count:]
+def speedups_grid(network: NetworkResult, archs: Sequence[str]) -> Grid:
+    """Return both speed-ups, and the cycles that they are made of."""
+    waited = [network.speedup_with_waiting(arch) for arch in archs]
+    totals = [network.costs[arch].machine.total_cycles.mean() if arch in network.costs else np.nan for arch in archs]
+    rows = [
+        ("speed-up", [f"{network.speedup(arch):.2f}x" for arch in archs]),
+        ("  with waiting", ["" if speedup is None else f"{speedup:.2f}x" for speedup in waited]),
+        ("cycles of an image", [f"{network.image_cycles(arch).mean():,.0f}" for arch in archs]),
+        ("  with waiting", ["" if np.isnan(cycles) else f"{cycles:,.0f}" for cycles in totals]),
+        ("  dense baseline", [f"{network.dense_cycles(arch):,}" for arch in archs]),
+    ]
+    return Grid("", archs, [row for row in rows if any(row[1])])
 
 
-def _table(first: str, archs: Sequence[str], title: str | None = None) -> Table:
-    """Return an empty table with a heading a column of `archs`, after the first column."""
-    table = Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left", title_style="italic")
-    table.add_column(first, no_wrap=True)
-    for arch in archs:
-        table.add_column(Text(arch), justify="right", no_wrap=True)
-    return table
+def slots_grid(network: NetworkResult, archs: Sequence[str]) -> Grid:
+    """Return where the cycles go, in per cent of the multiplier slots."""
+    slots = [network.slots(arch) for arch in archs]
+    rows = [(kind.replace("_", " "), [_percent(each[kind], sum(each.values())) for each in slots]) for kind in _kinds(slots)]
+    return Grid(_SLOTS, archs, rows)
 
 
-def layers_table(network: NetworkResult, archs: Sequence[str]) -> Table:
-    """Return densities, products, cycles and speed-ups, a row a layer and a total; a dense column for each dense baseline."""
-    table = Table(box=None, pad_edge=False, header_style="bold", caption_justify="left")
+def _kinds(slots: Sequence[Mapping[str, int]]) -> list[str]:
+    """Return the kinds of slots that there are."""
+    return [kind for kind in SLOT_KINDS if any(each[kind] for each in slots)]
+
+
+def layers_grids(network: NetworkResult, archs: Sequence[str]) -> tuple[Grid, Grid, Grid]:
+    """Return densities, products, cycles and speed-ups, a row a layer and a total; with less in each, the names last.
+
+    There is a dense column for each dense baseline.
+    """
+    full, short = layers_grid(network, archs), layers_grid(network, archs, cycles=False)
+    return full, short, short.without("shape")
+
+
+def layers_grid(network: NetworkResult, archs: Sequence[str], *, cycles: bool = True) -> Grid:
+    """Return the table by layer, with each organisation's cycles or with its speed-up alone."""
     baselines, over = _dense_columns(network, archs)
     dense = "dense" if len(network.dense_baselines()) == 1 else "the dense column named below the organisation"
-    table.caption = f"act, wgt: effectual part; mean cycles of an image and speed-up over {dense}; d: ran dense"
-    table.add_column("layer", no_wrap=True)
-    table.add_column("shape", no_wrap=True)
-    for heading in ("act", "wgt", "MACs", *baselines, *(f"{arch}{over[arch]}" for arch in archs)):
-        table.add_column(Text(heading), justify="right", no_wrap=True)
+    what = f"{'mean cycles of an image and ' if cycles else ''}speed-up of the datapath over {dense}"
+    headings = ["shape", "act", "wgt", "MACs", *baselines, *(f"{arch}{over[arch]}" for arch in archs)]
     by_arch = {arch: network.of(arch) for arch in archs}
+    rows: list[tuple[str, list[str]]] = []
     for index, row in enumerate(zip(*by_arch.values(), strict=True)):
         layer = row[0].layer
-        cells = [shown_name(layer.name), _shape(layer), f"{row[0].activation_density.mean():.2f}", f"{layer.weight_density:.2f}"]
-        cells += [_si(layer.macs), *(f"{baseline.layer_cycles[index]:,}" for baseline in baselines.values())]
-        cells += [_cycles(each.cycles, each.speedup) + ("d" if each.mode == "dense" else " ") for each in row]
-        table.add_row(*map(Text, cells))
-    total = ["total", "", "", "", _si(sum(each.layer.macs for each in by_arch[archs[0]]))]
-    total += [f"{baseline.cycles:,}" for baseline in baselines.values()]
-    total += [_cycles(network.image_cycles(arch), network.speedup(arch)) + " " for arch in archs]
-    table.add_row(*map(Text, total), style="bold")
-    return table
+        cells = [_shape(layer), f"{row[0].activation_density.mean():.2f}", f"{layer.weight_density:.2f}", _si(layer.macs)]
+        cells += [f"{baseline.layer_cycles[index]:,}" for baseline in baselines.values()]
+        cells += [_cycles(each.cycles, each.speedup, cycles) + ("d" if each.mode == "dense" else " ") for each in row]
+        rows.append((one_line(layer.name), cells))
+    total = ["", "", "", _si(network.macs), *(f"{baseline.cycles:,}" for baseline in baselines.values())]
+    total += [_cycles(network.image_cycles(arch), network.speedup(arch), cycles) + " " for arch in archs]
+    rows.append(("total", total))
+    caption = f"act, wgt: effectual part; {what}; d: ran dense"
+    return Grid("layer", headings, rows, caption, texts=("shape",), total=True, paragraph_of="row")
 
 
 def _dense_columns(network: NetworkResult, archs: Sequence[str]) -> tuple[dict[str, DenseBaseline], dict[str, str]]:
     """Return the dense baselines of some organisations by heading, and what each organisation's heading adds to say its own.
 
-    They are numbered over all organisations, so that the parts of a table that is cut agree; a single one needs no number.
+    They are numbered over all organisations; a single one needs no number.
     """
     baselines = network.dense_baselines()
     if len(baselines) == 1:
@@ -128,47 +153,35 @@ def _dense_columns(network: NetworkResult, archs: Sequence[str]) -> tuple[dict[s
     return {heading: each for heading, each in numbered.items() if set(archs) & set(each.archs)}, over
 
 
-def images_table(network: NetworkResult, archs: Sequence[str]) -> Table:
-    """Return the speed-up of each image, and the mean with its standard deviation."""
-    table = _table("speed-up by image", archs)
-    speedups = {arch: network.image_speedups(arch) for arch in archs}
-    for i, name in enumerate(network.images[:MOST_IMAGES]):
-        table.add_row(Text(shown_name(PurePath(name).name)), *(f"{speedups[arch][i]:.3f}x" for arch in archs))
-    if len(network.images) > MOST_IMAGES:
-        table.add_row(f"({len(network.images) - MOST_IMAGES} more in the files)", *([""] * len(archs)))
-    spread = (f"{np.mean(s):.3f} ± {np.std(s, ddof=1):.3f}" for s in speedups.values())
-    table.add_row("mean ± s.d.", *spread, style="bold")
-    return table
-
-
-def slots_table(network: NetworkResult, archs: Sequence[str]) -> Table:
-    """Return where the cycles go, in per cent of the multiplier slots."""
-    table = _table("% of multiplier slots", archs)
-    slots = [network.slots(arch) for arch in archs]
-    for kind in SLOT_KINDS:
-        if any(s[kind] for s in slots):
-            table.add_row(kind.replace("_", " "), *(_percent(s[kind], sum(s.values())) for s in slots))
-    return table
-
-
-def layer_slots_table(network: NetworkResult, arch: str) -> Table:
-    """Return where the cycles of each layer go, in per cent of its multiplier slots."""
-    table = Table(box=None, pad_edge=False, header_style="bold", title=f"{arch}: % of multiplier slots", title_justify="left")
-    table.add_column("layer", no_wrap=True)
-    for kind in SLOT_KINDS:
-        table.add_column(kind.replace("_", " "), justify="right", max_width=12)
-    for layer in network.of(arch):
-        counts = layer.slots.sum(axis=0)
-        table.add_row(Text(shown_name(layer.layer.name)), *(_percent(int(c), int(counts.sum())) for c in counts))
-    return table
-
-
-def cost_table(network: NetworkResult, archs: Sequence[str]) -> Table:
-    """Return what an image takes of time, energy and transfers, and the machine of area."""
-    table = Table(box=None, pad_edge=False, header_style="bold", title="memory, energy and area", title_justify="left")
-    table.add_column("of an image (mean)", no_wrap=True)
+def images_grid(network: NetworkResult, archs: Sequence[str]) -> Grid:
+    """Return how the speed-ups differ from image to image: the datapath's, then those with waiting."""
+    rows = []
     for arch in archs:
-        table.add_column(Text(arch), justify="right", overflow="fold")
+        cells = _spread(network.image_speedups(arch))
+        if network.costs:
+            cost = network.costs[arch]
+            cells += _spread(cost.baseline.total_cycles / cost.machine.total_cycles)
+        rows.append((arch, cells))
+    headings = ["mean ± s.d.", "least", "most", *(["with waiting", "least", "most"] if network.costs else [])]
+    return Grid("speed-up by image", headings, rows, paragraph_of="row")
+
+
+def _spread(values: NDArray[np.float64]) -> list[str]:
+    return [f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}", f"{values.min():.2f}x", f"{values.max():.2f}x"]
+
+
+def layer_slots_grid(network: NetworkResult, arch: str) -> Grid:
+    """Return where the cycles of each layer go, in per cent of its multiplier slots."""
+    layers = network.of(arch)
+    slots = [dict(zip(SLOT_KINDS, layer.slots.sum(axis=0).tolist(), strict=True)) for layer in layers]
+    kinds = _kinds(slots)
+    cells = [[_percent(each[kind], sum(each.values())) for kind in kinds] for each in slots]
+    rows = list(zip([one_line(layer.name) for layer in layers], cells, strict=True))
+    return Grid("layer", [kind.replace("_", " ") for kind in kinds], rows, title=f"{arch}: {_SLOTS}", paragraph_of="row")
+
+
+def cost_grid(network: NetworkResult, archs: Sequence[str]) -> Grid:
+    """Return what an image takes of time, energy and transfers, and the machine of area."""
     costs = [network.costs[arch] for arch in archs]
     rows = {
         **_time_rows(network, archs),
@@ -184,11 +197,8 @@ def cost_table(network: NetworkResult, archs: Sequence[str]) -> Table:
         "area, mm2": [f"{cost.machine.total_mm2:.1f}" for cost in costs],
         "  over dense": [f"{cost.area_overhead:+.1%}" for cost in costs],
     }
-    for name, cells in rows.items():
-        table.add_row(name, *cells)
-    table.caption = "speed-up and gains over the dense baseline; on chip: without DRAM's energy"
-    table.caption_justify = "left"
-    return table
+    caption = "speed-up and gains over the dense baseline; on chip: without DRAM's energy"
+    return Grid("of an image (mean)", archs, list(rows.items()), caption, title="memory, energy and area")
 
 
 def _time_rows(network: NetworkResult, archs: Sequence[str]) -> dict[str, list[str]]:
@@ -222,23 +232,23 @@ def _sum_of(cost: NetworkCost, components: Sequence[str]) -> NDArray[np.float64]
     return energies
 
 
-def networks_table(results: Results, archs: Sequence[str]) -> Table:
-    """Return the speed-up of each network and the geometric mean."""
-    table = _table("speed-up", archs)
+def networks_grid(results: Results, archs: Sequence[str]) -> Grid:
+    """Return both speed-ups of each network, and their geometric means."""
+    rows = []
     for network in results.networks:
-        table.add_row(Text(one_line(network.network)), *(f"{network.speedup(arch):.3f}x" for arch in archs))
-    table.add_row("geometric mean", *(f"{results.speedup(arch):.3f}x" for arch in archs), style="bold")
-    return table
+        name = f"{network.network} (synthetic values)" if network.synthetic else network.network
+        rows.append((one_line(name), [f"{network.speedup(arch):.2f}x" for arch in archs]))
+        if network.costs:
+            rows.append(("  with waiting", [f"{network.speedup_with_waiting(arch):.2f}x" for arch in archs]))
+    rows.append(("geometric mean", [f"{results.speedup(arch):.2f}x" for arch in archs]))
+    waited = [results.speedup_with_waiting(arch) for arch in archs]
+    if None not in waited:
+        rows.append(("  with waiting", [f"{speedup:.2f}x" for speedup in waited]))
+    return Grid("speed-up", archs, rows)
 
 
-def shown_name(name: str) -> str:
-    """Return a name as a table shows it: on one line, a long one cut in the middle."""
-    name = one_line(name)
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2 - 1]}..{name[1 - _LONGEST_NAME // 2 :]}"
-
-
-def _cycles(cycles: Counts, speedup: float) -> str:
-    return f"{cycles.mean():,.0f} {speedup:.2f}x"
+def _cycles(cycles: Counts, speedup: float, with_cycles: bool) -> str:
+    return f"{cycles.mean():,.0f} {speedup:.2f}x" if with_cycles else f"{speedup:.2f}x"
 
 
 def _accuracy(network: NetworkResult) -> str:
@@ -256,13 +266,13 @@ def _accuracy(network: NetworkResult) -> str:
 
 def _shape(layer: LayerInfo) -> str:
     channels, height, width = layer.input_shape
-    kernel = "x".join(map(str, layer.weight_shape[2:]))
+    kernel = "x".join(map(str, layer.kernel_shape))
     if (height, width) == (1, 1) and kernel == "1x1":
-        return f"{channels} > {layer.weight_shape[0]}"
+        return f"{channels} > {layer.output_shape[0]}"
     down, across = layer.strides
     extra = "" if max(layer.strides) == 1 else f" /{down}" if down == across else f" /{down}x{across}"
     extra += f" g{layer.groups}" if layer.groups > 1 else ""
-    return f"{channels}x{height}x{width} > {layer.weight_shape[0]} {kernel}{extra}"
+    return f"{channels}x{height}x{width} > {layer.output_shape[0]} {kernel}{extra}"
 
 
 def _percent(part: int, whole: int) -> str:

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 from rich.text import Text
 
 from cnvlutin2.cli.container_commands import check_json
-from cnvlutin2.cli.printed_tables import console
+from cnvlutin2.cli.grid import Grid, console, say, show
 from cnvlutin2.cost import DEFAULT_TABLE, load_table
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.files import write_whole
@@ -25,9 +24,9 @@ from cnvlutin2.reproduction import Comparison, NetworkFigures, Reproduction, rep
 SCHEMA = "cnvlutin2/reproduction/1"
 _PERCENT = ("area_overhead", "zero_activations", "zfnaf_overhead", "viai_overhead")
 _CAPTION = (
-    "zero: mean part of the activations that are zero, the first layer's left out. total, energy, EDP, ED2P: on chip, gains over "
-    "the dense baseline of the same size, with tiles that wait for their encoders, which pass a value a cycle while a window of "
-    "few channels takes fewer cycles than a tile has filters; unwaited: if they never waited."
+    "zero: mean part of the activations that are zero, the first layer's left out. speed-up: of the datapath. with waiting, "
+    "energy, EDP, ED2P: on chip, over the dense baseline of the same size, with tiles that wait for their encoders, which pass a "
+    "value a cycle while a window of few channels takes fewer cycles than a tile has filters; unwaited: if they never waited."
 )
 
 
@@ -82,54 +81,48 @@ def _write(found: Reproduction, target: str) -> None:
 
 def _print(found: Reproduction) -> None:
     out = console()
-    out.print(_networks_table(found.networks))
-    out.print(Text(_CAPTION + "\n"), soft_wrap=True)
-    out.print(_comparison_table(found.comparisons))
+    networks = _networks_grid(found.networks)
+    show(out, networks, networks.without("images"))
+    show(out, _comparison_grid(found.comparisons))
     for comparison in found.comparisons:
         if comparison.published.how != "read":
             text = f"{comparison.key} is {comparison.published.how}: {comparison.published.source}"
-            out.print(Text(text), soft_wrap=True)
+            say(out, text)
     out.print(Text("\nwhat differs, and why", style="bold"))
     for why, keys in _reasons(found.comparisons).items():
-        out.print(Text(f"{', '.join(keys)}: {why}."), soft_wrap=True)
+        say(out, f"{', '.join(keys)}: {why}.")
     out.print(Text("\narea that Cnvlutin adds, by table", style="bold"))
     for name, parts in found.areas.items():
         shares = ", ".join(f"{part.replace('_', ' ')} {share:.2%}" for part, share in parts.items() if part != "total")
-        out.print(Text(f"{name}: {parts['total']:.2%} ({shares})"), soft_wrap=True)
+        say(out, f"{name}: {parts['total']:.2%} ({shares})")
     out.print(Text("\nDaDianNao's compute cycles, another group's simulator and this one", style="bold"))
     for layer, published, computed in found.dense_cycles:
         agree = "equal" if published == computed else "different"
         out.print(Text(f"{layer}: {published:,} and {computed:,}, {agree}"), soft_wrap=True)
 
 
-def _networks_table(networks: Sequence[NetworkFigures]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", title="cnv on the networks at hand", title_justify="left")
-    table.add_column("network", overflow="fold")
-    table.add_column("values")
-    for heading in ("images", "zero", "speed-up", "total", "energy", "EDP", "ED2P", "EDP unwaited", "ED2P unwaited"):
-        table.add_column(heading, justify="right")
+def _networks_grid(networks: Sequence[NetworkFigures]) -> Grid:
+    rows = []
     for network in networks:
-        gains = (network.speedup, network.total_speedup, network.energy_gain, network.edp_gain, network.ed2p_gain)
+        gains = (network.speedup, network.speedup_with_waiting, network.energy_gain, network.edp_gain, network.ed2p_gain)
         unwaited = (network.edp_gain_unwaited, network.ed2p_gain_unwaited)
-        cells = [network.network, network.values, str(network.images), f"{network.zero_activations:.0%}"]
-        table.add_row(*map(Text, [*cells, *(f"{gain:.2f}x" for gain in (*gains, *unwaited))]))
-    return table
+        cells = [network.values, str(network.images), f"{network.zero_activations:.0%}"]
+        rows.append((network.network, [*cells, *(f"{gain:.2f}x" for gain in (*gains, *unwaited))]))
+    title, measured = "cnv on the networks at hand", ("speed-up", "with waiting", "energy", "EDP", "ED2P")
+    headings = ["values", "images", "zero", *measured, "EDP unwaited", "ED2P unwaited"]
+    return Grid("network", headings, rows, _CAPTION, title, texts=("values",), paragraph_of="row")
 
 
-def _comparison_table(comparisons: Sequence[Comparison]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", title="published and computed", title_justify="left")
-    table.add_column("figure", no_wrap=True)
-    table.add_column("published", justify="right")
-    table.add_column("computed", justify="right")
-    table.add_column("difference", justify="right")
-    table.add_column("computed from", overflow="fold")
+def _comparison_grid(comparisons: Sequence[Comparison]) -> Grid:
+    rows = []
     for comparison in comparisons:
         percent = comparison.key in _PERCENT
         published, computed = comparison.published.value, comparison.computed
         shown = (f"{published:.2%}", f"{computed:.2%}") if percent else (f"{published:.2f}x", f"{computed:.2f}x")
         difference = f"{100 * (computed - published):+.2f} points" if percent else f"{computed / published - 1:+.0%}"
-        table.add_row(*map(Text, (comparison.key.replace("_", " "), *shown, difference, comparison.basis)))
-    return table
+        rows.append((comparison.key.replace("_", " "), [*shown, difference, comparison.basis]))
+    headings = ["published", "computed", "difference", "computed from"]
+    return Grid("figure", headings, rows, title="published and computed", texts=("computed from",), paragraph_of="row")
 
 
 def _reasons(comparisons: Sequence[Comparison]) -> dict[str, list[str]]:

@@ -46,7 +46,16 @@ OPTIONS = (
         _ACCELERATORS, "--dram", metavar="NAME", help="Off-chip memory: lpddr4, ddr4-3200, hbm2, unlimited (default), or GB/s."
     ),
     option(_ACCELERATORS, "--energy", metavar="TABLE", help="What events cost: 65nm (default), 45nm, 32nm, or a YAML file."),
-    option(_RESULTS, "--slots", "slots_by_layer", is_flag=True, help="Show where the cycles go for every layer."),
+    option(
+        _RESULTS,
+        "--summary",
+        "shown",
+        flag_value="summary",
+        help="Print speed-ups and slots alone, as if a file were written.",
+    ),
+    option(_RESULTS, "--tables", "shown", flag_value="tables", help="Print all tables, even if a file is written."),
+    option(_RESULTS, "--quiet", "-q", "shown", flag_value="nothing", help="Print nothing."),
+    option(_RESULTS, "--slots", "slots_by_layer", is_flag=True, help="Print where the cycles go for every layer, too."),
     option(_RESULTS, "--json", "json_file", metavar="FILE", help="Write JSON (- for stdout, without tables)."),
     option(_RESULTS, "--csv", "csv_file", metavar="FILE", help="Write CSV (- for stdout, without tables)."),
     option(_RESULTS, "--parquet", "parquet_file", metavar="FILE", help="Write Parquet."),
@@ -58,6 +67,8 @@ OPTIONS = (
         "--jobs", "-j", type=click.IntRange(1), metavar="N", help="Threads, of inference too; by default all processors."
     ),
 )
+_FILES = ("json_file", "csv_file", "parquet_file", "report_file")
+"""Options that write all that is printed: with one of them a summary is enough."""
 
 
 @click.command("run", cls=SectionedCommand)
@@ -119,9 +130,10 @@ def run_command(networks: tuple[str, ...], archs: tuple[str, ...], overrides: tu
     if options["figures"]:
         write_figures(results, options["figures"])
     _write(results, options, to_stdout=True)
-    if "-" not in (options["json_file"], options["csv_file"]):
-        print_results(results, slots_by_layer=options["slots_by_layer"])
-        if not options["report_file"]:
+    shown = options["shown"] or ("summary" if any(options[key] for key in _FILES) else "tables")
+    if shown != "nothing" and "-" not in (options["json_file"], options["csv_file"]):
+        print_results(results, tables=shown == "tables", slots_by_layer=options["slots_by_layer"])
+        if shown == "tables" and not options["report_file"]:
             click.echo("The same as an interactive page: add --report report.html", err=True)
 
 

@@ -25,6 +25,8 @@ class LayerCost:
         In the order of `cnvlutin2.machine.EVENTS`.
     encoder_stall_cycles, dram_cycles, total_cycles : int64 ``[N]``
         As in `cnvlutin2.cost.neighbours.NetworkTraffic`.
+    dense_total_cycles : int64 ``[N]``
+        Those of the dense baseline.
     energies : float64 ``[components, N]``
         In pJ, in the order of `cnvlutin2.cost.energy.COMPONENTS`.
     """
@@ -33,6 +35,7 @@ class LayerCost:
     encoder_stall_cycles: Counts
     dram_cycles: Counts
     total_cycles: Counts
+    dense_total_cycles: Counts
     energies: NDArray[np.float64]
 
     @cached_property
@@ -52,6 +55,7 @@ class LayerCost:
             "encoder_stall_cycles": int(self.encoder_stall_cycles[image]),
             "dram_cycles": int(self.dram_cycles[image]),
             "total_cycles": int(self.total_cycles[image]),
+            "dense_total_cycles": int(self.dense_total_cycles[image]),
             "events": {name: int(counts[image]) for name, counts in self.events.items()},
             "energy_pj": {**energies, "total": sum(energies.values())},
         }

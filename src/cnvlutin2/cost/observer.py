@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnvlutin2.cost.costs import LayerCost, MachineCost, NetworkCost
 from cnvlutin2.cost.energy import Prices, by_component
-from cnvlutin2.cost.neighbours import join_layers
+from cnvlutin2.cost.neighbours import NetworkTraffic, join_layers
 from cnvlutin2.cost.tables import CostTable
 from cnvlutin2.cost.traffic import EventFactors, LayerTraffic, StoredInput, dense_traffic, skip_traffic
 from cnvlutin2.organisation import Organisation
@@ -47,12 +48,13 @@ def baseline_of(organisation: Organisation) -> Organisation:
 
 @dataclass
 class _Baseline:
-    """A dense machine: what its layers move, batch by batch, their cycles, and what the network costs once it is known."""
+    """A dense machine: what its layers move, batch by batch, their cycles; and what the network costs, once it is known."""
 
     machine: Organisation
     batches: dict[str, list[LayerTraffic]] = field(default_factory=lambda: defaultdict(list))
     cycles: dict[str, int] = field(default_factory=dict)
     cost: MachineCost | None = None
+    total_cycles: Counts | None = None  # [layers, N]
 
 
 class CostObserver:
@@ -93,8 +95,11 @@ class CostObserver:
             The layers in execution order, in the modes in which they ran.
         """
         layers = [_joined(self._batches[organisation.name, run.name, _mode(run)]) for run in runs]
-        found, machine = self._priced(layers, np.stack([run.cycles for run in runs]), organisation)
-        return found, NetworkCost(machine, self._baseline_cost(self._base(organisation), [run.name for run in runs]))
+        baseline, dense = self._baseline_cost(self._base(organisation), [run.name for run in runs])
+        network, energies, machine = self._priced(layers, np.stack([run.cycles for run in runs]), organisation)
+        waits = network.encoder_stall_cycles, network.dram_cycles, network.total_cycles
+        found = [LayerCost(*of_layer) for of_layer in zip(network.counts, *waits, dense, energies, strict=True)]
+        return found, NetworkCost(machine, baseline)
 
     def _base(self, organisation: Organisation) -> Organisation:
         """Return an organisation's baseline, which those of the same size share."""
@@ -104,26 +109,26 @@ class CostObserver:
             self._baselines.setdefault(machine, _Baseline(machine))
         return self._baseline_of[organisation.name]
 
-    def _baseline_cost(self, machine: Organisation, names: Sequence[str]) -> MachineCost:
+    def _baseline_cost(self, machine: Organisation, names: Sequence[str]) -> tuple[MachineCost, Counts]:
+        """Return what a baseline costs, and its layers' total cycles, ``[layers, N]``."""
         base = self._baselines[machine]
-        if base.cost is None:
+        if base.cost is None or base.total_cycles is None:
             layers = [_joined(base.batches[name]) for name in names]
             cycles = np.array([base.cycles[name] for name in names], np.int64)
             by_image = np.repeat(cycles[:, None], layers[0].stored.bits.size, axis=1)
-            _, base.cost = self._priced(layers, by_image, machine)
-        return base.cost
+            network, _, base.cost = self._priced(layers, by_image, machine)
+            base.total_cycles = network.total_cycles
+        return base.cost, base.total_cycles
 
     def _priced(
         self, layers: Sequence[LayerTraffic], cycles: Counts, organisation: Organisation
-    ) -> tuple[list[LayerCost], MachineCost]:
-        """Put layers together and price what they do; `cycles` are ``[layers, N]``."""
+    ) -> tuple[NetworkTraffic, NDArray[np.float64], MachineCost]:
+        """Put layers together and price what they do; `cycles` are ``[layers, N]``, energies ``[layers, components, N]``."""
         network = join_layers(layers, cycles, organisation)
         prices = Prices.of(organisation, self.table)
         energies = prices.energy_pj(network.counts, network.total_cycles)
-        waits = network.encoder_stall_cycles, network.dram_cycles, network.total_cycles
-        found = [LayerCost(*of_layer) for of_layer in zip(network.counts, *waits, energies, strict=True)]
         whole = by_component(energies.sum(axis=0))
-        return found, MachineCost(network.total_cycles.sum(axis=0), whole, prices.area_mm2)
+        return network, energies, MachineCost(network.total_cycles.sum(axis=0), whole, prices.area_mm2)
 
 
 def _mode(run: Run) -> RunMode:

@@ -47,6 +47,8 @@ class Layer:
         Fraction bits, where the source was real-valued.
     first_image : int
         Index in the run of the batch's first image.
+    synthetic : bool
+        Whether its values were made up, not those of a network on its input; results say so wherever they are shown.
     tensor : hashable or None
         Which tensor of its network it reads: layers with equal ones read the same values, whose array is the same, and these are
         written to memory once. None: one of its own.
@@ -71,6 +73,7 @@ class Layer:
     activation_frac: int | None = None
     weight_frac: int | None = None
     first_image: int = 0
+    synthetic: bool = False
     tensor: Hashable | None = None
 
     def __post_init__(self) -> None:

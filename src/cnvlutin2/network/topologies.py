@@ -141,6 +141,7 @@ class Topology(Network):
                 activation_frac=frac,
                 weight_frac=frac,
                 first_image=start,
+                synthetic=True,
             )
             yield rethreshold(layer, numeric)
 

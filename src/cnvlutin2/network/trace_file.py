@@ -1,9 +1,10 @@
 """One layer trace: a `.npz` of quantised activations, weights and geometry.
 
 Keys: ``activations`` int16 ``[N, C, H, W]`` (not thresholded) and ``weights`` int16 ``[Co, Cg, Kh, Kw]``; optionally
-``strides`` (2), ``pads`` (top, left, bottom, right), ``dilations`` (2), ``groups``, ``threshold``, ``weight_threshold`` and
-``name``. What is missing is 1, 0, 1, 1, 1, 1 and the file's stem. A file has no other keys and no pickles. All but
-``weight_threshold`` are the common trace format; that one is written only where it is not 1.
+``strides`` (2), ``pads`` (top, left, bottom, right), ``dilations`` (2), ``groups``, ``threshold``, ``weight_threshold``,
+``synthetic`` and ``name``. What is missing is 1, 0, 1, 1, 1, 1, 0 and the file's stem. A file has no other keys and no pickles.
+All but ``weight_threshold`` and ``synthetic`` (1 where the values were made up) are the common trace format; these are written
+only where they differ from what is taken without them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ _INTEGERS: dict[str, tuple[int, ...]] = {
     "groups": (),
     "threshold": (),
     "weight_threshold": (),
+    "synthetic": (),
 }
+_OURS = {"weight_threshold": 1, "synthetic": 0}
+"""Keys that the common trace format does not have, and what they are where they are missing."""
 _NAME_CHARACTERS = 1024
 
 
@@ -51,6 +55,9 @@ def read_plan(file: Path) -> tuple[Layer, int]:
         shapes = {key: _int16_shape(archive, key) for key in _ARRAYS}
         options = {key: _integers(archive, key, shape) for key, shape in _INTEGERS.items() if key in archive}
         name = _name(archive) if "name" in archive else file.stem
+        synthetic = options.pop("synthetic", 0)
+        if synthetic not in (0, 1):
+            archive.refuse(f"synthetic must be 0 or 1, not {synthetic}")
     filters, groups = shapes["weights"][0], options.get("groups", 1)
     odd = filters % groups if 1 <= groups <= filters else 0  # `Layer` refuses other groups
     zero = np.zeros((), np.int16)
@@ -60,6 +67,7 @@ def read_plan(file: Path) -> tuple[Layer, int]:
             np.broadcast_to(zero, shapes["activations"]),
             np.broadcast_to(zero, (filters - odd, *shapes["weights"][1:])),
             kind="fc" if shapes["activations"][2:] == shapes["weights"][2:] == (1, 1) else "conv",
+            synthetic=synthetic == 1,
             **options,
         )
     except NetworkError as error:
@@ -107,8 +115,8 @@ def save_trace(layer: Layer, path: str | Path) -> Path:
     if not _is_name(layer.name):
         raise OutputError(f"{path}: {layer.name[:80]!r} cannot be a trace's name; give the layer a short printable one")
     values: dict[str, Any] = {key: getattr(layer, key) for key in (*_ARRAYS, *_INTEGERS, "name")}
-    if layer.weight_threshold == 1:
-        del values["weight_threshold"]
+    values["synthetic"] = int(layer.synthetic)
+    values = {key: value for key, value in values.items() if key not in _OURS or value != _OURS[key]}
     write_whole(path, lambda part: _write(part, values))
     return path
 

@@ -6,7 +6,8 @@ order of the data: an order given by names would make Vega-Lite write the names 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from cnvlutin2.cost import MachineCost, NetworkCost
@@ -24,9 +25,12 @@ MOST_BARS = 60
 
 ALL_LAYERS = "all layers"
 GEOMETRIC_MEAN = "geometric mean"
+WITH_WAITING = ", with waiting"
 BASELINE = "dense baseline"
 
+_SPEEDUP = "speed-up over the dense baseline, times"
 _TEXT_PT = 8
+_CAPTION_CHARACTERS = 56
 _CONFIG: Spec = {
     "background": "white",
     "font": "Arial, Helvetica, Liberation Sans, sans-serif",
@@ -34,7 +38,7 @@ _CONFIG: Spec = {
         "labelFontSize": _TEXT_PT,
         "titleFontSize": _TEXT_PT,
         "titleFontWeight": "normal",
-        "labelLimit": 96,
+        "labelLimit": 120,
         "gridColor": "#e3e3e3",
     },
     "legend": {
@@ -70,32 +74,52 @@ def all_specs(results: Results) -> dict[str, Spec]:
         specs[name] = speedup_layers(network, results)
     if any(network.costs for network in results.networks):
         specs["energy"] = energy(results)
+    captioned = {name: spec for name, spec in specs.items() if not name.startswith("speedup-layers")}
+    for spec in captioned.values():
+        _caption(spec, networks)
     return specs
 
 
+def _caption(spec: Spec, networks: Mapping[str, NetworkResult]) -> None:
+    """Say below a figure which of its networks have values that were made up."""
+    made_up = [label for label, network in networks.items() if network.synthetic]
+    if made_up:
+        text = "synthetic values" if len(made_up) == len(networks) else f"synthetic values: {', '.join(made_up)}"
+        style = {"orient": "bottom", "anchor": "start", "fontSize": _TEXT_PT, "fontWeight": "normal", "offset": 6}
+        spec["title"] = {"text": textwrap.wrap(text, _CAPTION_CHARACTERS), **style}
+
+
 def speedup(results: Results) -> Spec:
-    """Speed-up of every network and their geometric mean, by organisation."""
-    rows = [
-        {"row": label, "arch": shown, "value": network.speedup(arch)}
-        for label, network in _labelled(results).items()
-        for arch, shown in _archs(results).items()
-    ]
+    """Both speed-ups of every network and their geometric means, by organisation."""
+    rows: Rows = []
+    for label, network in _labelled(results).items():
+        rows += _both(label, results, network.speedup, network.speedup_with_waiting)
     if len(results.networks) > 1:
-        rows += [
-            {"row": GEOMETRIC_MEAN, "arch": shown, "value": results.speedup(arch)} for arch, shown in _archs(results).items()
-        ]
-    return _by_organisation(rows, results, "speed-up over the dense baseline, times")
+        rows += _both(GEOMETRIC_MEAN, results, results.speedup, results.speedup_with_waiting)
+    return _by_organisation(rows, results, _SPEEDUP)
+
+
+def _both(label: str, results: Results, datapath: Callable[[str], float], with_waiting: Callable[[str], float | None]) -> Rows:
+    """Return a row of the datapath's speed-ups, and one of those with waiting if they are known."""
+    archs = _archs(results)
+    rows: Rows = [{"row": label, "arch": shown, "value": datapath(arch)} for arch, shown in archs.items()]
+    waited = {shown: with_waiting(arch) for arch, shown in archs.items()}
+    if None not in waited.values():
+        rows += [{"row": f"{label}{WITH_WAITING}", "arch": shown, "value": value} for shown, value in waited.items()]
+    return rows
 
 
 def speedup_layers(network: NetworkResult, results: Results) -> Spec:
-    """Speed-up of every layer of a network, and of all together, by organisation."""
-    rows = []
+    """Speed-up of every layer of a network in the datapath, and both of all together, by organisation."""
+    rows: Rows = []
     for arch, shown in _archs(results).items():
         layers = network.of(arch)
         labels = _labels(layer.name for layer in layers)
         rows += [{"row": label, "arch": shown, "value": layer.speedup} for label, layer in zip(labels, layers, strict=True)]
-    rows += [{"row": ALL_LAYERS, "arch": shown, "value": network.speedup(arch)} for arch, shown in _archs(results).items()]
-    return _by_organisation(rows, results, "speed-up over the dense baseline, times")
+    rows += _both(ALL_LAYERS, results, network.speedup, network.speedup_with_waiting)
+    spec = _by_organisation(rows, results, _SPEEDUP)
+    _caption(spec, {network.network: network})
+    return spec
 
 
 def cycles(results: Results) -> Spec:

@@ -15,7 +15,7 @@ from cnvlutin2.machine import DRAM, EVENTS, Machine
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.report.palette import COMPONENTS, SLOTS, Style, component_kind, format_kind, organisation_styles
 from cnvlutin2.report.viewer import ViewerData
-from cnvlutin2.results import LayerResult, NetworkResult, Results
+from cnvlutin2.results import WAITING, LayerResult, NetworkResult, Results
 from cnvlutin2.timing import SLOT_KINDS
 
 Json = dict[str, Any]
@@ -45,6 +45,7 @@ def page_data(results: Results, trace: ViewerData | None, command: str) -> Json:
         networks.append(_network(network, list(results.organisations), list(names), components, by_name))
     return {
         "command": command,
+        "waiting": WAITING,
         "provenance": {key: _text(value) for key, value in results.provenance.items()},
         "archs": [_arch(organisation, styles[name]) for name, organisation in results.organisations.items()],
         "slots": [{"key": key, **asdict(kind)} for key, kind in SLOTS.items()],
@@ -70,8 +71,11 @@ def _arch(organisation: Organisation, style: Style) -> Json:
 
 
 def _text(value: object) -> str:
+    """Return a setting in words: of a map, what each name has."""
     if value in ({}, None):
         return "none"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {_text(item)}" for name, item in value.items())
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -91,6 +95,8 @@ def _network(
         "name": network.network,
         "images": list(network.images),
         "hashes": dict(network.hashes),
+        "synthetic": network.synthetic,
+        "left_out_text": network.coverage.left_out_text(),
         "left_out": [asdict(item) for item in network.left_out],
         "accuracy": asdict(network.accuracy) if network.accuracy else None,
         "layers": [{**_layer(layer), "trace": traces.get(layer.layer.name)} for layer in by_arch[0]],
@@ -153,6 +159,7 @@ def _total(network: NetworkResult, arch: str) -> Json:
         "cycles": int(network.image_cycles(arch).sum()),
         "dense_cycles": network.dense_cycles(arch) * len(network.images),
         "speedup": network.speedup(arch),
+        "waited": network.speedup_with_waiting(arch),
         "range": [float(speedups.min()), float(speedups.max())],
     }
 

@@ -1,17 +1,25 @@
 """Results: of layers, networks and simulations; frames and files."""
 
+from cnvlutin2.results.coverage import Coverage, left_out_warning
 from cnvlutin2.results.layer_result import LayerInfo, LayerResult
 from cnvlutin2.results.network_result import DenseBaseline, NetworkResult
+from cnvlutin2.results.schema import json_schema
 from cnvlutin2.results.simulation_results import SCHEMA, Results
+from cnvlutin2.results.speedups import WAITING, both_speedups
 from cnvlutin2.results.write import write_csv, write_json, write_parquet
 
 __all__ = [
     "SCHEMA",
+    "WAITING",
+    "Coverage",
     "DenseBaseline",
     "LayerInfo",
     "LayerResult",
     "NetworkResult",
     "Results",
+    "both_speedups",
+    "json_schema",
+    "left_out_warning",
     "write_csv",
     "write_json",
     "write_parquet",

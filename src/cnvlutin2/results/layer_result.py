@@ -24,15 +24,17 @@ class LayerInfo:
     Parameters
     ----------
     name, kind : str
+        The kind is that of `Layer`.
     input_shape : (int, int, int)
         Channels, height, width of an image.
-    weight_shape : (int, int, int, int)
-        Filters, channels of a group, kernel height, width.
     output_shape : (int, int, int)
         Filters, height, width.
-    groups : int
+    kernel_shape : (int, int)
+        Height, width.
     strides, pads, dilations : tuple of int
         As in `Layer`.
+    groups : int
+        A filter sees the channels of its group.
     threshold, weight_threshold : int
         Least effectual magnitudes, in LSBs.
     first : bool
@@ -41,22 +43,25 @@ class LayerInfo:
         Multiply-accumulates of an image, padding included.
     weight_density : float
         Effectual part of the weights.
+    synthetic : bool
+        Whether its values were made up.
     """
 
     name: str
     kind: str
     input_shape: tuple[int, int, int]
-    weight_shape: tuple[int, int, int, int]
     output_shape: tuple[int, int, int]
-    groups: int
+    kernel_shape: tuple[int, int]
     strides: tuple[int, int]
     pads: tuple[int, int, int, int]
     dilations: tuple[int, int]
+    groups: int
     threshold: int
     weight_threshold: int
     first: bool
     macs: int
     weight_density: float
+    synthetic: bool
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.network import Accuracy, LeftOut
+from cnvlutin2.results.coverage import Coverage
 from cnvlutin2.results.layer_result import Counts, LayerResult
 from cnvlutin2.timing.slots import SLOT_KINDS
 
@@ -72,6 +73,21 @@ class NetworkResult:
     settings: Mapping[str, Any] = field(default_factory=dict)
     costs: Mapping[str, NetworkCost] = field(default_factory=dict)
 
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of an image that are simulated, padding included."""
+        return sum({layer.name: layer.layer.macs for layer in self.layers}.values())
+
+    @property
+    def coverage(self) -> Coverage:
+        """How much of the network is simulated."""
+        return Coverage.of(self.macs, self.left_out)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether values of a layer were made up."""
+        return any(layer.layer.synthetic for layer in self.layers)
+
     def of(self, arch: str) -> list[LayerResult]:
         """Return the layers under one organisation, in order."""
         found = [layer for layer in self.layers if layer.arch == arch]
@@ -97,14 +113,18 @@ class NetworkResult:
         return [DenseBaseline(tuple(names), cycles) for cycles, names in archs.items()]
 
     def image_speedups(self, arch: str) -> NDArray[np.float64]:
-        """Return the speed-up over the dense baseline, ``[N]``."""
+        """Return the speed-up of the datapath over the dense baseline, ``[N]``."""
         speedups: NDArray[np.float64] = self.dense_cycles(arch) / self.image_cycles(arch)
         return speedups
 
     def speedup(self, arch: str) -> float:
-        """Return the speed-up over the dense baseline, over all images together."""
+        """Return the speed-up of the datapath over the dense baseline, over all images together."""
         cycles = self.image_cycles(arch)
         return self.dense_cycles(arch) * cycles.size / int(cycles.sum())
+
+    def speedup_with_waiting(self, arch: str) -> float | None:
+        """Return the speed-up in total cycles, which wait for encoders and DRAM; None where these were not accounted for."""
+        return self.costs[arch].speedup if arch in self.costs else None
 
     def slots(self, arch: str) -> dict[str, int]:
         """Return the multiplier slots by kind, over all layers and images."""

@@ -12,7 +12,7 @@ from cnvlutin2.results.simulation_results import Results
 
 def write_json(results: Results, target: str) -> None:
     """Write the results as JSON to a file, or to standard output for ``-``."""
-    text = json.dumps(results.to_dict(), indent=1) + "\n"
+    text = json.dumps(results.to_dict(), indent=1, allow_nan=False) + "\n"
     _write_text(text, target)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -10,10 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cnvlutin2.cost import DEFAULT_TABLE, CostObserver, CostTable, NetworkCost, load_table
+from cnvlutin2.errors import Cnvlutin2Warning
 from cnvlutin2.layer import Layer
 from cnvlutin2.network import Network, Numeric, Thresholds
 from cnvlutin2.organisation import Organisation, load_organisations
-from cnvlutin2.results import LayerResult, NetworkResult, Results
+from cnvlutin2.results import LayerResult, NetworkResult, Results, left_out_warning
 from cnvlutin2.simulation.arguments import (
     GivenInputs,
     as_inputs,
@@ -93,6 +95,11 @@ def simulate(
         For what cannot be used; the message names it and the remedy.
     VerificationError
         With `verify`, if the model contradicts itself.
+
+    Warns
+    -----
+    Cnvlutin2Warning
+        If parts of the network are not simulated; it says what share of the multiply-accumulates they are.
     """
     chosen = load_organisations(organisations)
     source = as_network(network)
@@ -124,6 +131,8 @@ def simulate(
     hashes, made = ({**getattr(streams[0], key), **(getattr(given, key) if given else {})} for key in ("hashes", "settings"))
     accuracy = next((stream.accuracy for stream in streams if stream.accuracy), None)
     found = NetworkResult(source.name, images, layers, streams[0].left_out, accuracy, hashes, made, of_network)
+    if found.left_out:
+        warnings.warn(left_out_warning(found.network, found.macs, found.left_out), Cnvlutin2Warning, stacklevel=2)
     settings = {
         "thresholds": described(limits[0]),
         "weight_thresholds": described(limits[1]),

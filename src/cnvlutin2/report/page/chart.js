@@ -118,6 +118,7 @@ function chart(parent, label, draw, walk = true) {
     active = -1;
     ring = null;
     svg.setAttribute("height", drawn.height);
+    svg.setAttribute("viewBox", `0 0 ${width} ${drawn.height}`); // as wide as it is drawn, but on narrower paper
     svg.replaceChildren(...drawn.nodes);
   }
 

@@ -32,6 +32,7 @@ function archLegend() {
   function toggle(i) {
     if (state.hidden.has(i)) state.hidden.delete(i);
     else if (shownArchs().length > 1) state.hidden.add(i);
+    if (state.hidden.has(state.arch)) state.arch = shownArchs().at(-1);
     changed();
   }
   function update() {
@@ -67,6 +68,16 @@ function choice(label, options, value, onchange) {
 }
 
 const archOptions = () => data.archs.map((arch, i) => [i, arch.name]);
+
+/** A choice of the organisation that is looked at closely, which is the same in every view. */
+function archChoice() {
+  const made = choice("Organisation", archOptions(), state.arch, (value) => {
+    state.arch = Number(value);
+    changed();
+  });
+  state.listeners.push(() => made.update(state.arch));
+  return made;
+}
 
 const runSpeedup = (run) => run.dense_cycles / run.cycles;
 const bestSpeedup = (l) => greatest(network().runs.map((runs) => runSpeedup(runs[l])));

@@ -2,8 +2,8 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 
-/** What the reader chose: a network, organisations that are hidden, functions that redraw what depends on them. */
-const state = { network: 0, hidden: new Set(), listeners: [] };
+/** What the reader chose: a network, an organisation, some that are hidden; functions that redraw what depends on them. */
+const state = { network: 0, arch: data.archs.length - 1, hidden: new Set(), listeners: [] };
 
 const network = () => data.networks[state.network];
 const images = () => network().images.length;

@@ -1,7 +1,7 @@
 // What the energy of an image is spent on.
 
 const RELATIVE = [
-  ["speedup", "speed-up, memory included", times],
+  ["speedup", "speed-up with waiting", times],
   ["energy_gain", "energy gain", times],
   ["edp_gain", "energy-delay gain", times],
   ["ed2p_gain", "energy-delay² gain", times],
@@ -49,7 +49,7 @@ function energyView(panel) {
       gains(),
     ),
   );
-  const arch = choice("Organisation", archOptions(), data.archs.length - 1, changed);
+  const arch = archChoice();
   const part = card("By layer", "", h("div", { class: "controls" }, arch.element));
   panel.append(part);
   chart(part, "Energy of every layer by component", (width) =>

@@ -48,10 +48,13 @@ function lanesView(panel) {
   const arch = choice(
     "Organisation",
     () => ways().map(([i, name]) => [i, name]),
-    data.archs.length - 1,
-    () => drawn.redraw(),
+    state.arch,
+    (value) => {
+      if (Number(value) >= 0) state.arch = Number(value);
+      changed();
+    },
   );
-  state.listeners.push(() => arch.update());
+  state.listeners.push(() => arch.update(Number(arch.value) < 0 ? undefined : state.arch)); // below 0: a dense baseline
   part.append(h("div", { class: "controls" }, layer.element, arch.element), facts, scale);
   const drawn = chart(part, "Lane loads of the chosen layer", (width) => {
     const found = ways().find(([i]) => String(i) === arch.value) || ways()[0];

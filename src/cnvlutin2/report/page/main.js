@@ -16,6 +16,8 @@ const VIEWS = [
 function head() {
   const title = h("h1", {}, network().name);
   const facts = h("p", { class: "facts" });
+  const speedups = h("p", { class: "facts" });
+  const remarks = h("p", { class: "facts remark" });
   const update = () => {
     const n = network();
     title.textContent = n.name;
@@ -31,11 +33,14 @@ function head() {
     if (a && a.correct !== null) said.push(`${a.correct} of ${a.images} classified correctly`);
     else if (a) said.push(`top-1 class kept on ${a.agree} of ${a.images}`);
     facts.textContent = said.join(" · ");
+    speedups.textContent = data.archs.map((arch, i) => `${arch.name} ${both(n.totals[i])}`).join(" · ");
+    remarks.textContent = [n.synthetic ? "synthetic values" : "", n.left_out_text].filter(Boolean).join(" · ");
+    remarks.hidden = !remarks.textContent;
   };
   state.listeners.push(update);
   update();
   const element = document.getElementById("head");
-  element.append(h("p", { class: "eyebrow" }, "Cnvlutin2 report"), title, facts);
+  element.append(h("p", { class: "eyebrow" }, "Cnvlutin2 report"), title, remarks, facts, speedups);
   if (data.networks.length > 1) {
     const select = choice(
       "Network",
@@ -95,14 +100,16 @@ function views() {
     select(made[(to + made.length) % made.length].id, true);
   });
   addEventListener("beforeprint", () => {
+    document.body.classList.add("on-paper"); // shows every view, as wide as paper
     for (const view of made) {
-      const { hidden } = view.panel;
-      view.panel.hidden = false;
       if (!view.built) view.build(view.panel);
       view.built = true;
-      changed();
-      view.panel.hidden = hidden;
     }
+    changed();
+  });
+  addEventListener("afterprint", () => {
+    document.body.classList.remove("on-paper");
+    changed();
   });
   const open = () => {
     const wanted = location.hash.slice(1);

@@ -48,9 +48,13 @@ function repeatView(panel) {
       ),
     ),
   );
-  const left = data.networks.flatMap((n) => n.left_out.map((item) => [`${n.name}: ${item.name} (${item.operator})`, item.reason]));
+  const left = data.networks.flatMap((n) => n.left_out.map((item) => [`${n.name}: ${item.name} (${item.operator})`, leftOut(item)]));
   if (left.length) panel.append(card("Left out", "What the network computes besides, and why it is not simulated.", pairs(left)));
 }
+
+/** Why something is left out, and how much it is. */
+const leftOut = (item) =>
+  `${item.reason} (${item.macs === null ? "multiply-accumulates not counted" : `${si(item.macs)} multiply-accumulates`})`;
 
 /** The parameters in which the organisations differ, side by side. */
 function configurations() {

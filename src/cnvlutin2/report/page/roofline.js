@@ -10,7 +10,7 @@ function rooflineView(panel) {
     part.append(missing("These results hold no DRAM traffic; it was not accounted for."));
     return;
   }
-  const arch = choice("Organisation", archOptions(), data.archs.length - 1, changed);
+  const arch = archChoice();
   const facts = h("p", { class: "note" });
   part.append(
     h("div", { class: "controls" }, arch.element),

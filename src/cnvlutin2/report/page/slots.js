@@ -23,7 +23,7 @@ function slotsView(panel) {
     ),
   );
 
-  const arch = choice("Organisation", archOptions(), data.archs.length - 1, changed);
+  const arch = archChoice();
   const part = card("By layer", "", h("div", { class: "controls" }, arch.element));
   panel.append(part);
   chart(part, "Multiplier slots of every layer", (width) => {

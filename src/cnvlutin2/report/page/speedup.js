@@ -3,40 +3,53 @@
 function speedupView(panel) {
   const about = card(
     "Speed-up over the dense baseline",
-    "Cycles of the dense machine of the same size, divided by cycles of the organisation. A line spans the images of the run." +
+    `Cycles of the dense machine of the same size, divided by cycles of the organisation: in the datapath (the wide bar; a line spans the images of the run), and with waiting (the thin bar). ${data.waiting[0].toUpperCase()}${data.waiting.slice(1)}.` +
       baselinesDiffer(),
     archLegend(),
   );
   panel.append(about);
   chart(about, "Speed-up of the network by organisation", (width) => {
-    const rows = shownArchs().map((i) => {
-      const arch = data.archs[i];
-      const total = network().totals[i];
-      return {
-        label: arch.name,
-        height: 20,
-        draw(x, y, height) {
-          const nodes = [
-            s("rect", { x: x(0), y, width: x(total.speedup) - x(0), height, fill: arch.colour, class: "edge", rx: 2 }),
-          ];
-          const [a, b] = total.range.map(x);
-          if (b - a > 2)
-            nodes.push(s("path", { class: "rule", fill: "none", d: `M${a} ${y + 6}v8M${a} ${y + 10}H${b}M${b} ${y + 6}v8` }));
-          nodes.push(s("text", { x: Math.max(x(total.speedup), b) + 6, y: y + height / 2 + 4 }, times(total.speedup)));
-          const lines = [arch.name, `${times(total.speedup)} over dense`, `${whole(total.cycles / images())} of ${whole(total.dense_cycles / images())} dense cycles an image`];
-          if (images() > 1) lines.push(`by image ${times(total.range[0])} to ${times(total.range[1])}`);
-          return { nodes, marks: [{ x: x(0), y, w: x(total.speedup) - x(0), h: height, lines }] };
-        },
-      };
-    });
+    const totals = shownArchs().map((i) => network().totals[i]);
+    const rows = shownArchs().map((i, row) => speedupRow(data.archs[i], totals[row]));
     const high = greatest(
-      shownArchs().map((i) => network().totals[i].range[1]),
+      totals.flatMap((total) => [total.range[1], total.waited ?? 0]),
       1,
     );
-    return rowChart(width, rows, { high, label: "speed-up, times", format: (v) => `${v}x`, rule: 1, room: 56 });
+    return rowChart(width, rows, { high, label: "speed-up, times", format: (v) => `${v}x`, rule: 1, room: 170 });
   });
   if (data.networks.length > 1) panel.append(networksCard());
   panel.append(layersCard());
+}
+
+/** Both speed-ups, in words. */
+const both = (total) => (total.waited === null ? times(total.speedup) : `${times(total.speedup)}, ${times(total.waited)} with waiting`);
+
+/** A wide bar for the datapath, a thin one below it with waiting, where that is known. */
+function speedupRow(arch, total) {
+  const thin = total.waited === null ? 0 : 8;
+  const lines = [
+    arch.name,
+    `${times(total.speedup)} over dense`,
+    `${whole(total.cycles / images())} of ${whole(total.dense_cycles / images())} dense cycles an image`,
+  ];
+  if (thin) lines.push(`${times(total.waited)} with waiting`);
+  if (images() > 1) lines.push(`by image ${times(total.range[0])} to ${times(total.range[1])}`);
+  return {
+    label: arch.name,
+    height: 20 + thin,
+    draw(x, y, height) {
+      const bar = (value, top, high) =>
+        s("rect", { x: x(0), y: top, width: x(value) - x(0), height: high, fill: arch.colour, class: "edge", rx: 2 });
+      const nodes = [bar(total.speedup, y, 20)];
+      if (thin) nodes.push(bar(total.waited, y + 21, thin - 1));
+      const [a, b] = total.range.map(x);
+      if (b - a > 2)
+        nodes.push(s("path", { class: "rule", fill: "none", d: `M${a} ${y + 6}v8M${a} ${y + 10}H${b}M${b} ${y + 6}v8` }));
+      const end = Math.max(x(Math.max(total.speedup, total.waited ?? 0)), b);
+      nodes.push(s("text", { x: end + 6, y: y + 14 }, both(total)));
+      return { nodes, marks: [{ x: x(0), y, w: x(total.speedup) - x(0), h: height, lines }] };
+    },
+  };
 }
 
 /** A sentence that says so where the organisations of the run are not compared with the same dense cycles. */
@@ -47,13 +60,17 @@ function baselinesDiffer() {
 
 /** All networks of the run, and the geometric mean. */
 function networksCard() {
-  const part = card("Every network", "The last row is the geometric mean.");
+  const part = card("Every network", "The last rows are geometric means.");
   chart(part, "Speed-up of every network by organisation", (width) => {
-    const found = data.networks.map((n) => [n.name, (i) => n.totals[i].speedup]);
-    found.push([
-      "geometric mean",
-      (i) => Math.exp(sum(data.networks.map((n) => Math.log(n.totals[i].speedup))) / data.networks.length),
-    ]);
+    const kinds = [["", "speedup"]];
+    if (data.networks.every((n) => n.totals.every((total) => total.waited !== null))) kinds.push([", with waiting", "waited"]);
+    const named = (n) => (n.synthetic ? `${n.name} (synthetic)` : n.name);
+    const found = data.networks.flatMap((n) => kinds.map(([text, key]) => [named(n) + text, (i) => n.totals[i][key]]));
+    for (const [text, key] of kinds)
+      found.push([
+        `geometric mean${text}`,
+        (i) => Math.exp(sum(data.networks.map((n) => Math.log(n.totals[i][key]))) / data.networks.length),
+      ]);
     return archPoints(width, found, "speed-up, times", times);
   });
   return part;
@@ -71,7 +88,7 @@ function layersCard() {
   );
   const part = card(
     "By layer",
-    "A layer that ran dense is at 1x unless overheads slow it.",
+    "In cycles of the datapath. A layer that ran dense is at 1x unless overheads slow it.",
     h("div", { class: "controls" }, drawn.element),
   );
   chart(part, "Speed-up of every layer by organisation", (width) => {

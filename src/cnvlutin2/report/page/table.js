@@ -6,7 +6,7 @@ const COLUMNS = [
   { name: "ran", text: true, value: (r) => r.run.mode },
   { name: "cycles", hint: "of an image", value: (r) => r.run.cycles / images(), show: whole },
   { name: "dense cycles", hint: "of an image", value: (r) => r.run.dense_cycles / images(), show: whole },
-  { name: "speed-up", value: (r) => r.run.dense_cycles / r.run.cycles, show: times },
+  { name: "speed-up", hint: "of the datapath", value: (r) => r.run.dense_cycles / r.run.cycles, show: times },
   { name: "MACs", hint: "of an image, padding included", value: (r) => r.layer.macs, show: si },
   {
     name: "effectual MACs",
@@ -53,7 +53,7 @@ const part = (r, kind) => r.run.slots[data.slots.findIndex((slot) => slot.key ==
 function shape(layer) {
   const stride = greatest(layer.strides) > 1 ? ` /${layer.strides.join("x")}` : "";
   const groups = layer.groups > 1 ? ` in ${layer.groups} groups` : "";
-  return `${layer.input_shape.join("x")} → ${layer.weight_shape[0]} of ${layer.weight_shape.slice(2).join("x")}${stride}${groups}`;
+  return `${layer.input_shape.join("x")} → ${layer.output_shape[0]} of ${layer.kernel_shape.join("x")}${stride}${groups}`;
 }
 
 function tableView(panel) {

@@ -24,11 +24,8 @@ function words() {
 
 const canStep = (layer) => Boolean(layer && layer.trace && layer.trace.ways.some((way) => way.trace));
 
-/** How much faster a layer is on the first organisation that skips in it, which the right side shows at first. */
-function firstSkipping(l) {
-  const runs = network().runs.map((of) => of[l]);
-  return runSpeedup(runs.find((run) => run.mode === "skip") || runs[0]);
-}
+/** How much faster a layer is on the organisation that the page shows, which the right side shows at first. */
+const shownSpeedup = (l) => runSpeedup(network().runs[state.arch][l]);
 
 function viewerView(panel) {
   const part = card("Lane viewer", VIEWER_TEXT);
@@ -38,7 +35,7 @@ function viewerView(panel) {
     return;
   }
   let lane = 0;
-  const layer = layerChoice(load, canStep, firstSkipping);
+  const layer = layerChoice(load, canStep, shownSpeedup);
   const current = () => network().layers[Number(layer.value)];
   const ways = () => (canStep(current()) ? tracedArchs(current(), Number(layer.value)).filter(([, , way]) => way.trace) : []);
   const places = () => (canStep(current()) ? current().trace.shown : []);
@@ -133,11 +130,11 @@ function machinePanel(side, ways, onchange, onlane) {
   });
   element.append(soFar, closer);
 
-  /** Read a window; by default the left machine is the dense one, the right one the first that skips. */
+  /** Read a window; by default the left machine is the dense one, the right one that which the page shows. */
   function load(of, window) {
     const found = ways();
     const kept = found.some(([i]) => String(i) === arch.value) && chosen;
-    const first = found.find(([, , way]) => way.mode === (side ? "skip" : "dense"));
+    const first = found.find(([i, , way]) => (side ? i === state.arch : way.mode === "dense"));
     arch.update(kept ? arch.value : (first || found[side ? found.length - 1 : 0] || [0])[0]);
     const way = (found.find(([i]) => String(i) === arch.value) || [])[2];
     layer = of;
