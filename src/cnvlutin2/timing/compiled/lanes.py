@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.simd import VECTOR
-from cnvlutin2.simd.jit import helper, inlined_helper, kernel
+from cnvlutin2.simd.jit import helper, inlined_helper, kernel, making_helper
 from cnvlutin2.simd.narrow import both, larger, minus, plus
 from cnvlutin2.simd.sizes import Integer
 from cnvlutin2.simd.vectors import (
@@ -79,7 +79,7 @@ def lane_kernel(record: LaneRecord) -> LaneKernel:
     return count_wide_lanes if record.wide else count_lanes
 
 
-@helper
+@making_helper
 def _count_maps(
     lanes: LaneRecord, bits: Bytes, images: tuple[Integer, Integer], unit: Units, results: Ints, window_cycles: Ints
 ) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.simd import VECTOR
-from cnvlutin2.simd.jit import helper
+from cnvlutin2.simd.jit import helper, making_helper
 from cnvlutin2.simd.narrow import both, larger, plus, times
 from cnvlutin2.simd.scans import last_of, moved_up, reduced, running_sums
 from cnvlutin2.simd.sizes import Integer
@@ -14,7 +14,7 @@ from cnvlutin2.simd.vectors import add_bytes, equal, first_places, load, splat, 
 from cnvlutin2.timing.compiled.records import Bytes, Edges, StepsRecord, StorageRecord
 
 
-@helper
+@making_helper
 def row_packed_bits(steps: StepsRecord, bits: Bytes, begin: Integer, out: Bytes) -> None:
     """Bring together what windows read of the rows of a map: values ``[kx, channel]`` of every row and window across.
 

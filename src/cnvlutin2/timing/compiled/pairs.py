@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.simd import VECTOR
-from cnvlutin2.simd.jit import helper, inlined_helper, kernel
+from cnvlutin2.simd.jit import helper, inlined_helper, kernel, making_helper
 from cnvlutin2.simd.lookups import DIGIT_BITS, digit
 from cnvlutin2.simd.narrow import both
 from cnvlutin2.simd.sizes import Integer
@@ -44,7 +44,7 @@ IN_BYTE = 8 // DIGIT_BITS
 def _walking_blocks(walk: Walk) -> WalkBlock:
     """Return what walks the lanes of a block of windows in one way."""
 
-    @helper
+    @making_helper
     def walk_block(
         pairs: PairRecord,
         planes: tuple[Bytes, Bytes],
@@ -64,7 +64,7 @@ def _walking_blocks(walk: Walk) -> WalkBlock:
         (passes, tile_count), size = pairs.walk.tile_filters.shape, (count + VECTOR - 1) // VECTOR * VECTOR
         lanes, most_runs = begins.size - 1, pairs.most_runs
         digits = np.zeros((size // VECTOR, most_runs, weights.shape[5], VECTOR), np.uint8)
-        least = np.ones((most_runs if run_rows.size else 1, size), np.uint8)
+        least, some = np.ones((most_runs if run_rows.size else 1, size), np.uint8), np.empty(size, np.uint8)
         drifting = np.int64(pairs.kind == DRIFTING)
         rooms = Rooms(
             np.zeros((most_runs * np.int64(pairs.barrier), size), np.uint8),
@@ -75,7 +75,7 @@ def _walking_blocks(walk: Walk) -> WalkBlock:
         slowest = np.zeros((passes, tile_count + 1, size), np.int64)
         for number in range(lanes):
             begin, length = np.int64(begins[number]), np.int64(begins[number + 1] - begins[number])
-            _read_lane(pairs.reads, (pairs.walk.step_of, pairs.walk.run_of), planes, (begin, length), windows, digits, least)
+            _read_lane(pairs.reads, (pairs.walk.step_of, pairs.walk.run_of), planes, (begin, length), windows, some, digits, least)
             lane = Lane(digits, least, run_rows.size == 0, length, pairs.worst, count)
             tiles = Tiles(pairs.walk.tile_filters, g * passes * tile_count, begin, most, found)
             walk(pairs.walk, (pairs.drift, pairs.overhead), lane, tiles, rooms)
@@ -89,7 +89,7 @@ def _walking_blocks(walk: Walk) -> WalkBlock:
 def _counting_maps(walk_block: WalkBlock) -> CountMaps:
     """Return what counts the cycles of an organisation whose blocks are walked in one way."""
 
-    @helper
+    @making_helper
     def count_maps(
         pairs: PairRecord,
         bits: Bytes,
@@ -199,6 +199,7 @@ def _read_lane(
     planes: tuple[Bytes, Bytes],
     lane: tuple[Integer, Integer],
     windows: tuple[Integer, Integer],
+    some: Bytes,
     digits: Bytes,
     least: Bytes,
 ) -> None:
@@ -213,13 +214,15 @@ def _read_lane(
         Masks of runs, and NM rows beyond one that they lie in; of size 0 if none does.
     lane, windows : (int, int)
         The lane's first run and how many it has; the block's first window and how many it has.
+    some : uint8 ``[windows up to whole vectors]``
+        Scratch.
     digits, least
         As of `Lane`; set.
     """
     (step_of, run_of), (masks, run_rows), (begin, length), (start, count) = order, planes, lane, windows
     inside, places, offsets, flat, margin = reads.inside, reads.places, reads.offsets, reads.flat, reads.margin
     bytes_of_run, span, size = masks.shape[1], masks.shape[2], digits.shape[0] * VECTOR
-    runs, many, some = digits.shape[1], digits.shape[2], np.zeros(size, np.uint8)
+    runs, many = digits.shape[1], digits.shape[2]
     for k in range(length):
         step, run = np.int64(step_of[begin + k]), np.int64(run_of[begin + k])
         for b in range(bytes_of_run):
