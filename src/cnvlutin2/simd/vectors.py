@@ -91,18 +91,18 @@ def _splat_as(_value: Any, unit: Any) -> Definition:
     return (vector(types.int64, unit), build) if vector else None
 
 
-def widened(values: Bytes64, unit: Unit) -> NDArray[Unit]:
-    """Return bytes as integers of the unit's type, uint8 or uint16."""
+def widened(values: Bytes64 | Words64x16, unit: Unit) -> NDArray[Unit]:
+    """Return a vector's integers as those of the unit's type, uint8 or uint16, which is no narrower."""
     return values.astype(type(unit))
 
 
 @instructions(widened)
 def _widened(values: Any, unit: Any) -> Definition:
     def build(_ctx: Any, builder: ir.IRBuilder, _sig: Any, args: Any) -> Any:
-        return args[0] if vector == BYTES64 else builder.zext(args[0], vector.built)
+        return args[0] if vector == values else builder.zext(args[0], vector.built)
 
     vector = _vector_of(unit)
-    return (vector(values, unit), build) if vector and values == BYTES64 else None
+    return (vector(values, unit), build) if vector and values in (BYTES64, vector) else None
 
 
 def first_places(count: Integer) -> Bytes64:

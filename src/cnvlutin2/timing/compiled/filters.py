@@ -76,22 +76,35 @@ class Tiles(NamedTuple):
 
 
 class Rooms(NamedTuple):
-    """What is kept from run to run while a lane is walked.
+    """What is kept while a block of windows is walked.
 
     Parameters
     ----------
+    digits, least
+        As of `Lane`.
+    some : uint8 ``[windows]``
+        Scratch.
     together : uint8 ``[runs, windows]``
         Cycles of each run in the slowest tile; of size 0 unless a run is replaced in all tiles at once.
     ends, reached : uint8 or uint16 ``[filters, 64]`` and ``[runs, 64]``
         The cycle at which each filter has ended its run, and at which all have ended each run; of size 0 unless filters drift.
+    most : uint8 or uint16 ``[passes, tiles + 1, windows]``
+        As of `Tiles`; zeros between lanes of different lengths.
+    slowest : int64 ``[passes, tiles + 1, windows]``
+        The slowest lane's cycles in each tile; last, with a barrier at every run over all tiles.
     """
 
+    digits: Bytes
+    least: Bytes
+    some: Bytes
     together: Bytes
     ends: Units
     reached: Units
+    most: Units
+    slowest: Ints
 
 
-@helper
+@inlined_helper
 def walk_waiting(walk: WalkRecord, _drift: tuple[Integer, Integer], lane: Lane, tiles: Tiles, rooms: Rooms) -> None:
     """Walk a lane where the filters of a tile wait for each other at every run; weights are those of runs before filters."""
     # Arrays are taken out of the tuples before the loops, which would count their owners again and again.
@@ -104,7 +117,7 @@ def walk_waiting(walk: WalkRecord, _drift: tuple[Integer, Integer], lane: Lane, 
         p, t = tile // count, tile % count
         first_run, at, filters = (tiles.first + tile) * weights.shape[3] + tiles.begin, (tile + p) * size, tile_filters[p, t]
         works, costs, added, work, cost = no_words, no_words, 0, np.int64(0), np.int64(0)
-        for x in range(0, size if filters else 0, VECTOR):
+        for x in range(0, lane.windows if filters else 0, VECTOR):
             here, end = first_places(lane.windows - x), splat_as(np.int64(0), unit)
             for first in range(0, lane.length, burst):
                 busy, cycles = splat(np.uint8(0)), splat(np.uint8(0))
@@ -154,7 +167,7 @@ def _products(weights: Bytes, w: Integer, digits: Bytes, at: Integer) -> Any:
 def _walk_together(lane: Lane, together: Bytes, most: Units, at: Integer) -> None:
     """Walk a lane whose runs are replaced in all tiles at once; the slowest tile's cycles are at hand, and then forgotten."""
     size, unit, nothing = together.shape[1], most.dtype.type(0), splat(np.uint8(0))
-    for x in range(0, size, VECTOR):
+    for x in range(0, lane.windows, VECTOR):
         end = splat_as(np.int64(0), unit)
         for k in range(lane.length):
             end = plus(end, widened(load(together, k * size + x), unit))
@@ -162,7 +175,7 @@ def _walk_together(lane: Lane, together: Bytes, most: Units, at: Integer) -> Non
         store(most, at + x, larger(end, load_as(most, at + x, unit)))
 
 
-@helper
+@inlined_helper
 def walk_free(walk: WalkRecord, _drift: tuple[Integer, Integer], lane: Lane, tiles: Tiles, _rooms: Rooms) -> None:
     """Walk a lane where every filter does so on its own; weights are those of filters before runs."""
     weights = walk.weights
@@ -176,7 +189,7 @@ def walk_free(walk: WalkRecord, _drift: tuple[Integer, Integer], lane: Lane, til
     for tile in range(passes * count):
         filters, at_most = np.int64(tile_filters[tile // count, tile % count]), (tile + tile // count) * size
         place = ((tiles.first + tile) * weights.shape[3] * weights.shape[4] + tiles.begin) * digits
-        for x in range(0, size if filters else 0, VECTOR):
+        for x in range(0, lane.windows if filters else 0, VECTOR):
             here, slowest, added, sums, least = first_places(lane.windows - x), nothing, 0, no_words, load(rows, x)
             for begin in range(0, filters, group):
                 end, some = nothing, min(group, filters - begin)
@@ -226,7 +239,7 @@ def _free_filters(
     return spent, longest
 
 
-@helper
+@inlined_helper
 def walk_drifting(walk: WalkRecord, drift: tuple[Integer, Integer], lane: Lane, tiles: Tiles, rooms: Rooms) -> None:
     """Walk a lane where no filter gets more than some runs ahead of the slowest of its tile; weights as for `walk_waiting`.
 
@@ -241,7 +254,7 @@ def walk_drifting(walk: WalkRecord, drift: tuple[Integer, Integer], lane: Lane, 
     for tile in range(passes * count):
         filters, at = np.int64(tile_filters[tile // count, tile % count]), (tile + tile // count) * size
         place = (tiles.first + tile) * weights.shape[3] + tiles.begin
-        for x in range(0, size if filters else 0, VECTOR):
+        for x in range(0, lane.windows if filters else 0, VECTOR):
             here, slowest, added, sums = first_places(lane.windows - x), nothing, 0, no_words
             for f in range(filters):
                 store(ends, f * VECTOR, nothing)

@@ -15,7 +15,16 @@ from cnvlutin2.timing.compiled.records import Bytes, Edges, StepsRecord, Storage
 
 
 @making_helper
-def row_packed_bits(steps: StepsRecord, bits: Bytes, begin: Integer, out: Bytes) -> None:
+def make_row_packed(steps: StepsRecord) -> tuple[Bytes, Bytes]:
+    """Make room for the scratch and the result of `row_packed_bits`; of size 0 where rows are not packed."""
+    packed, stride = np.int64(steps.row_packed), steps.row_stride
+    reach = (steps.width + stride - 1) // stride
+    apart = np.empty(packed * (steps.channels * steps.rows * stride * reach + 2 * VECTOR), np.uint8)
+    return apart, np.empty(packed * (steps.values * steps.rows * steps.columns + VECTOR), np.uint8)
+
+
+@helper
+def row_packed_bits(steps: StepsRecord, bits: Bytes, begin: Integer, apart: Bytes, out: Bytes) -> None:
     """Bring together what windows read of the rows of a map: values ``[kx, channel]`` of every row and window across.
 
     Parameters
@@ -25,12 +34,13 @@ def row_packed_bits(steps: StepsRecord, bits: Bytes, begin: Integer, out: Bytes)
         Of all maps, channel by channel.
     begin : Integer
         Where the map's begin.
+    apart : uint8
+        Scratch.
     out : uint8
         Set: ``[values, rows, columns]``, flat; 0 beside the map.
     """
     columns, stride, rows = steps.columns, steps.row_stride, steps.channels * steps.rows  # rows of all channels
     reach = (steps.width + stride - 1) // stride
-    apart = np.empty(rows * stride * reach + 2 * VECTOR, np.uint8)
     _part_rows(bits, begin, rows, steps.width, stride, reach, apart)
     for kx in range(steps.row_kernel):
         shift = kx - steps.row_pad
