@@ -16,10 +16,12 @@ from cnvlutin2.simd.jit import helper, inlined_helper, kernel, making_helper
 from cnvlutin2.simd.narrow import both, larger, minus, plus
 from cnvlutin2.simd.sizes import Integer
 from cnvlutin2.simd.vectors import (
+    add_up,
     chosen,
     first_places,
     load,
     load_as,
+    no_sums,
     splat,
     splat_as,
     store,
@@ -217,7 +219,7 @@ def _find_loads(lanes: LaneRecord, asks: tuple[bool, bool, bool], rooms: Rooms) 
     steps, pieces, windows, walk = lanes.steps, lanes.pieces, lanes.windows, lanes.walk
     parts, loads, slowest, unit = walk.parts, rooms.loads, rooms.slowest, rooms.slowest.dtype.type(0)
     columns, pitch, above, places = steps.columns, windows.pitch, windows.above, steps.rows * steps.columns
-    nothing, every, cycles = splat_as(np.int64(0), unit), np.int64(0), np.int64(0)
+    nothing, every, cycles = splat_as(np.int64(0), unit), np.int64(0), no_sums()
     for x in range(0, places, VECTOR):
         all_lanes, most, here = splat_as(np.int64(0), np.uint16(0)), nothing, first_places(places - x)
         for lane in range(parts.size - 1):
@@ -237,8 +239,8 @@ def _find_loads(lanes: LaneRecord, asks: tuple[bool, bool, bool], rooms: Rooms) 
         every += weighted_sum(all_lanes, windows.uses, x)
         if windows.alone:
             store(slowest, x, most)
-            cycles += total(chosen(here, most, nothing))
-    return every, cycles
+            cycles = add_up(cycles, chosen(here, most, nothing))
+    return every, total(cycles)
 
 
 @helper
@@ -265,7 +267,7 @@ def _walk_windows(steps: StepsRecord, windows: WindowsRecord, walk: LaneWalk, ro
             for ky in range(1, kh):
                 column = plus(column, load_as(loads, at + ky * dy * pitch, unit))
             store(columns, lane * columns.shape[1] + left + x, column)
-    cycles, nothing = np.int64(0), splat_as(np.int64(0), unit)
+    cycles, nothing = no_sums(), splat_as(np.int64(0), unit)
     for x in range(0, room, VECTOR):
         most = nothing
         for lane in range(parts.size - 1):
@@ -276,8 +278,8 @@ def _walk_windows(steps: StepsRecord, windows: WindowsRecord, walk: LaneWalk, ro
                 found = plus(found, chosen(load(inside, kx * room + x), column, nothing))
             most = larger(most, found)
         store(slowest, x, most)
-        cycles += total(chosen(load(begins, x), most, nothing))
-    return cycles
+        cycles = add_up(cycles, chosen(load(begins, x), most, nothing))
+    return total(cycles)
 
 
 @helper
