@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cnvlutin2.simd import VECTOR
 from cnvlutin2.simd.jit import helper, making_helper
-from cnvlutin2.simd.narrow import both, larger, plus, times
+from cnvlutin2.simd.narrow import both, larger, minus, plus, times
 from cnvlutin2.simd.scans import last_of, moved_up, reduced, running_sums
 from cnvlutin2.simd.sizes import Integer
 from cnvlutin2.simd.vectors import add_bytes, equal, first_places, load, splat, splat_as, store, weighted_sum
@@ -130,9 +130,9 @@ def flag_raw_bricks(
         values = splat_as(np.int64(0), np.uint16(0))
         for b in range(bricks.shape[0]):
             count, found = load(bricks, b * room + x), splat(np.uint8(0))
-            for v in range(raw.shape[1]):
-                if raw[way, v]:
-                    found = larger(found, equal(count, splat(np.uint8(v))))
+            for r in range(raw.shape[1]):
+                more = splat(raw[way, r, 1])
+                found = larger(found, equal(larger(minus(count, splat(raw[way, r, 0])), more), more))
             store(flags, b * room + x, found)
             length = np.uint8(min(storage.brick, step_values - b * storage.brick))
             values = add_bytes(values, larger(count, both(found, splat(length))))
