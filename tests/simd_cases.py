@@ -17,11 +17,13 @@ from cnvlutin2.simd.narrow import both, larger, minus, plus, times
 from cnvlutin2.simd.scans import last_of, moved_up, reduced, running_sums
 from cnvlutin2.simd.vectors import (
     add_bytes,
+    add_up,
     chosen,
     equal,
     first_places,
     load,
     load_as,
+    no_sums,
     reaching,
     splat,
     splat_as,
@@ -133,6 +135,21 @@ def bytes_added(words: NDArray[np.uint16], values: Bytes, out: Bytes) -> None:
 
 def weighed_and_summed(array: NDArray[np.uint16], at: int, words: NDArray[np.uint16], out: Bytes) -> None:
     out.view(np.int64)[0] = weighted_sum(load_as(words, 0, A_WORD), array, at)
+
+
+def nothing_summed(_values: Bytes, out: Bytes) -> None:
+    out.view(np.int64)[0] = total(no_sums())
+
+
+def bytes_added_up(values: Bytes, more: Bytes, out: Bytes) -> None:
+    for first in range(0, VECTOR, VECTOR // 8):  # each of the sums
+        here = both(load(values, 0), minus(first_places(first + VECTOR // 8), first_places(first)))
+        found = add_up(add_up(no_sums(), here), both(load(more, 0), first_places(first + VECTOR // 8)))
+        out.view(np.int64)[first // 8] = total(found)
+
+
+def words_added_up(values: NDArray[np.uint16], more: Bytes, out: Bytes) -> None:
+    out.view(np.int64)[0] = total(add_up(add_up(no_sums(), load(more, 0)), load_as(values, 0, A_WORD)))
 
 
 def bytes_totalled(values: Bytes, out: Bytes) -> None:
@@ -271,6 +288,8 @@ CASES: dict[str, list[Case]] = {
     "vectors.reaching": [(magnitudes, placed(np.int16, last=_least))],
     "vectors.weighted_sum": [(weighed_and_summed, placed(np.uint16, last=arrays(np.uint16)))],
     "vectors.total": [(bytes_totalled, arrays(np.uint8)), (words_totalled, arrays(np.uint16))],
+    "vectors.no_sums": [(nothing_summed, arrays(np.uint8))],
+    "vectors.add_up": [(bytes_added_up, arrays(np.uint8, np.uint8)), (words_added_up, arrays(np.uint16, np.uint8))],
     "vectors.add_bytes": [(bytes_added, arrays(np.uint16, np.uint8))],
     "words.word_at": [(word_made, placed(np.uint8))],
     "words.bits_in_both": [(bits_matched, arrays(np.uint64, np.uint64))],

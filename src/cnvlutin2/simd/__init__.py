@@ -10,7 +10,7 @@ Python and a primitive its body; with ``NUMBA_BOUNDSCHECK=1`` the loads and stor
     jit          how kernels are compiled
     primitive    what makes a primitive of a function
     llvm         Numba's types of the vectors, and what instructions are built of
-    vectors      64 bytes, and 64 words of 16 bits
+    vectors      64 bytes, 64 words of 16 bits, and eight sums of such
     words        words of 64 bits
     narrow       arithmetic that stays as narrow as its operands
     scans        running sums, modulo the size of a row
@@ -20,6 +20,6 @@ This module itself does not import Numba, which takes most of a second; nor do `
 """
 
 from cnvlutin2.simd.choice import Kernels, uses_numba
-from cnvlutin2.simd.sizes import LARGEST_ROW, VECTOR, Bytes64, Words64x16
+from cnvlutin2.simd.sizes import LARGEST_ROW, VECTOR, Bytes64, Sums8x64, Words64x16
 
-__all__ = ["LARGEST_ROW", "VECTOR", "Bytes64", "Kernels", "Words64x16", "uses_numba"]
+__all__ = ["LARGEST_ROW", "VECTOR", "Bytes64", "Kernels", "Sums8x64", "Words64x16", "uses_numba"]

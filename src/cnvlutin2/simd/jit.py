@@ -24,10 +24,15 @@ inlined_kernel: Callable[[F], F] = njit(  # type: ignore[call-overload]
 )
 """For functions that Python calls, and that kernels call with constants, for which they are then compiled."""
 
-helper: Callable[[F], F] = njit(nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True)  # type: ignore[call-overload]
-"""For functions that only kernels call: they are part of what is kept of these."""
+making_helper: Callable[[F], F] = njit(nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True)  # type: ignore[call-overload]
+"""For functions that only kernels call, and that make arrays: they are part of what is kept of these."""
+
+helper: Callable[[F], F] = njit(  # type: ignore[call-overload]
+    nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True, _nrt=False
+)
+"""For those that make none: the owners of the arrays that they are given are not counted, which took longer than small loops."""
 
 inlined_helper: Callable[[F], F] = njit(  # type: ignore[call-overload]
-    nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True, forceinline=True
+    nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True, forceinline=True, _nrt=False
 )
 """For functions that only kernels call, and that become part of their code whatever the compiler thinks of it."""

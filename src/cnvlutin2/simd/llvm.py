@@ -13,6 +13,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.registry import cpu_target
 from numba.extending import models, register_model
 
 from cnvlutin2.simd.primitive import OUT_OF_BOUNDS
@@ -45,6 +46,13 @@ class _VectorModel(models.PrimitiveModel):
 
 BYTES64 = Vector("bytes64", BYTE, VECTOR)
 WORDS64X16 = Vector("words64x16", WORD16, VECTOR)
+SUMS8X64 = Vector("sums8x64", WORD64, 8)
+
+
+def processor_features() -> list[str]:
+    """Return what the processor that Numba compiles for can do, as LLVM calls it."""
+    _, _, found = cpu_target.target_context.codegen().magic_tuple()
+    return str(found).split(",")
 
 
 def place_in(ctx: Any, builder: ir.IRBuilder, kind: Any, args: Any, stored: ir.Type) -> Any:
@@ -100,6 +108,30 @@ def sum_of(builder: ir.IRBuilder, vector: Any) -> Any:
     """Return the sum of a vector's integers, as wide as they."""
     element = vector.type.element
     return call(builder, f"llvm.vector.reduce.add.v{vector.type.count}i{element.width}", element, vector)
+
+
+def sums_of_eight(builder: ir.IRBuilder, vector: Any) -> Any:
+    """Return the sums of every eight bytes of 64, in words of 64 bits."""
+    size = next((size for size, feature in ((64, "+avx512bw"), (32, "+avx2")) if feature in processor_features()), 0)
+    if not size:
+        return _sums_of_eight(builder, vector)
+    name, nothing = {64: "llvm.x86.avx512.psad.bw.512", 32: "llvm.x86.avx2.psad.bw"}[size], ir.Constant(vector.type, ir.Undefined)
+    kind, parts = ir.VectorType(WORD64, size // 8), []
+    for first in range(0, VECTOR, size):
+        places = ir.Constant(ir.VectorType(INDEX, size), list(range(first, first + size)))
+        part = builder.shuffle_vector(vector, nothing, places)
+        parts.append(call(builder, name, kind, part, part.type(None)))
+    return parts[0] if len(parts) == 1 else builder.shuffle_vector(*parts, ir.Constant(ir.VectorType(INDEX, 8), list(range(8))))
+
+
+def _sums_of_eight(builder: ir.IRBuilder, vector: Any) -> Any:
+    """Do the same where the processor has no instruction for it: pairs, pairs of pairs, and pairs of these."""
+    found, kind = builder.bitcast(vector, SUMS8X64.built), SUMS8X64.built
+    for width in (8, 16, 32):
+        lower = sum(((1 << width) - 1) << place for place in range(0, 64, 2 * width))
+        mask, shift = ir.Constant(kind, [lower] * 8), ir.Constant(kind, [width] * 8)
+        found = builder.add(builder.and_(found, mask), builder.and_(builder.lshr(found, shift), mask))
+    return found
 
 
 def larger_of(builder: ir.IRBuilder, a: Any, b: Any) -> Any:

@@ -17,19 +17,11 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.registry import cpu_target
 
 from cnvlutin2.simd import llvm
-from cnvlutin2.simd.llvm import BYTE, BYTES64, INDEX, everywhere, holds, larger_of, load_from
+from cnvlutin2.simd.llvm import BYTE, BYTES64, INDEX, everywhere, holds, larger_of, load_from, processor_features
 from cnvlutin2.simd.primitive import Definition, instructions, view_at
 from cnvlutin2.simd.sizes import VECTOR, Bytes64, Integer
-
-
-def processor_features() -> list[str]:
-    """Return what the processor that Numba compiles for can do, as LLVM calls it."""
-    _, _, found = cpu_target.target_context.codegen().magic_tuple()
-    return str(found).split(",")
-
 
 DIGIT_BITS = 4 if "+avx2" in processor_features() and "+avx512bitalg" not in processor_features() else 8
 """Values whose products are found at a time."""

@@ -19,3 +19,6 @@ Bytes64 = NDArray[np.uint8]
 
 Words64x16 = NDArray[np.uint16]
 """A vector of `VECTOR` words of 16 bits."""
+
+Sums8x64 = NDArray[np.uint64]
+"""A vector of eight sums of 64 bits, of eight of the integers of other vectors each."""

@@ -16,9 +16,9 @@ from numba import types
 from numpy.typing import NDArray
 
 from cnvlutin2.simd import llvm
-from cnvlutin2.simd.llvm import BYTES64, WORDS64X16, everywhere, holds, load_from, place_in
+from cnvlutin2.simd.llvm import BYTES64, SUMS8X64, WORDS64X16, everywhere, holds, load_from, place_in
 from cnvlutin2.simd.primitive import Definition, instructions, view_at
-from cnvlutin2.simd.sizes import VECTOR, Bytes64, Integer, Words64x16
+from cnvlutin2.simd.sizes import VECTOR, Bytes64, Integer, Sums8x64, Words64x16
 
 Unit = TypeVar("Unit", np.uint8, np.uint16)
 """Of an integer whose type alone counts: that of a vector's integers."""
@@ -91,18 +91,18 @@ def _splat_as(_value: Any, unit: Any) -> Definition:
     return (vector(types.int64, unit), build) if vector else None
 
 
-def widened(values: Bytes64, unit: Unit) -> NDArray[Unit]:
-    """Return bytes as integers of the unit's type, uint8 or uint16."""
+def widened(values: Bytes64 | Words64x16, unit: Unit) -> NDArray[Unit]:
+    """Return a vector's integers as those of the unit's type, uint8 or uint16, which is no narrower."""
     return values.astype(type(unit))
 
 
 @instructions(widened)
 def _widened(values: Any, unit: Any) -> Definition:
     def build(_ctx: Any, builder: ir.IRBuilder, _sig: Any, args: Any) -> Any:
-        return args[0] if vector == BYTES64 else builder.zext(args[0], vector.built)
+        return args[0] if vector == values else builder.zext(args[0], vector.built)
 
     vector = _vector_of(unit)
-    return (vector(values, unit), build) if vector and values == BYTES64 else None
+    return (vector(values, unit), build) if vector and values in (BYTES64, vector) else None
 
 
 def first_places(count: Integer) -> Bytes64:
@@ -181,7 +181,36 @@ def _weighted_sum(words: Any, factors: Any, _at: Any) -> Definition:
     return (types.int64(words, factors, types.intp), build) if words == WORDS64X16 and holds(factors) else None
 
 
-def total(vector: Bytes64 | Words64x16) -> np.int64:
+def no_sums() -> Sums8x64:
+    """Return eight sums of nothing."""
+    return np.zeros(8, np.uint64)
+
+
+@instructions(no_sums)
+def _no_sums() -> Definition:
+    return SUMS8X64(), lambda _ctx, _builder, _sig, _args: SUMS8X64.built(None)
+
+
+def add_up(sums: Sums8x64, values: Bytes64 | Words64x16) -> Sums8x64:
+    """Add to each sum eight of a vector's integers."""
+    return sums + values.reshape(8, VECTOR // 8).sum(axis=1, dtype=np.uint64)
+
+
+@instructions(add_up)
+def _add_up(sums: Any, values: Any) -> Definition:
+    def build(_ctx: Any, builder: ir.IRBuilder, _sig: Any, args: Any) -> Any:
+        found, given = args
+        if values == BYTES64:
+            return builder.add(found, llvm.sums_of_eight(builder, given))
+        lower = builder.trunc(given, BYTES64.built)
+        higher = builder.trunc(builder.lshr(given, given.type([8] * VECTOR)), BYTES64.built)
+        many = builder.shl(llvm.sums_of_eight(builder, higher), SUMS8X64.built([8] * 8))
+        return builder.add(builder.add(found, many), llvm.sums_of_eight(builder, lower))
+
+    return (SUMS8X64(sums, values), build) if sums == SUMS8X64 and values in (BYTES64, WORDS64X16) else None
+
+
+def total(vector: Bytes64 | Words64x16 | Sums8x64) -> np.int64:
     """Return the sum of a vector's integers, as a signed integer of 64 bits."""
     return np.int64(vector.sum(dtype=np.uint64).astype(np.int64))
 
@@ -189,6 +218,8 @@ def total(vector: Bytes64 | Words64x16) -> np.int64:
 @instructions(total)
 def _total(vector: Any) -> Definition:
     def build(_ctx: Any, builder: ir.IRBuilder, _sig: Any, args: Any) -> Any:
+        if vector == SUMS8X64:
+            return llvm.sum_of(builder, args[0])
         return builder.zext(llvm.sum_of(builder, builder.zext(args[0], _WIDE)), llvm.WORD64)
 
     return (types.int64(vector), build) if isinstance(vector, llvm.Vector) else None

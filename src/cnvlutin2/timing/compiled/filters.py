@@ -15,14 +15,11 @@ from cnvlutin2.simd.jit import helper, inlined_helper
 from cnvlutin2.simd.lookups import free_cycles, most_products, products
 from cnvlutin2.simd.narrow import both, larger, plus
 from cnvlutin2.simd.sizes import Integer
-from cnvlutin2.simd.vectors import add_bytes, chosen, first_places, load, load_as, splat, splat_as, store, total, widened
+from cnvlutin2.simd.vectors import add_up, chosen, first_places, load, load_as, no_sums, splat, splat_as, store, total, widened
 from cnvlutin2.timing.compiled.records import COSTS, WAITS, WORK, Bytes, Edges, Ints, WalkRecord
 
 Units = NDArray[Any]
 """Bytes, or words of 16 bits where a lane's cycles in a window may take more than a byte."""
-
-BYTES_IN_WORD = 256
-"""How many bytes a word of 16 bits can add up, at least."""
 
 
 class Lane(NamedTuple):
@@ -76,22 +73,35 @@ class Tiles(NamedTuple):
 
 
 class Rooms(NamedTuple):
-    """What is kept from run to run while a lane is walked.
+    """What is kept while a block of windows is walked.
 
     Parameters
     ----------
+    digits, least
+        As of `Lane`.
+    some : uint8 ``[windows]``
+        Scratch.
     together : uint8 ``[runs, windows]``
         Cycles of each run in the slowest tile; of size 0 unless a run is replaced in all tiles at once.
     ends, reached : uint8 or uint16 ``[filters, 64]`` and ``[runs, 64]``
         The cycle at which each filter has ended its run, and at which all have ended each run; of size 0 unless filters drift.
+    most : uint8 or uint16 ``[passes, tiles + 1, windows]``
+        As of `Tiles`; zeros between lanes of different lengths.
+    slowest : int64 ``[passes, tiles + 1, windows]``
+        The slowest lane's cycles in each tile; last, with a barrier at every run over all tiles.
     """
 
+    digits: Bytes
+    least: Bytes
+    some: Bytes
     together: Bytes
     ends: Units
     reached: Units
+    most: Units
+    slowest: Ints
 
 
-@helper
+@inlined_helper
 def walk_waiting(walk: WalkRecord, _drift: tuple[Integer, Integer], lane: Lane, tiles: Tiles, rooms: Rooms) -> None:
     """Walk a lane where the filters of a tile wait for each other at every run; weights are those of runs before filters."""
     # Arrays are taken out of the tuples before the loops, which would count their owners again and again.
@@ -99,12 +109,12 @@ def walk_waiting(walk: WalkRecord, _drift: tuple[Integer, Integer], lane: Lane, 
     masks, least, tile_filters, most = lane.digits, lane.least, tiles.filters, tiles.most
     (passes, count), unit, size, burst = tile_filters.shape, most.dtype.type(0), least.shape[1], 255 // lane.worst
     slots, digits, runs, each = weights.shape[4], masks.shape[2], masks.shape[1], np.int64(not lane.plain) * size
-    no_words, all_costs, all_work = splat_as(np.int64(0), np.uint16(0)), np.int64(0), np.int64(0)
+    all_costs, all_work = np.int64(0), np.int64(0)
     for tile in range(passes * count):
         p, t = tile // count, tile % count
         first_run, at, filters = (tiles.first + tile) * weights.shape[3] + tiles.begin, (tile + p) * size, tile_filters[p, t]
-        works, costs, added, work, cost = no_words, no_words, 0, np.int64(0), np.int64(0)
-        for x in range(0, size if filters else 0, VECTOR):
+        works, costs = no_sums(), no_sums()
+        for x in range(0, lane.windows if filters else 0, VECTOR):
             here, end = first_places(lane.windows - x), splat_as(np.int64(0), unit)
             for first in range(0, lane.length, burst):
                 busy, cycles = splat(np.uint8(0)), splat(np.uint8(0))
@@ -115,14 +125,11 @@ def walk_waiting(walk: WalkRecord, _drift: tuple[Integer, Integer], lane: Lane, 
                     cycles = plus(cycles, busiest)
                     if together.size:
                         store(together, k * size + x, larger(busiest, load(together, k * size + x)))
-                works, costs = add_bytes(works, both(busy, here)), add_bytes(costs, both(cycles, here))
-                end, added = plus(end, widened(cycles, unit)), added + 1
-                if added == BYTES_IN_WORD:
-                    work, cost, added = work + total(works), cost + total(costs), 0
-                    works, costs = no_words, no_words
+                works, costs = add_up(works, both(busy, here)), add_up(costs, both(cycles, here))
+                end = plus(end, widened(cycles, unit))
             store(most, at + x, larger(end, load_as(most, at + x, unit)))
-        all_work += filters * (work + total(works))
-        all_costs += filters * (cost + total(costs))
+        all_work += filters * total(works)
+        all_costs += filters * total(costs)
         if together.size and t == count - 1:
             _walk_together(lane, together, most, at + size)
     tiles.found[WORK] += all_work
@@ -154,7 +161,7 @@ def _products(weights: Bytes, w: Integer, digits: Bytes, at: Integer) -> Any:
 def _walk_together(lane: Lane, together: Bytes, most: Units, at: Integer) -> None:
     """Walk a lane whose runs are replaced in all tiles at once; the slowest tile's cycles are at hand, and then forgotten."""
     size, unit, nothing = together.shape[1], most.dtype.type(0), splat(np.uint8(0))
-    for x in range(0, size, VECTOR):
+    for x in range(0, lane.windows, VECTOR):
         end = splat_as(np.int64(0), unit)
         for k in range(lane.length):
             end = plus(end, widened(load(together, k * size + x), unit))
@@ -162,22 +169,21 @@ def _walk_together(lane: Lane, together: Bytes, most: Units, at: Integer) -> Non
         store(most, at + x, larger(end, load_as(most, at + x, unit)))
 
 
-@helper
+@inlined_helper
 def walk_free(walk: WalkRecord, _drift: tuple[Integer, Integer], lane: Lane, tiles: Tiles, _rooms: Rooms) -> None:
     """Walk a lane where every filter does so on its own; weights are those of filters before runs."""
     weights = walk.weights
     masks, rows, tile_filters, most, digits = lane.digits, lane.least, tiles.filters, tiles.most, lane.digits.shape[2]
     (passes, count), unit, size, burst = tile_filters.shape, most.dtype.type(0), rows.shape[1], 255 // lane.worst
-    nothing, no_words = splat_as(np.int64(0), unit), splat_as(np.int64(0), np.uint16(0))
+    nothing, spent, all_held = splat_as(np.int64(0), unit), no_sums(), np.int64(0)
     stride, quick, next_row = weights.shape[4] * digits, lane.plain and digits <= 4, np.int64(not lane.plain) * size
     # As many filters at a time as a byte holds the cycles of; one, if their cycles are more than a burst.
     group = max(1, 255 // (lane.length * lane.worst)) if lane.length <= burst else 1
-    all_spent, all_held = np.int64(0), np.int64(0)
     for tile in range(passes * count):
         filters, at_most = np.int64(tile_filters[tile // count, tile % count]), (tile + tile // count) * size
-        place = ((tiles.first + tile) * weights.shape[3] * weights.shape[4] + tiles.begin) * digits
-        for x in range(0, size if filters else 0, VECTOR):
-            here, slowest, added, sums, least = first_places(lane.windows - x), nothing, 0, no_words, load(rows, x)
+        place, held = ((tiles.first + tile) * weights.shape[3] * weights.shape[4] + tiles.begin) * digits, no_sums()
+        for x in range(0, lane.windows if filters else 0, VECTOR):
+            here, slowest, least = first_places(lane.windows - x), nothing, load(rows, x)
             for begin in range(0, filters, group):
                 end, some = nothing, min(group, filters - begin)
                 for first in range(0, lane.length, burst):
@@ -188,16 +194,13 @@ def walk_free(walk: WalkRecord, _drift: tuple[Integer, Integer], lane: Lane, til
                     else:
                         fetched = first * next_row + x, next_row
                         every, longest = _free_filters(weights, (w, stride), some, masks, at, length, rows, fetched)
-                    end, sums, added = plus(end, widened(longest, unit)), add_bytes(sums, every), added + 1
-                    if added == BYTES_IN_WORD:
-                        all_spent += total(chosen(here, sums, no_words))
-                        sums, added = no_words, 0
+                    end, spent = plus(end, widened(longest, unit)), add_up(spent, both(every, here))
                 slowest = larger(slowest, end)
-            all_spent += total(chosen(here, sums, no_words))
-            all_held += filters * total(chosen(here, slowest, nothing))
+            held = add_up(held, chosen(here, slowest, nothing))
             store(most, at_most + x, larger(slowest, load_as(most, at_most + x, unit)))
-    tiles.found[COSTS] += all_spent
-    tiles.found[WAITS] += all_held - all_spent
+        all_held += filters * total(held)
+    tiles.found[COSTS] += total(spent)
+    tiles.found[WAITS] += all_held - total(spent)
 
 
 @inlined_helper
@@ -226,7 +229,7 @@ def _free_filters(
     return spent, longest
 
 
-@helper
+@inlined_helper
 def walk_drifting(walk: WalkRecord, drift: tuple[Integer, Integer], lane: Lane, tiles: Tiles, rooms: Rooms) -> None:
     """Walk a lane where no filter gets more than some runs ahead of the slowest of its tile; weights as for `walk_waiting`.
 
@@ -235,14 +238,13 @@ def walk_drifting(walk: WalkRecord, drift: tuple[Integer, Integer], lane: Lane, 
     weights, ends, reached, (ahead, overhead) = walk.weights, rooms.ends, rooms.reached, drift
     masks, rows, tile_filters, most, digits = lane.digits, lane.least, tiles.filters, tiles.most, lane.digits.shape[2]
     (passes, count), unit, size = tile_filters.shape, most.dtype.type(0), rows.shape[1]
-    nothing, no_words = splat_as(np.int64(0), unit), splat_as(np.int64(0), np.uint16(0))
-    extra, each = splat_as(np.int64(overhead), unit), np.int64(not lane.plain) * size
-    spent, held = np.int64(0), np.int64(0)
+    nothing, extra, each = splat_as(np.int64(0), unit), splat_as(np.int64(overhead), unit), np.int64(not lane.plain) * size
+    spent, all_held = no_sums(), np.int64(0)
     for tile in range(passes * count):
         filters, at = np.int64(tile_filters[tile // count, tile % count]), (tile + tile // count) * size
-        place = (tiles.first + tile) * weights.shape[3] + tiles.begin
-        for x in range(0, size if filters else 0, VECTOR):
-            here, slowest, added, sums = first_places(lane.windows - x), nothing, 0, no_words
+        place, held = (tiles.first + tile) * weights.shape[3] + tiles.begin, no_sums()
+        for x in range(0, lane.windows if filters else 0, VECTOR):
+            here, slowest = first_places(lane.windows - x), nothing
             for f in range(filters):
                 store(ends, f * VECTOR, nothing)
             for k in range(lane.length):
@@ -255,14 +257,10 @@ def walk_drifting(walk: WalkRecord, drift: tuple[Integer, Integer], lane: Lane, 
                     cost = larger(_products(weights, w + f * digits, masks, a), least)
                     end = plus(larger(load_as(ends, f * VECTOR, unit), begins), plus(widened(cost, unit), extra))
                     store(ends, f * VECTOR, end)
-                    slowest, sums, added = larger(slowest, end), add_bytes(sums, cost), added + 1
-                    if added == BYTES_IN_WORD:
-                        spent += total(chosen(here, sums, no_words))
-                        sums, added = no_words, 0
+                    slowest, spent = larger(slowest, end), add_up(spent, both(cost, here))
                 store(reached, k * VECTOR, slowest)
-            spent += total(chosen(here, sums, no_words))
-            held += filters * total(chosen(here, slowest, nothing))
+            held = add_up(held, chosen(here, slowest, nothing))
             store(most, at + x, larger(slowest, load_as(most, at + x, unit)))
-        held -= filters * lane.windows * lane.length * overhead
-    tiles.found[COSTS] += spent
-    tiles.found[WAITS] += held - spent
+        all_held += filters * (total(held) - lane.windows * lane.length * overhead)
+    tiles.found[COSTS] += total(spent)
+    tiles.found[WAITS] += all_held - total(spent)

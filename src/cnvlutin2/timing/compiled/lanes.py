@@ -6,21 +6,22 @@ Cycles are kept beyond one a run: so padding is zeros, and what lies beside the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.simd import VECTOR
-from cnvlutin2.simd.jit import helper, inlined_helper, kernel
+from cnvlutin2.simd.jit import helper, inlined_helper, kernel, making_helper
 from cnvlutin2.simd.narrow import both, larger, minus, plus
 from cnvlutin2.simd.sizes import Integer
 from cnvlutin2.simd.vectors import (
-    add_bytes,
+    add_up,
     chosen,
     first_places,
     load,
     load_as,
+    no_sums,
     splat,
     splat_as,
     store,
@@ -29,10 +30,9 @@ from cnvlutin2.simd.vectors import (
     widened,
 )
 from cnvlutin2.timing.compiled.held import Held
-from cnvlutin2.timing.compiled.maps import add_planes, find_rows, flag_raw_bricks, row_packed_bits
+from cnvlutin2.timing.compiled.maps import add_planes, find_rows, flag_raw_bricks, make_row_packed, row_packed_bits
 from cnvlutin2.timing.compiled.records import (
     Bytes,
-    Edges,
     Ints,
     LaneRecord,
     LaneWalk,
@@ -62,13 +62,15 @@ def count_lanes(held: Held[LaneRecord], bits: Bytes, first: int, last: int, resu
     window_cycles : int64 ``[ways, N, groups, windows]``, or of size 0
         Set, unless it is empty.
     """
-    _count_maps(held.record, bits, (first, last), np.zeros(0, np.uint8), results, window_cycles)
+    rooms = _make_rooms(held.record, np.zeros(0, np.uint8))
+    _count_maps(held.record, bits, (first, last), rooms, results, window_cycles)
 
 
 @kernel
 def count_wide_lanes(held: Held[LaneRecord], bits: Bytes, first: int, last: int, results: Ints, window_cycles: Ints) -> None:
     """Do the same where a byte does not hold a lane's cycles in a window."""
-    _count_maps(held.record, bits, (first, last), np.zeros(0, np.uint16), results, window_cycles)
+    rooms = _make_rooms(held.record, np.zeros(0, np.uint16))
+    _count_maps(held.record, bits, (first, last), rooms, results, window_cycles)
 
 
 LaneKernel = Callable[[Held[LaneRecord], Bytes, int, int, Ints, Ints], None]
@@ -79,114 +81,154 @@ def lane_kernel(record: LaneRecord) -> LaneKernel:
     return count_wide_lanes if record.wide else count_lanes
 
 
+class Rooms(NamedTuple):
+    """What is kept of a map while its lanes are counted; bytes, or words of 16 bits where a lane's cycles ask for them.
+
+    Parameters
+    ----------
+    apart, by_step : uint8
+        As of `row_packed_bits`.
+    counts : uint8 ``[pieces, room]``
+        Effectual values of pieces.
+    bricks, flags, rows : uint8 ``[bricks, room]``
+        Effectual values of storage bricks; which are raw, as of `flag_raw_bricks`; NM rows beyond one.
+    begins : int64 ``[ways]``
+        Where the next record begins in its NM row.
+    loads : ``[lanes, room]``
+        Cycles of each lane at a place, in rows as `WindowsRecord` has them; of size 0 if every place is a window.
+    columns : ``[lanes, room]``
+        The same over the kernel's height.
+    slowest : ``[room]``
+        Cycles of the slowest lane in each window.
+    """
+
+    apart: Bytes
+    by_step: Bytes
+    counts: Bytes
+    bricks: Bytes
+    flags: Bytes
+    rows: Bytes
+    begins: Ints
+    loads: Units
+    columns: Units
+    slowest: Units
+
+
+@making_helper
+def _make_rooms(lanes: LaneRecord, unit: Units) -> Rooms:
+    """Make room for a map, with sums of lanes of the unit's type."""
+    steps, pieces, windows, room = lanes.steps, lanes.pieces, lanes.windows, lanes.windows.uses.size
+    planes = lanes.walk.parts.size - 1 if lanes.counted and not windows.alone else 0
+    height = windows.above + steps.rows + windows.below
+    across = windows.room + steps.pads[1] + steps.kernel[1] * steps.dilations[1] + VECTOR
+    apart, by_step = make_row_packed(steps)
+    bricks = np.empty((pieces.bricks.size - 1, room), np.uint8)
+    return Rooms(
+        apart,
+        by_step,
+        np.empty((pieces.edges.size - 1, room), np.uint8),
+        bricks,
+        np.empty_like(bricks),
+        np.empty_like(bricks),
+        np.zeros(lanes.storage.row_bits.size, np.int64),
+        np.zeros((planes, height * windows.pitch + VECTOR), unit.dtype),
+        np.zeros((planes, across), unit.dtype),
+        np.zeros(windows.room, unit.dtype),
+    )
+
+
 @helper
 def _count_maps(
-    lanes: LaneRecord, bits: Bytes, images: tuple[Integer, Integer], unit: Units, results: Ints, window_cycles: Ints
+    lanes: LaneRecord, bits: Bytes, images: tuple[Integer, Integer], rooms: Rooms, results: Ints, window_cycles: Ints
 ) -> None:
-    """Do the same map by map, with sums of lanes of the unit's type."""
-    (first, last), steps, pieces, storage, windows = images, lanes.steps, lanes.pieces, lanes.storage, lanes.windows
-    planes = lanes.walk.parts.size - 1 if lanes.counted and not windows.alone else 0
-    loads = np.zeros((planes, (windows.above + steps.rows + windows.below) * windows.pitch + VECTOR), unit.dtype)
-    across = windows.room + steps.pads[1] + steps.kernel[1] * steps.dilations[1] + VECTOR
-    columns, slowest = np.zeros((planes, across), unit.dtype), np.zeros(windows.room, unit.dtype)
-    places, stored = steps.rows * steps.columns, steps.channels * steps.rows * steps.width
-    room = windows.uses.size
-    by_step = np.empty(steps.values * places + VECTOR if steps.row_packed else 0, np.uint8)
-    counts = np.empty((pieces.edges.size - 1, room), np.uint8)
-    bricks = np.empty((pieces.bricks.size - 1, room), np.uint8)
-    flags, rows = np.empty_like(bricks), np.empty_like(bricks)
-    begins = np.zeros(storage.row_bits.size, np.int64)
+    """Do the same map by map."""
+    (first, last), steps, storage, windows = images, lanes.steps, lanes.storage, lanes.windows
     for m in range((last - first) * steps.groups):
         n, g = first + m // steps.groups, m % steps.groups
-        if lanes.counted and steps.row_packed:
-            row_packed_bits(steps, bits, m * stored, by_step)
-            add_planes(by_step, 0, places, pieces.edges, places, counts)
-        elif lanes.counted:
-            add_planes(bits, m * stored, places, pieces.edges, places, counts)
-        if lanes.bricks_matter:
-            add_planes(counts.reshape(-1), 0, room, pieces.bricks, places, bricks)
-        for way in range(begins.size):
+        _fill_counts(lanes, bits, m, rooms)
+        for way in range(storage.mixed.size):
             mixed, has_rows, seen = storage.mixed[way], storage.row_bits[way] > 0, np.int64(0)
             if mixed:
-                seen = flag_raw_bricks(storage, way, bricks, steps.values, windows.uses, flags)
+                seen = flag_raw_bricks(storage, way, rooms.bricks, steps.values, windows.uses, rooms.flags)
             if has_rows:
-                begins[way] = find_rows(storage, way, begins[way] if g else np.int64(0), bricks, places, rows)
+                begin, places = rooms.begins[way] if g else np.int64(0), steps.rows * steps.columns
+                rooms.begins[way] = find_rows(storage, way, begin, rooms.bricks, places, rooms.rows)
             cycles, costs = np.int64(lanes.least[0]), np.int64(lanes.least[1])
             if lanes.walk.longest > 1 or has_rows:
-                found = counts, flags, rows
-                extra, cycles = _find_loads(steps, pieces, windows, lanes.walk, (mixed, has_rows), found, loads, slowest)
+                extra, cycles = _find_loads(lanes, (lanes.walk.longest > 1, mixed, has_rows), rooms)
                 costs += extra
                 if not windows.alone:
-                    cycles = _walk_windows(steps, windows, lanes.walk, loads, columns, slowest)
+                    cycles = _walk_windows(steps, windows, lanes.walk, rooms)
             result, factors = results[n, lanes.results[way]], lanes.factors[way]
             for column in range(result.size):
                 result[column] += cycles * factors[0, column] + costs * factors[1, column] + seen * factors[2, column]
             if window_cycles.size:
                 least = -1 if lanes.walk.longest > 1 or has_rows else lanes.least[0] // window_cycles.shape[3]
-                _note_windows(windows.begins, least, slowest, window_cycles[way, n, g])
-
-
-@inlined_helper
-def _with_raw(edges: Edges, brick_of: Edges, counts: Bytes, flags: Bytes, k: Integer, x: Integer) -> Any:
-    """Return what is taken for effectual of a piece at `VECTOR` places: all of it where its brick is flagged as raw."""
-    room, length = counts.shape[1], np.uint8(edges[k + 1] - edges[k])
-    return larger(load(counts, k * room + x), both(load(flags, brick_of[k] * room + x), splat(length)))
+                _note_windows(windows.begins, least, rooms.slowest, window_cycles[way, n, g])
 
 
 @helper
-def _find_loads(
-    steps: StepsRecord,
-    pieces: PieceRecord,
-    windows: WindowsRecord,
-    walk: LaneWalk,
-    stored: tuple[bool, bool],
-    found: tuple[Bytes, Bytes, Bytes],
-    loads: Units,
-    slowest: Units,
-) -> tuple[np.int64, np.int64]:
+def _fill_counts(lanes: LaneRecord, bits: Bytes, m: Integer, rooms: Rooms) -> None:
+    """Count the effectual values of a map's pieces and storage bricks, if anything depends on them."""
+    steps, edges, counts, room = lanes.steps, lanes.pieces.edges, rooms.counts, rooms.counts.shape[1]
+    places, begin = steps.rows * steps.columns, m * steps.channels * steps.rows * steps.width
+    if lanes.counted and steps.row_packed:
+        row_packed_bits(steps, bits, begin, rooms.apart, rooms.by_step)
+        add_planes(rooms.by_step, 0, places, edges, places, counts)
+    elif lanes.counted:
+        add_planes(bits, begin, places, edges, places, counts)
+    if lanes.bricks_matter:
+        add_planes(counts.reshape(-1), 0, room, lanes.pieces.bricks, places, rooms.bricks)
+
+
+@inlined_helper
+def _beyond_one(pieces: PieceRecord, asks: tuple[bool, bool, bool], rooms: Rooms, r: Integer, x: Integer) -> Any:
+    """Return what a run costs beyond a cycle, at `VECTOR` places; for what it `asks`, see `_find_loads`."""
+    (several, mixed, has_rows), counts, room, one = asks, rooms.counts, rooms.counts.shape[1], splat(np.uint8(1))
+    work = splat(np.uint8(0))
+    for k in range(pieces.runs[r], pieces.runs[r + 1] if several else 0):
+        found = load(counts, k * room + x)
+        if mixed:  # all of a raw brick's values are taken for effectual
+            length = np.uint8(pieces.edges[k + 1] - pieces.edges[k])
+            found = larger(found, both(load(rooms.flags, pieces.brick_of[k] * room + x), splat(length)))
+        work = plus(work, found)
+    work = minus(larger(work, one), one)
+    if has_rows:
+        work = larger(work, load(rooms.rows, pieces.run_bricks[r, 0] * room + x))
+        work = larger(work, load(rooms.rows, pieces.run_bricks[r, 1] * room + x))
+    return work
+
+
+@inlined_helper
+def _find_loads(lanes: LaneRecord, asks: tuple[bool, bool, bool], rooms: Rooms) -> tuple[np.int64, np.int64]:
     """Find what a step costs each lane at every place beyond a cycle a run, and add it up over all windows.
 
     Parameters
     ----------
-    steps, pieces, windows, walk
-        As of `LaneRecord`.
-    stored : (bool, bool)
-        Whether some bricks are stored raw, and whether some lie in several NM rows.
-    found : (uint8 ``[pieces, room]``, uint8 ``[bricks, room]``, uint8 ``[bricks, room]``)
-        Effectual values of pieces; flags of raw bricks; NM rows of bricks beyond one.
-    loads : ``[lanes, room]``
-        Set, unless every place is a window.
-    slowest : ``[room]``
-        Set to the slowest lane's cycles, if every place is one.
+    lanes : LaneRecord
+    asks : (bool, bool, bool)
+        Whether runs have several values, some bricks are stored raw, and some lie in several NM rows.
+    rooms : Rooms
 
     Returns
     -------
     every, total : int64
-        Of all lanes; of the slowest lane of every window, if every place is one.
+        Of all lanes; of the slowest lane of every window, if every place is one: its cycles are then in `Rooms.slowest`, else
+        those of all lanes in `Rooms.loads`.
     """
-    # Arrays are taken out of the records before the loops, which would count their owners again and again.
-    (mixed, has_rows), (counts, flags, rows), parts, stands_for = stored, found, walk.parts, walk.stands_for
-    run_pieces, run_bricks, edges, brick_of, uses = pieces.runs, pieces.run_bricks, pieces.edges, pieces.brick_of, windows.uses
-    columns, pitch, above, alone = steps.columns, windows.pitch, windows.above, windows.alone
-    places, room, unit = steps.rows * columns, counts.shape[1], slowest.dtype.type(0)
-    one, nothing = splat(np.uint8(1)), splat_as(np.int64(0), unit)
-    every, cycles = np.int64(0), np.int64(0)
+    steps, pieces, windows, walk = lanes.steps, lanes.pieces, lanes.windows, lanes.walk
+    parts, loads, slowest, unit = walk.parts, rooms.loads, rooms.slowest, rooms.slowest.dtype.type(0)
+    columns, pitch, above, places = steps.columns, windows.pitch, windows.above, steps.rows * steps.columns
+    nothing, every, cycles = splat_as(np.int64(0), unit), np.int64(0), no_sums()
     for x in range(0, places, VECTOR):
         all_lanes, most, here = splat_as(np.int64(0), np.uint16(0)), nothing, first_places(places - x)
         for lane in range(parts.size - 1):
             extra = nothing
             for r in range(parts[lane], parts[lane + 1]):
-                work = splat(np.uint8(0))
-                for k in range(run_pieces[r], run_pieces[r + 1] if walk.longest > 1 else 0):
-                    work = plus(work, _with_raw(edges, brick_of, counts, flags, k, x) if mixed else load(counts, k * room + x))
-                work = minus(larger(work, one), one)
-                if has_rows:
-                    work = larger(work, load(rows, run_bricks[r, 0] * room + x))
-                    work = larger(work, load(rows, run_bricks[r, 1] * room + x))
-                extra, all_lanes = plus(extra, widened(work, unit)), add_bytes(all_lanes, work)
-                for _ in range(1, stands_for[lane]):
-                    all_lanes = add_bytes(all_lanes, work)
-            if alone:
+                extra = plus(extra, widened(_beyond_one(pieces, asks, rooms, r, x), unit))
+            for _ in range(walk.stands_for[lane]):
+                all_lanes = plus(all_lanes, widened(extra, np.uint16(0)))
+            if windows.alone:
                 fixed = (1 + walk.overhead) * np.int64(parts[lane + 1] - parts[lane])
                 most = larger(most, plus(extra, splat_as(fixed, unit)))
             elif pitch == columns:
@@ -194,11 +236,11 @@ def _find_loads(
             else:
                 store(slowest, 0, extra)
                 _spread(slowest, x, min(x + VECTOR, places), columns, pitch, loads[lane, above * pitch :])
-        every += weighted_sum(all_lanes, uses, x)
-        if alone:
+        every += weighted_sum(all_lanes, windows.uses, x)
+        if windows.alone:
             store(slowest, x, most)
-            cycles += total(chosen(here, most, nothing))
-    return every, cycles
+            cycles = add_up(cycles, chosen(here, most, nothing))
+    return every, total(cycles)
 
 
 @helper
@@ -208,15 +250,14 @@ def _spread(values: Units, first: Integer, last: Integer, columns: Integer, pitc
         out[place // columns * pitch + place % columns] = values[place - first]
 
 
-@helper
-def _walk_windows(
-    steps: StepsRecord, windows: WindowsRecord, walk: LaneWalk, loads: Units, columns: Units, slowest: Units
-) -> np.int64:
+@inlined_helper
+def _walk_windows(steps: StepsRecord, windows: WindowsRecord, walk: LaneWalk, rooms: Rooms) -> np.int64:
     """Set the slowest lane's cycles of every window (and of places in between), and add those of windows up.
 
     What windows read is added up over the kernel's height, lane by lane, and then across.
     """
-    parts, begins, inside, unit = walk.parts, windows.begins, windows.inside, slowest.dtype.type(0)
+    loads, columns, slowest, unit = rooms.loads, rooms.columns, rooms.slowest, rooms.slowest.dtype.type(0)
+    parts, begins, inside = walk.parts, windows.begins, windows.inside
     (kh, kw), (dy, dx), left = steps.kernel, steps.dilations, steps.pads[1]
     room, pitch, overhead = windows.room, windows.pitch, walk.overhead
     for lane in range(parts.size - 1):
@@ -226,7 +267,7 @@ def _walk_windows(
             for ky in range(1, kh):
                 column = plus(column, load_as(loads, at + ky * dy * pitch, unit))
             store(columns, lane * columns.shape[1] + left + x, column)
-    cycles, nothing = np.int64(0), splat_as(np.int64(0), unit)
+    cycles, nothing = no_sums(), splat_as(np.int64(0), unit)
     for x in range(0, room, VECTOR):
         most = nothing
         for lane in range(parts.size - 1):
@@ -237,8 +278,8 @@ def _walk_windows(
                 found = plus(found, chosen(load(inside, kx * room + x), column, nothing))
             most = larger(most, found)
         store(slowest, x, most)
-        cycles += total(chosen(load(begins, x), most, nothing))
-    return cycles
+        cycles = add_up(cycles, chosen(load(begins, x), most, nothing))
+    return total(cycles)
 
 
 @helper

@@ -6,16 +6,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.simd import VECTOR
-from cnvlutin2.simd.jit import helper
-from cnvlutin2.simd.narrow import both, larger, plus, times
+from cnvlutin2.simd.jit import helper, making_helper
+from cnvlutin2.simd.narrow import both, larger, minus, plus, times
 from cnvlutin2.simd.scans import last_of, moved_up, reduced, running_sums
 from cnvlutin2.simd.sizes import Integer
 from cnvlutin2.simd.vectors import add_bytes, equal, first_places, load, splat, splat_as, store, weighted_sum
 from cnvlutin2.timing.compiled.records import Bytes, Edges, StepsRecord, StorageRecord
 
 
+@making_helper
+def make_row_packed(steps: StepsRecord) -> tuple[Bytes, Bytes]:
+    """Make room for the scratch and the result of `row_packed_bits`; of size 0 where rows are not packed."""
+    packed, stride = np.int64(steps.row_packed), steps.row_stride
+    reach = (steps.width + stride - 1) // stride
+    apart = np.empty(packed * (steps.channels * steps.rows * stride * reach + 2 * VECTOR), np.uint8)
+    return apart, np.empty(packed * (steps.values * steps.rows * steps.columns + VECTOR), np.uint8)
+
+
 @helper
-def row_packed_bits(steps: StepsRecord, bits: Bytes, begin: Integer, out: Bytes) -> None:
+def row_packed_bits(steps: StepsRecord, bits: Bytes, begin: Integer, apart: Bytes, out: Bytes) -> None:
     """Bring together what windows read of the rows of a map: values ``[kx, channel]`` of every row and window across.
 
     Parameters
@@ -25,12 +34,13 @@ def row_packed_bits(steps: StepsRecord, bits: Bytes, begin: Integer, out: Bytes)
         Of all maps, channel by channel.
     begin : Integer
         Where the map's begin.
+    apart : uint8
+        Scratch.
     out : uint8
         Set: ``[values, rows, columns]``, flat; 0 beside the map.
     """
     columns, stride, rows = steps.columns, steps.row_stride, steps.channels * steps.rows  # rows of all channels
     reach = (steps.width + stride - 1) // stride
-    apart = np.empty(rows * stride * reach + 2 * VECTOR, np.uint8)
     _part_rows(bits, begin, rows, steps.width, stride, reach, apart)
     for kx in range(steps.row_kernel):
         shift = kx - steps.row_pad
@@ -120,9 +130,9 @@ def flag_raw_bricks(
         values = splat_as(np.int64(0), np.uint16(0))
         for b in range(bricks.shape[0]):
             count, found = load(bricks, b * room + x), splat(np.uint8(0))
-            for v in range(raw.shape[1]):
-                if raw[way, v]:
-                    found = larger(found, equal(count, splat(np.uint8(v))))
+            for r in range(raw.shape[1]):
+                more = splat(raw[way, r, 1])
+                found = larger(found, equal(larger(minus(count, splat(raw[way, r, 0])), more), more))
             store(flags, b * room + x, found)
             length = np.uint8(min(storage.brick, step_values - b * storage.brick))
             values = add_bytes(values, larger(count, both(found, splat(length))))

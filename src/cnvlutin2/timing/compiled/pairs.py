@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.simd import VECTOR
-from cnvlutin2.simd.jit import helper, inlined_helper, kernel
+from cnvlutin2.simd.jit import helper, inlined_helper, kernel, making_helper
 from cnvlutin2.simd.lookups import DIGIT_BITS, digit
 from cnvlutin2.simd.narrow import both
 from cnvlutin2.simd.sizes import Integer
 from cnvlutin2.simd.vectors import load, store
 from cnvlutin2.timing.compiled.filters import Lane, Rooms, Tiles, walk_drifting, walk_free, walk_waiting
 from cnvlutin2.timing.compiled.held import Held
-from cnvlutin2.timing.compiled.maps import add_planes, find_rows, row_packed_bits
+from cnvlutin2.timing.compiled.maps import add_planes, find_rows, make_row_packed, row_packed_bits
 from cnvlutin2.timing.compiled.masks import fill_runs, pack_runs, rows_of_runs
 from cnvlutin2.timing.compiled.records import (
     CYCLES,
@@ -36,9 +36,87 @@ from cnvlutin2.timing.compiled.tuning import BLOCK
 
 Units = NDArray[Any]
 Walk = Callable[[WalkRecord, tuple[Integer, Integer], Lane, Tiles, Rooms], None]
-WalkBlock = Callable[..., Ints]
+WalkBlock = Callable[..., None]
 CountMaps = Callable[..., None]
 IN_BYTE = 8 // DIGIT_BITS
+
+
+class Planes(NamedTuple):
+    """What the lanes are given of a map, place by place.
+
+    Parameters
+    ----------
+    masks : uint8 ``[runs, bytes, margin + places + margin]``
+        Effectual activations of every run.
+    run_rows : uint8 ``[runs, margin + places + margin]``
+        NM rows beyond one that each run lies in; of size 0 if none does.
+    apart, by_step : uint8
+        As of `row_packed_bits`, where rows are packed: what `masks` are made of.
+    bricks, rows : uint8 ``[bricks, room]``
+        Effectual values of each storage brick, and NM rows beyond one that it lies in, if any lies in several.
+    """
+
+    masks: Bytes
+    run_rows: Bytes
+    apart: Bytes
+    by_step: Bytes
+    bricks: Bytes
+    rows: Bytes
+
+
+@making_helper
+def _make_planes(pairs: PairRecord) -> Planes:
+    """Make room for the planes of a map; where zeros are multiplied too, masks are all ones, whatever the map."""
+    steps, margin, has_rows = pairs.steps, pairs.reads.margin, pairs.storage.row_bits[0] > 0
+    places, runs = steps.rows * steps.columns, pairs.starts.size
+    masks = np.zeros((runs, pairs.planes, places + 2 * margin), np.uint8)
+    if pairs.sees_all:
+        fill_runs(pairs.starts, pairs.stops, masks)
+    apart, by_step = make_row_packed(steps)
+    bricks = np.empty((pairs.brick_edges.size - 1 if has_rows else 0, (places + VECTOR - 1) // VECTOR * VECTOR), np.uint8)
+    return Planes(
+        masks,
+        np.zeros((runs if has_rows else 0, places + 2 * margin), np.uint8),
+        apart,
+        by_step,
+        bricks,
+        np.empty_like(bricks),
+    )
+
+
+@helper
+def _fill_planes(pairs: PairRecord, bits: Bytes, m: Integer, begin: Integer, planes: Planes) -> Integer:
+    """Fill the planes of a map, whose records begin in their NM row at bit `begin`; return where those of the next map do."""
+    steps, margin = pairs.steps, pairs.reads.margin
+    places, stored = steps.rows * steps.columns, steps.channels * steps.rows * steps.width
+    if planes.run_rows.size:
+        add_planes(bits, m * stored, places, pairs.brick_edges, places, planes.bricks)
+        begin = find_rows(pairs.storage, 0, begin, planes.bricks, places, planes.rows)
+        rows_of_runs(pairs.run_bricks, margin, places, planes.rows, planes.run_rows)
+    if not pairs.sees_all and steps.row_packed:
+        row_packed_bits(steps, bits, m * stored, planes.apart, planes.by_step)
+        pack_runs(pairs.starts, pairs.stops, margin, places, planes.by_step, 0, planes.masks)
+    elif not pairs.sees_all:
+        pack_runs(pairs.starts, pairs.stops, margin, places, bits, m * stored, planes.masks)
+    return begin
+
+
+@making_helper
+def _make_rooms(pairs: PairRecord, unit: Units) -> Rooms:
+    """Make room for a block of windows."""
+    weights, (passes, tiles) = pairs.walk.weights, pairs.walk.tile_filters.shape
+    size = (min(BLOCK, pairs.reads.windows) + VECTOR - 1) // VECTOR * VECTOR
+    runs, has_rows, drifting = pairs.most_runs, pairs.storage.row_bits[0] > 0, np.int64(pairs.kind == DRIFTING)
+    return Rooms(
+        np.zeros((size // VECTOR, runs, weights.shape[5], VECTOR), np.uint8),
+        np.ones((runs if has_rows else 1, size), np.uint8),
+        np.empty(size, np.uint8),
+        np.zeros((runs * np.int64(pairs.barrier), size), np.uint8),
+        np.zeros((weights.shape[4] * drifting, VECTOR), unit.dtype),
+        np.zeros((runs * drifting, VECTOR), unit.dtype),
+        np.zeros((passes, tiles + 1, size), unit.dtype),
+        np.zeros((passes, tiles + 1, size), np.int64),
+    )
 
 
 def _walking_blocks(walk: Walk) -> WalkBlock:
@@ -46,42 +124,21 @@ def _walking_blocks(walk: Walk) -> WalkBlock:
 
     @helper
     def walk_block(
-        pairs: PairRecord,
-        planes: tuple[Bytes, Bytes],
-        g: Integer,
-        windows: tuple[Integer, Integer],
-        unit: Units,
-        found: Ints,
-    ) -> Ints:
-        """Walk the lanes of a block of windows in every pass and tile.
-
-        Returns
-        -------
-        int64 ``[passes, tiles + 1, windows up to whole vectors]``
-            The slowest lane's cycles in each tile; last, with a barrier at every run over all tiles.
-        """
-        (_, run_rows), (_, count), begins, weights = planes, windows, pairs.walk.begins, pairs.walk.weights
-        (passes, tile_count), size = pairs.walk.tile_filters.shape, (count + VECTOR - 1) // VECTOR * VECTOR
-        lanes, most_runs = begins.size - 1, pairs.most_runs
-        digits = np.zeros((size // VECTOR, most_runs, weights.shape[5], VECTOR), np.uint8)
-        least = np.ones((most_runs if run_rows.size else 1, size), np.uint8)
-        drifting = np.int64(pairs.kind == DRIFTING)
-        rooms = Rooms(
-            np.zeros((most_runs * np.int64(pairs.barrier), size), np.uint8),
-            np.zeros((weights.shape[4] * drifting, VECTOR), unit.dtype),
-            np.zeros((most_runs * drifting, VECTOR), unit.dtype),
-        )
-        most = np.zeros((passes, tile_count + 1, size), unit.dtype)  # over lanes of as many runs
-        slowest = np.zeros((passes, tile_count + 1, size), np.int64)
+        pairs: PairRecord, planes: Planes, g: Integer, windows: tuple[Integer, Integer], rooms: Rooms, found: Ints
+    ) -> None:
+        """Walk the lanes of a block of windows in every pass and tile; see `Rooms.slowest` for what is left."""
+        (_, count), begins, tile_filters = windows, pairs.walk.begins, pairs.walk.tile_filters
+        lanes, first_tile = begins.size - 1, g * tile_filters.size
+        rooms.slowest[:] = 0
         for number in range(lanes):
             begin, length = np.int64(begins[number]), np.int64(begins[number + 1] - begins[number])
-            _read_lane(pairs.reads, (pairs.walk.step_of, pairs.walk.run_of), planes, (begin, length), windows, digits, least)
-            lane = Lane(digits, least, run_rows.size == 0, length, pairs.worst, count)
-            tiles = Tiles(pairs.walk.tile_filters, g * passes * tile_count, begin, most, found)
+            _read_lane(pairs.reads, (pairs.walk.step_of, pairs.walk.run_of), planes, (begin, length), windows, rooms)
+            lane = Lane(rooms.digits, rooms.least, planes.run_rows.size == 0, length, pairs.worst, count)
+            tiles = Tiles(tile_filters, first_tile, begin, rooms.most, found)
             walk(pairs.walk, (pairs.drift, pairs.overhead), lane, tiles, rooms)
             if number + 1 == lanes or begins[number + 2] - begins[number + 1] != length:
-                _raise_slowest(most, 0 if pairs.kind == DRIFTING else pairs.overhead * length, slowest)
-        return slowest
+                overhead = 0 if pairs.kind == DRIFTING else pairs.overhead * length
+                _raise_slowest(rooms.most, count, overhead, rooms.slowest)
 
     return walk_block
 
@@ -94,41 +151,26 @@ def _counting_maps(walk_block: WalkBlock) -> CountMaps:
         pairs: PairRecord,
         bits: Bytes,
         images: tuple[Integer, Integer],
-        unit: Units,
-        results: Ints,
-        window_cycles: Ints,
+        planes: Planes,
+        rooms: Rooms,
+        found: Ints,
+        totals: Ints,
+        results_and_cycles: tuple[Ints, Ints],
     ) -> None:
-        """Do the same map by map and block by block of windows, with sums of lanes of the unit's type."""
-        first, last = images
-        steps, reads, tile_filters = pairs.steps, pairs.reads, pairs.walk.tile_filters
-        places, stored = steps.rows * steps.columns, steps.channels * steps.rows * steps.width
-        span, has_rows = places + 2 * reads.margin, pairs.storage.row_bits[0] > 0
-        masks = np.zeros((pairs.starts.size, pairs.planes, span), np.uint8)
-        by_step = np.empty(steps.values * places + VECTOR if steps.row_packed else 0, np.uint8)
-        bricks = np.empty((pairs.brick_edges.size - 1 if has_rows else 0, (places + VECTOR - 1) // VECTOR * VECTOR), np.uint8)
-        rows, run_rows = np.empty_like(bricks), np.zeros((pairs.starts.size if has_rows else 0, span), np.uint8)
-        if pairs.sees_all:
-            fill_runs(pairs.starts, pairs.stops, masks)
+        """Do the same map by map and block by block of windows."""
+        (first, last), (results, window_cycles) = images, results_and_cycles
+        groups, windows, tile_filters = pairs.steps.groups, pairs.reads.windows, pairs.walk.tile_filters
         begin: Integer = np.int64(0)
-        for m in range((last - first) * steps.groups):
-            n, g = first + m // steps.groups, m % steps.groups
-            if has_rows:
-                add_planes(bits, m * stored, places, pairs.brick_edges, places, bricks)
-                begin = find_rows(pairs.storage, 0, begin if g else np.int64(0), bricks, places, rows)
-                rows_of_runs(pairs.run_bricks, reads.margin, places, rows, run_rows)
-            if not pairs.sees_all and steps.row_packed:
-                row_packed_bits(steps, bits, m * stored, by_step)
-                pack_runs(pairs.starts, pairs.stops, reads.margin, places, by_step, 0, masks)
-            elif not pairs.sees_all:
-                pack_runs(pairs.starts, pairs.stops, reads.margin, places, bits, m * stored, masks)
-            found: Ints = np.zeros(len(PAIR_QUANTITIES), np.int64)
-            totals: Ints = np.zeros(tile_filters.shape, np.int64)
-            for start in range(0, reads.windows, BLOCK):
-                count = min(BLOCK, reads.windows - start)
-                slowest = walk_block(pairs, (masks, run_rows), g, (start, count), unit, found)
+        for m in range((last - first) * groups):
+            n, g = first + m // groups, m % groups
+            begin = _fill_planes(pairs, bits, m, begin if g else np.int64(0), planes)
+            found[:], totals[:] = 0, 0
+            for start in range(0, windows, BLOCK):
+                count = min(BLOCK, windows - start)
+                walk_block(pairs, planes, g, (start, count), rooms, found)
                 if window_cycles.size:
-                    _note_windows(slowest, pairs.barrier, start, count, window_cycles[n, g])
-                _add_windows(slowest, pairs.barrier, pairs.apart, tile_filters, count, totals, found)
+                    _note_windows(rooms.slowest, pairs.barrier, start, count, window_cycles[n, g])
+                _add_windows(rooms.slowest, pairs.barrier, pairs.apart, tile_filters, count, totals, found)
             if pairs.apart:
                 _add_passes(tile_filters, totals, found)
             result = results[n, pairs.result]
@@ -136,7 +178,16 @@ def _counting_maps(walk_block: WalkBlock) -> CountMaps:
                 for column in range(result.size):
                     result[column] += found[q] * pairs.factors[q, column]
 
-    return count_maps
+    @making_helper
+    def make_and_count(
+        pairs: PairRecord, bits: Bytes, images: tuple[Integer, Integer], unit: Units, results: Ints, window_cycles: Ints
+    ) -> None:
+        """Do the same, with sums of lanes of the unit's type."""
+        planes, rooms = _make_planes(pairs), _make_rooms(pairs, unit)
+        found, totals = np.zeros(len(PAIR_QUANTITIES), np.int64), np.zeros(pairs.walk.tile_filters.shape, np.int64)
+        count_maps(pairs, bits, images, planes, rooms, found, totals, (results, window_cycles))
+
+    return make_and_count
 
 
 _count_waiting, _count_free, _count_drifting = (
@@ -192,15 +243,14 @@ def pair_kernel(record: PairRecord) -> PairKernel:
     return {WAITING: count_waiting_pairs, FREE: count_free_pairs, DRIFTING: drifting}[record.kind]
 
 
-@helper
+@inlined_helper
 def _read_lane(
     reads: ReadsRecord,
     order: tuple[Edges, Edges],
-    planes: tuple[Bytes, Bytes],
+    planes: Planes,
     lane: tuple[Integer, Integer],
     windows: tuple[Integer, Integer],
-    digits: Bytes,
-    least: Bytes,
+    rooms: Rooms,
 ) -> None:
     """Read what a block of windows sees of the runs of a lane: digits of their masks, and the rows that fetching them takes.
 
@@ -209,60 +259,50 @@ def _read_lane(
     reads : ReadsRecord
     order : (int32, int32)
         The step and the run of each of a window's runs.
-    planes : (uint8 ``[runs, bytes, span]``, uint8 ``[runs, span]``)
-        Masks of runs, and NM rows beyond one that they lie in; of size 0 if none does.
+    planes : Planes
     lane, windows : (int, int)
         The lane's first run and how many it has; the block's first window and how many it has.
-    digits, least
-        As of `Lane`; set.
+    rooms : Rooms
+        Its digits and its least cycles are set.
     """
-    (step_of, run_of), (masks, run_rows), (begin, length), (start, count) = order, planes, lane, windows
-    inside, places, offsets, flat, margin = reads.inside, reads.places, reads.offsets, reads.flat, reads.margin
-    bytes_of_run, span, size = masks.shape[1], masks.shape[2], digits.shape[0] * VECTOR
-    runs, many, some = digits.shape[1], digits.shape[2], np.zeros(size, np.uint8)
+    (step_of, run_of), (begin, length), (_, count) = order, lane, windows
+    masks, run_rows, digits, least, some = planes.masks, planes.run_rows, rooms.digits, rooms.least, rooms.some
+    bytes_of_run, span, runs, many = masks.shape[1], masks.shape[2], digits.shape[1], digits.shape[2]
     for k in range(length):
         step, run = np.int64(step_of[begin + k]), np.int64(run_of[begin + k])
         for b in range(bytes_of_run):
-            at = (run * bytes_of_run + b) * span + margin
-            if flat:
-                _read_flat(masks, at + start + offsets[step], inside, step * inside.shape[1] + start, some)
-            else:
-                _read_places(masks, at, places, step, start, count, some)
-            for x in range(0, size, VECTOR):
-                values, place = load(some, x), (x * runs + k * VECTOR) * many
-                for d in range(b * IN_BYTE, min((b + 1) * IN_BYTE, many)):
-                    store(digits, place + d * VECTOR, digit(values, d - b * IN_BYTE))
+            _read(reads, masks, (run * bytes_of_run + b) * span, step, windows, some)
+            for d in range(b * IN_BYTE, min((b + 1) * IN_BYTE, many)):
+                for x in range(0, count, VECTOR):
+                    store(digits, ((x * runs + k * VECTOR) * many) + d * VECTOR, digit(load(some, x), d - b * IN_BYTE))
         if run_rows.size:
-            if flat:
-                _read_flat(run_rows, run * span + margin + start + offsets[step], inside, step * inside.shape[1] + start, some)
-            else:
-                _read_places(run_rows, run * span + margin, places, step, start, count, some)
+            _read(reads, run_rows, run * span, step, windows, some)
             for x in range(count):
                 least[k, x] = some[x] + 1
 
 
 @inlined_helper
-def _read_flat(source: Bytes, at: Integer, inside: Bytes, inside_at: Integer, out: Bytes) -> None:
-    """Read consecutive places from `at` on, and zeros beside the map."""
-    for x in range(0, out.size, VECTOR):
-        store(out, x, both(load(source, at + x), load(inside, inside_at + x)))
-
-
-@inlined_helper
-def _read_places(source: Bytes, plane: Integer, places: Edges, step: Integer, start: Integer, count: Integer, out: Bytes) -> None:
-    """Read the places of some windows in a plane; the one before the first stands for the padding."""
-    flat = source.reshape(-1)
-    for x in range(count):
-        out[x] = flat[plane + places[step, start + x]]
+def _read(reads: ReadsRecord, source: Bytes, plane: Integer, step: Integer, windows: tuple[Integer, Integer], out: Bytes) -> None:
+    """Read what a block of windows sees of a plane at some step."""
+    (start, count), plane = windows, plane + reads.margin
+    if reads.flat:  # consecutive places, and zeros beside the map
+        inside, at = reads.inside, plane + start + reads.offsets[step]
+        inside_at = step * inside.shape[1] + start
+        for x in range(0, count, VECTOR):
+            store(out, x, both(load(source, at + x), load(inside, inside_at + x)))
+    else:  # the place before the first stands for the padding
+        places, flat = reads.places, source.reshape(-1)
+        for x in range(count):
+            out[x] = flat[plane + places[step, start + x]]
 
 
 @helper
-def _raise_slowest(most: Units, overhead: Integer, slowest: Ints) -> None:
-    """Raise the cycles of every window to those of lanes and their overhead, and begin anew."""
+def _raise_slowest(most: Units, count: Integer, overhead: Integer, slowest: Ints) -> None:
+    """Raise the cycles of every window of a block to those of lanes and their overhead, and begin anew."""
     for p in range(most.shape[0]):
         for t in range(most.shape[1]):
             cycles, raised = most[p, t], slowest[p, t]
-            for x in range(cycles.size):
+            for x in range((count + VECTOR - 1) // VECTOR * VECTOR):
                 raised[x] = max(raised[x], np.int64(cycles[x]) + overhead)
                 cycles[x] = 0
 

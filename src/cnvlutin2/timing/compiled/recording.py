@@ -116,14 +116,21 @@ def storage_record(schedules: Sequence[Schedule]) -> StorageRecord:
     """Describe how bricks are stored in several ways, all with the same brick."""
     counts = np.arange(schedules[0].organisation.brick + 1)
     forms = [(s, get_format(s.organisation.format), (s.organisation.brick, s.organisation.data_bits)) for s in schedules]
-    raw: NDArray[np.bool_] = np.stack(
-        [f.raw_bricks(counts, *how) if s.view == "raw" else np.zeros(counts.size, np.bool_) for s, f, how in forms]
-    )
+    raw = [_ranges(f.raw_bricks(counts, *how)) if s.view == "raw" else [] for s, f, how in forms]
+    most = max(map(len, raw))
+    ranges = [[*some, *[some[-1]] * (most - len(some))] if some else [(0, 0)] * most for some in raw]
     sizes = np.stack([f.brick_bits(counts, *how) for _, f, how in forms]).astype(np.int64)
-    mixed = np.array([each.any() for each in raw])
+    mixed = np.array([bool(some) for some in raw])
     row_bits = np.array([s.organisation.row_bits if s.has_rows else 0 for s in schedules], np.int64)
     units = np.array([_row_units(*each) for each in zip(sizes, row_bits.tolist(), strict=True)], np.int64)
-    return StorageRecord(schedules[0].organisation.brick, raw.astype(np.uint8), mixed, sizes, row_bits, units)
+    as_ranges = np.array(ranges, np.uint8).reshape(len(ranges), most, 2)
+    return StorageRecord(schedules[0].organisation.brick, as_ranges, mixed, sizes, row_bits, units)
+
+
+def _ranges(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return the first number of each range that is flagged, and how many follow it."""
+    edges = np.flatnonzero(np.diff(flags.astype(np.int8), prepend=0, append=0)).tolist()
+    return [(first, end - first - 1) for first, end in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def _row_units(sizes: NDArray[np.int64], row_bits: int) -> int:

@@ -108,8 +108,9 @@ class StorageRecord(NamedTuple):
     ----------
     brick : int
         Values of a brick.
-    raw : uint8 ``[ways, brick + 1]``
-        Whether a brick of so many effectual values is stored raw, all its values then being taken for effectual.
+    raw : uint8 ``[ways, ranges, 2]``
+        Bricks of so many effectual values, and up to so many more, are stored raw, all their values then being taken for
+        effectual; where a way has fewer ranges than another, its last one comes again.
     mixed : bool ``[ways]``
         Whether any is.
     sizes : int64 ``[ways, brick + 1]``
