@@ -414,18 +414,21 @@ def test_maps_that_are_not_the_batch_are_listed_when_they_run(tmp_path: Path) ->
     assert list(network.layer_names()) == ["kept", "folded"]
 
 
-def test_the_first_layer_is_one_that_sees_the_input(tmp_path: Path) -> None:
+def test_first_layers_are_those_that_see_the_input_alone(tmp_path: Path) -> None:
     nodes = [
         node("ConvTranspose", "x up", "a", "up"),
         node("Conv", "a w", "b", "after"),
         node("Mul", "x two", "c"),
         node("Conv", "c v", "d", "stem"),
         node("Conv", "x v", "e", "second"),
+        node("Concat", "x d", "f", axis=1),
+        node("Conv", "f both", "g", "mixed"),
     ]
     constants = {"up": integers(3, 3, 1, 1), "w": integers(3, 3, 1, 1), "v": integers(2, 3, 1, 1), "two": np.float32(2)}
-    network = OnnxNetwork(saved(tmp_path, model(nodes, {"x": ["N", 3, 4, 4]}, ["b", "d", "e"], constants)))
+    constants["both"] = integers(2, 5, 1, 1)
+    network = OnnxNetwork(saved(tmp_path, model(nodes, {"x": ["N", 3, 4, 4]}, ["b", "d", "e", "g"], constants)))
     layers = list(network.run(inputs(integers(1, 3, 4, 4, seed=1)), Numeric()))
-    assert [layer.name for layer in layers if layer.first] == ["stem"]
+    assert [layer.name for layer in layers if layer.first] == ["stem", "second"]
 
 
 def test_functions_are_looked_into(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from simd_cases import BOUNDED, CASES, OUT_BYTES
 
 from cnvlutin2 import simd
 from cnvlutin2.errors import ConfigError
-from cnvlutin2.simd import VECTOR, lookups, uses_numba
+from cnvlutin2.simd import VECTOR, llvm, lookups, uses_numba
 from cnvlutin2.simd.primitive import OUT_OF_BOUNDS, PRIMITIVES
 from cnvlutin2.simd.vectors import load, total
 
@@ -30,7 +30,7 @@ compiler = pytest.mark.skipif(
     os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"), reason="needs Numba's compiler, which is switched off"
 )
 MODULES = [importlib.import_module(f"{simd.__name__}.{found.name}") for found in pkgutil.iter_modules(simd.__path__)]
-NO_PRIMITIVES = {"uses_numba", "instructions", "view_at", "processor_features"}
+NO_PRIMITIVES = {"uses_numba", "instructions", "view_at"}
 RUNS = 40
 
 
@@ -76,10 +76,19 @@ def test_what_is_compiled_is_what_the_body_says(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in CASES if name.startswith("lookups.")])
 def test_both_sizes_of_digits(name: str, bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """As they are compiled for processors with other instructions than the one at hand."""
-    if bits == 4 and "+avx2" not in lookups.processor_features():
+    if bits == 4 and "+avx2" not in llvm.processor_features():
         pytest.skip("the processor cannot look up the bytes of a register")
     monkeypatch.setattr(lookups, "DIGIT_BITS", bits)
     test_what_is_compiled_is_what_the_body_says(name)
+
+
+@compiler
+@pytest.mark.parametrize("features", [[], ["+avx2"], ["+avx512bw"]])
+def test_sums_of_eight_on_other_processors(features: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    if set(features) - set(llvm.processor_features()):
+        pytest.skip("the processor has no such instruction")
+    monkeypatch.setattr(llvm, "processor_features", lambda: features)
+    test_what_is_compiled_is_what_the_body_says("vectors.add_up")
 
 
 class TestBounds:

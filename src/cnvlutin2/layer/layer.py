@@ -40,7 +40,7 @@ class Layer:
     weight_threshold : int
         The same for weights.
     first : bool
-        Whether it is its network's first layer (presets ``cnv*`` run that one dense).
+        Whether its input is the network's own, with no other layer between (presets ``cnv*`` run such layers dense).
     kind : {"conv", "fc", "matmul"}
         What it was; a fully-connected layer has ``H = W = Kh = Kw = 1``, a MatMul one window (along `W`) a row.
     activation_frac, weight_frac : int or None

@@ -193,7 +193,8 @@ def _no_sums() -> Definition:
 
 def add_up(sums: Sums8x64, values: Bytes64 | Words64x16) -> Sums8x64:
     """Add to each sum eight of a vector's integers."""
-    return sums + values.reshape(8, VECTOR // 8).sum(axis=1, dtype=np.uint64)
+    added: Sums8x64 = values.reshape(8, VECTOR // 8).sum(axis=1, dtype=np.uint64)
+    return sums + added
 
 
 @instructions(add_up)

@@ -37,7 +37,7 @@ class LayerNode:
     shape : tuple of int
         Of the weights as the node takes them.
     first : bool
-        Whether its input is the network's, with no convolution or matrix product between, and it is the first such layer.
+        Whether its input is the network's, with no convolution or matrix product between.
     one_dimensional : bool
         Of a convolution: whether it is, and so takes a map of height 1.
     strides, dilations : (int, int)
@@ -117,7 +117,7 @@ class LeftOutNode:
 def find_layers(graph: onnx.GraphProto, constants: Constants) -> tuple[list[LayerNode], list[LeftOutNode]]:
     """Return the layers of a graph in execution order, and the nodes that multiply, or may, but are not simulated."""
     names = unique_names(graph)
-    untouched = {value.name for value in graph.input}  # by any product so far
+    untouched, behind = {value.name for value in graph.input}, set[str]()  # by any product; behind one, on whatever way
     copied: dict[str, str] = {}  # what an Identity gives another name
     layers: list[LayerNode] = []
     left_out: list[LeftOutNode] = []
@@ -126,11 +126,14 @@ def find_layers(graph: onnx.GraphProto, constants: Constants) -> tuple[list[Laye
         if not multiplies_nothing(node):
             try:
                 layer = _layer(node, index, names[index], constants)
-                first = layer.activation in untouched and not any(other.first for other in layers)
+                first = layer.activation in untouched
                 layers.append(replace(layer, first=first, activation=copied.get(layer.activation, layer.activation)))
             except UnsupportedLayer as reason:
                 left_out.append(_left_out(node, names[index], str(reason), constants))
-        elif not inner and untouched.intersection(node.input):
+            behind.update(node.output)
+        elif inner or behind.intersection(node.input):
+            behind.update(node.output)
+        elif untouched.intersection(node.input):
             untouched.update(node.output)
         if node.op_type == "Identity" and node.domain in ONNX_DOMAINS:
             copied[node.output[0]] = copied.get(node.input[0], node.input[0])
