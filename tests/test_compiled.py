@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +12,13 @@ import pytest
 from cnvlutin2.layer import Geometry, Layer
 from cnvlutin2.mapping import Schedule
 from cnvlutin2.organisation import Organisation, preset, preset_names, with_overrides
+from cnvlutin2.organisation.organisation import parameter
 from cnvlutin2.timing import LayerTimings, RunMode, make_engine
 from cnvlutin2.timing.compiled import bands, engine, plan, recording
 from cnvlutin2.timing.compiled.engine import CompiledEngine
 from cnvlutin2.timing.compiled.knowledge import left_to_plain
 from cnvlutin2.timing.compiled.packing import walk_record
+from cnvlutin2.timing.compiled.sharing import dense_key, skip_key
 from cnvlutin2.timing.compiled.tuning import BLOCK
 from cnvlutin2.timing.plain import PlainEngine
 
@@ -309,6 +311,29 @@ ORDINARY = [
     Geometry(4096, 1, 1, 1000),
     Geometry(25088, 1, 1, 64),
 ]
+
+
+DANCES = [("one", "none"), ("two", "none"), ("three", "waltz")]
+
+
+class MadeUp(Organisation):
+    """An organisation with an option that nobody thought of."""
+
+    lane_dance: str = parameter("none", "timing", "how lanes dance")
+
+
+@pytest.mark.parametrize("key", [skip_key, dense_key])
+def test_an_option_that_nobody_thought_of_parts_results(key: Callable[[Schedule], Hashable]) -> None:
+    still, same, other = (Schedule.of(ORDINARY[0], MadeUp(name=name, lane_dance=dance)) for name, dance in DANCES)
+    assert key(still) == key(same) != key(other)
+
+
+def test_what_makes_no_difference_shares_results() -> None:
+    """Among the presets: so many are counted, whatever else they differ in."""
+    keys = {name: skip_key(Schedule.of(ORDINARY[0], preset(name))) for name in preset_names()}
+    assert keys["cnv"] == keys["cnv-viai"] == keys["cnv2-dispatch"]  # others store raw bricks, or records without gaps
+    apart = {keys[name] for name in ("cnv", "cnv-roe", "cnv-packed", "cnv2-weights", "cnv2-weights-shared", "cnv2-weights-drift")}
+    assert len(apart) == 6
 
 
 @pytest.mark.parametrize("geometry", ORDINARY)

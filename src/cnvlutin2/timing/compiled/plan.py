@@ -22,6 +22,7 @@ from cnvlutin2.timing.compiled.packing import walk_record
 from cnvlutin2.timing.compiled.pairs import PairKernel, pair_kernel
 from cnvlutin2.timing.compiled.records import WAITING, LaneRecord, LayerRecord, PairRecord, WalkRecord, room_for
 from cnvlutin2.timing.compiled.results import ResultTable
+from cnvlutin2.timing.compiled.sharing import skip_key
 from cnvlutin2.timing.compiled.tuning import ACTIVATIONS_PER_NS, BAND, LOOKS_PER_NS
 from cnvlutin2.timing.observed import ObservedWeights
 from cnvlutin2.timing.options import unknown_options
@@ -113,15 +114,6 @@ def plan_layer(
     return _Planner(layer, weights, in_bands).plan(organisations)
 
 
-def _skip_key(schedule: Schedule) -> Hashable:
-    """Return everything on which cycles and slots in skip mode depend: presets that differ in storage alone share them."""
-    o = schedule.organisation
-    form = (o.format, o.brick, o.data_bits) if schedule.has_rows or schedule.view == "raw" else ()
-    sync = (o.skip_weights, o.filter_sync if o.filters_part else "brick", o.tile_sync) if o.skip_weights != "none" else ()
-    machine = o.tiles, o.filters_per_tile, o.lanes, o.run_overhead, o.window_overhead
-    return ("skip", schedule.together, schedule.steps, schedule.runs, schedule.seats, schedule.view, form, sync, machine)
-
-
 class _Planner:
     def __init__(self, layer: Layer, weights: ObservedWeights, in_bands: bool) -> None:
         self._layer, self._weights = layer, weights
@@ -161,7 +153,7 @@ class _Planner:
         """Return which result tells about skip mode, or None if the kernels do not do it."""
         if left_to_plain(schedule):
             return None
-        key, o = _skip_key(schedule), schedule.organisation
+        key, o = skip_key(schedule), schedule.organisation
         known = self._results.known(key)
         if known is not None:
             return known

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cnvlutin2.mapping import Schedule
 from cnvlutin2.timing.accounting import COLUMNS, Measured, as_columns, dense_timing, lanes_measured, skip_timing
 from cnvlutin2.timing.compiled.records import LANE_QUANTITIES, MACS, PAIR_QUANTITIES, SEEN
+from cnvlutin2.timing.compiled.sharing import dense_key
 from cnvlutin2.timing.engine import Counts, Timing
 from cnvlutin2.timing.observed import ObservedWeights
 
@@ -49,8 +50,7 @@ class ResultTable:
 
     def dense(self, schedule: Schedule) -> int:
         """Return the result of a schedule in dense mode."""
-        o = schedule.organisation
-        key = ("dense", schedule.together, schedule.steps, o.tiles, o.filters_per_tile, o.lanes, o.window_overhead)
+        key = dense_key(schedule)
         if key not in self._known:
             self._known[key] = self._add(lambda numbers: dense_timing(schedule, numbers[SEEN], numbers[MACS]), 0)[0]
         return self._known[key]
