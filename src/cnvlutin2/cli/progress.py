@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from cnvlutin2.simd.compilation import told_of_compilation
 from cnvlutin2.simulation import Progress as Report
 
 PATIENCE_SECONDS = 1.0
+COMPILING = "compiling kernels (first run only)"
 
 
 @contextmanager
@@ -28,11 +30,19 @@ def progress_bar(title: str) -> Iterator[Report | None]:
     def report(layer: str, done: int, total: int) -> None:
         bar.update(task, description=f"{title}: {layer}", completed=done, total=total)
 
+    compiled = 0
+
+    def tell(_function: str) -> None:
+        nonlocal compiled
+        bar.update(task, description=f"{title}: {COMPILING}", completed=compiled, total=None)
+        compiled += 1
+
     # By a clock of its own: a network is executed before its first layer is done.
     start = threading.Timer(PATIENCE_SECONDS, bar.start)
     start.start()
     try:
-        yield report
+        with told_of_compilation(tell):
+            yield report
     finally:
         start.cancel()
         start.join()
