@@ -20,7 +20,7 @@ PACKAGE = Path(cnvlutin2.__file__).parent
 SCRIPT = """
 import sys, warnings
 sys.path.insert(0, sys.argv[1])
-from cnvlutin2.simd.compilation import told_of_compilation
+from cnvlutin2.simd.compilation import Listening
 from cnvlutin2.simd.jit import helper, kernel
 if "full" in sys.argv:
     import resource
@@ -39,7 +39,7 @@ def second(a):
     return plus(a) * 3
 
 compiled = []
-with told_of_compilation(compiled.append), warnings.catch_warnings(record=True) as said:
+with Listening(compiled.append), warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
     print(first(4), second(4), compiled, len(said), *(w.message for w in said), sep="|")
 """

@@ -10,7 +10,7 @@ import pytest
 
 from cnvlutin2.cli import progress
 from cnvlutin2.cli.progress import progress_bar
-from cnvlutin2.simd.compilation import tell_of_compilation
+from cnvlutin2.simd.compilation import Listening
 
 
 class Terminal(io.StringIO):
@@ -50,7 +50,7 @@ def test_it_is_there_before_the_first_layer_is_done(monkeypatch: pytest.MonkeyPa
     with progress_bar("network") as report:
         assert report is not None
         wait_for("network")
-        tell_of_compilation("count_sums")
+        Listening.tell("count_sums")
         wait_for("compiling kernels (first run only)")
         report("conv1", 1, 2)
         wait_for("network: conv1")

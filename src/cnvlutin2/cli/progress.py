@@ -1,4 +1,4 @@
-"""A progress bar on stderr for work of more than a second; silent where stderr is not a terminal."""
+"""A progress bar on stderr for work of more than a second; where stderr is not a terminal, a line if kernels are compiled."""
 
 from __future__ import annotations
 
@@ -6,22 +6,34 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cnvlutin2.simd.compilation import told_of_compilation
+from cnvlutin2.cli.main import say
+from cnvlutin2.simd.compilation import Listening
 from cnvlutin2.simulation import Progress as Report
 
 PATIENCE_SECONDS = 1.0
 COMPILING = "compiling kernels (first run only)"
 
 
+@cache
+def _said() -> None:
+    say("note", COMPILING)
+
+
+def _say_once(_function: str) -> None:
+    _said()
+
+
 @contextmanager
 def progress_bar(title: str) -> Iterator[Report | None]:
     """Give a callback for `simulate`, or None where nobody looks."""
     if not sys.stderr.isatty():
-        yield None
+        with Listening(_say_once):
+            yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=Console(stderr=True), transient=True)
@@ -41,7 +53,7 @@ def progress_bar(title: str) -> Iterator[Report | None]:
     start = threading.Timer(PATIENCE_SECONDS, bar.start)
     start.start()
     try:
-        with told_of_compilation(tell):
+        with Listening(tell):
             yield report
     finally:
         start.cancel()

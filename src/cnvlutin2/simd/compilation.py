@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import ClassVar, Self
 
 Listener = Callable[[str], None]
 """Called with the name of the function that is compiled next."""
 
-_listeners: list[Listener] = []
 
+class Listening:
+    """Has a listener told of what is compiled while a ``with`` block runs; of several, the innermost."""
 
-@contextmanager
-def told_of_compilation(listener: Listener) -> Iterator[None]:
-    """Have a listener told while the block runs."""
-    _listeners.append(listener)
-    try:
-        yield
-    finally:
-        _listeners.remove(listener)
+    _listeners: ClassVar[list[Listener]] = []
 
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
 
-def tell_of_compilation(function: str) -> None:
-    """Tell the listener that came last, if there is one."""
-    for listener in _listeners[-1:]:
-        listener(function)
+    def __enter__(self) -> Self:
+        self._listeners.append(self._listener)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listeners.remove(self._listener)
+
+    @classmethod
+    def tell(cls, function: str) -> None:
+        """Say that a function is about to be compiled."""
+        for listener in cls._listeners[-1:]:
+            listener(function)

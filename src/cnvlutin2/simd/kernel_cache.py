@@ -29,7 +29,7 @@ from numba.misc.appdirs import AppDirs
 
 from cnvlutin2.errors import Cnvlutin2Warning, OutputError
 from cnvlutin2.files import write_whole
-from cnvlutin2.simd.compilation import tell_of_compilation
+from cnvlutin2.simd.compilation import Listening
 
 _DIGEST_BYTES = 32
 _reasons: list[str] = []
@@ -57,7 +57,7 @@ class KernelCache(FunctionCache):
         target_context.refresh()
         payload = self._payload(self._file(sig, target_context.codegen()))
         if payload is None:
-            tell_of_compilation(self._py_func.__name__)
+            Listening.tell(self._py_func.__name__)
             return None
         return CompileResult._rebuild(target_context, *pickle.loads(payload))  # noqa: S301 - what `save_overload` wrote
 
@@ -78,6 +78,11 @@ class KernelCache(FunctionCache):
             _say_that_nothing_is_kept(str(error).removesuffix("; choose another place"))
         except OSError as error:
             _say_that_nothing_is_kept(f"cannot make {file.parent}: {error.strerror or error}")
+
+    @staticmethod
+    def is_kept() -> bool:
+        """Whether what is compiled can be kept."""
+        return _may_be_written(_folder(_PACKAGE))
 
     def flush(self) -> None:
         """Forget what was kept of the function, for every signature."""
@@ -105,11 +110,6 @@ class KernelCache(FunctionCache):
 
     def _digest(self, payload: bytes) -> bytes:
         return hashlib.sha256(_made_from(self._py_func) + payload).digest()
-
-
-def is_kept() -> bool:
-    """Whether what is compiled can be kept."""
-    return _may_be_written(_folder(_PACKAGE))
 
 
 @cache

@@ -53,9 +53,9 @@ def compile_kernels(organisations: Sequence[Organisation], jobs: int | None = No
 
 def _finds_what_is_kept() -> bool:
     """Whether one process finds what another compiled."""
-    from cnvlutin2.simd.kernel_cache import is_kept  # Numba takes most of a second
+    from cnvlutin2.simd.kernel_cache import KernelCache  # Numba takes most of a second
 
-    return is_kept() and bool(sys.executable)
+    return KernelCache.is_kept() and bool(sys.executable)
 
 
 def _compile_this_half() -> None:
