@@ -79,6 +79,14 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in words)
 
 
+def encodable(text: str) -> str:
+    """Return a text that every file can hold: bytes of a file name that are not UTF-8 are written out, as ``\\xe9``."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a pair that no file name holds
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def short(value: object) -> str:
     """Return a value as it is shown in a message: on one line and of bounded length (YAML aliases can make it endless)."""
     limited = reprlib.Repr()
