@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cnvlutin2.errors import NetworkError
 from cnvlutin2.layer import Layer
-from cnvlutin2.network.accuracy import Accuracy, compare_answers, top_classes
+from cnvlutin2.network.accuracy import Accuracy, check_labels, compare_answers, top_classes
 from cnvlutin2.network.calibration import Ranges, Scales, executes_quantised
 from cnvlutin2.network.gathering import (
     Captured,
@@ -115,6 +115,7 @@ class ModelRun:
             output, tensors = session.run(batch.values, batch.names, room)
             if batch.start == 0:
                 self._look_at(tensors)
+            check_labels(self._inputs.labels, output, self._size)
             self._float_answers.append(top_classes(output, self._size)[: batch.count])
             some.append(layer_activations(self._nodes, tensors, batch))
             end = batch.start + batch.count
