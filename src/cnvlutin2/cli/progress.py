@@ -20,19 +20,15 @@ COMPILING = "compiling kernels (first run only)"
 
 
 @cache
-def _said() -> None:
+def _say_that_it_compiles() -> None:
     say("note", COMPILING)
-
-
-def _say_once(_function: str) -> None:
-    _said()
 
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Report | None]:
     """Give a callback for `simulate`, or None where nobody looks."""
     if not sys.stderr.isatty():
-        with Listening(_say_once):
+        with Listening(lambda _function: _say_that_it_compiles()):
             yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
