@@ -35,7 +35,7 @@ def said(*arguments: object) -> str:
     ],
 )
 def test_the_word_that_was_meant(arguments: tuple[str, ...], meant: str) -> None:
-    assert f"(did you mean {meant!r}?)" in said(*arguments)
+    assert f"; did you mean {meant!r}?" in said(*arguments)
 
 
 def test_nothing_is_guessed_that_is_far() -> None:

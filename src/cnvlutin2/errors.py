@@ -90,10 +90,10 @@ def encodable(text: str) -> str:
 
 
 def did_you_mean(given: object, known: Iterable[str]) -> str:
-    """Return ``" (did you mean 'cnv2-weights'?)"`` if a known word is near to what was given, else nothing."""
+    """Return ``"; did you mean 'cnv2-weights'?"`` if a known word is near to what was given, else nothing."""
     words = {word.lower(): word for word in known}
     near = get_close_matches(str(given)[:100].lower(), words, n=1, cutoff=0.6)
-    return f" (did you mean {words[near[0]]!r}?)" if near else ""
+    return f"; did you mean {words[near[0]]!r}?" if near else ""
 
 
 def short(value: object) -> str:

@@ -85,7 +85,7 @@ def choose_recipe(
     hint = _hinted(spec)
     if preprocess is not None and preprocess not in RECIPES:
         raise ConfigError(
-            f"no recipe is called {preprocess!r}{did_you_mean(preprocess, RECIPES)}; there are {', '.join(RECIPES)}",
+            f"no recipe is called {preprocess!r}; there are {', '.join(RECIPES)}{did_you_mean(preprocess, RECIPES)}",
             where="preprocess",
         )
     if preprocess is not None:

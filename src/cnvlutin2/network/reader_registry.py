@@ -116,7 +116,7 @@ def unknown_source(source: object) -> NetworkError:
     if isinstance(source, (str, Path)) and (remedy := _REMEDIES.get(Path(source).suffix.lower())):
         return NetworkError(f"{source}: is not read: {remedy}")
     near = did_you_mean(source, names)
-    return NetworkError(f"there is no network {shown}{near}: give {', '.join(kinds)}, or one of {', '.join(names)}")
+    return NetworkError(f"there is no network {shown}: give {', '.join(kinds)}, or one of {', '.join(names)}{near}")
 
 
 _TORCH = (

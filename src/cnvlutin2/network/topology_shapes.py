@@ -124,7 +124,7 @@ def load_shapes(name: str) -> Shapes:
         if name in _read(known).aliases:
             return _read(known)
     raise ConfigError(
-        f"unknown topology {name!r}{did_you_mean(name, topology_names())}; the topologies are {', '.join(topology_names())}"
+        f"unknown topology {name!r}; the topologies are {', '.join(topology_names())}{did_you_mean(name, topology_names())}"
     )
 
 

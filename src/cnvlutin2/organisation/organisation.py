@@ -259,6 +259,6 @@ def _place(error: ErrorDetails) -> str:
 def _message(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         key, known = error["loc"][-1], Organisation.model_fields
-        return f"unknown key {short(key)}{did_you_mean(key, known)}; the keys are {', '.join(known)}"
+        return f"unknown key {short(key)}; the keys are {', '.join(known)}{did_you_mean(key, known)}"
     text = error["msg"].removeprefix("Value error, ").replace("Input should", "should")
     return text if error["type"] == "value_error" else f"{short(error['input'])} is not allowed: {text}"

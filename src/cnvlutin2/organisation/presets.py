@@ -48,7 +48,7 @@ def preset(name: str) -> Organisation:
     if name not in preset_names():
         near = did_you_mean(name, preset_names())
         raise ConfigError(
-            f"unknown organisation {name!r}{near}; the presets are {', '.join(preset_names())}, or give a YAML file"
+            f"unknown organisation {name!r}; the presets are {', '.join(preset_names())}, or give a YAML file{near}"
         )
     text = resources.files(__package__).joinpath("presets", f"{name}.yaml").read_text("utf-8")
     return Organisation.parse({"name": name, **parse_mapping(text, _WHAT, f"preset {name}")}, source=f"preset {name}")
@@ -149,7 +149,7 @@ def _from_file(path: Path) -> Organisation:
     if base is None:
         return Organisation.parse({"name": path.stem, **values}, source=str(path))
     if not isinstance(base, str) or base not in preset_names():
-        known = f"{short(base)} is not a preset{did_you_mean(base, preset_names())}; one of {', '.join(preset_names())}"
+        known = f"{short(base)} is not a preset; one of {', '.join(preset_names())}{did_you_mean(base, preset_names())}"
         raise ConfigError(known, where="base", source=str(path))
     inherited = {k: v for k, v in preset(base).model_dump().items() if k not in ("name", "description")}
     return Organisation.parse({**inherited, "name": path.stem, **values}, source=str(path))
