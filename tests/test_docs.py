@@ -100,7 +100,8 @@ def run(command: str) -> tuple[int, str]:
     if words[0] != "cnvlutin2" or SHELL_WORDS & set(words):
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         done = subprocess.run(["bash", "-c", command], text=True, capture_output=True, env=os.environ | {"PATH": path})
-        return done.returncode, done.stdout + done.stderr
+        first_run = "cnvlutin2: note: compiling kernels (first run only)\n"  # whether it is the first one here is chance
+        return done.returncode, done.stdout + done.stderr.replace(first_run, "")
     result = CliRunner().invoke(group, words[1:])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception

@@ -10,6 +10,7 @@ import pytest
 
 from cnvlutin2.cli import progress
 from cnvlutin2.cli.progress import progress_bar
+from cnvlutin2.simd.compilation import Listening
 
 
 class Terminal(io.StringIO):
@@ -49,6 +50,8 @@ def test_it_is_there_before_the_first_layer_is_done(monkeypatch: pytest.MonkeyPa
     with progress_bar("network") as report:
         assert report is not None
         wait_for("network")
+        Listening.tell("count_sums")
+        wait_for("compiling kernels (first run only)")
         report("conv1", 1, 2)
         wait_for("network: conv1")
         wait_for("1/2")

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from cnvlutin2.errors import ConfigError, NetworkError, OutputError
 from cnvlutin2.layer import Layer
-from cnvlutin2.network import Inputs, Numeric, Threshold, Thresholds, npz
+from cnvlutin2.network import Inputs, Numeric, Threshold, Thresholds, npz, trace_file
 from cnvlutin2.network.traces import TraceNetwork, TraceWriter, save_trace, save_traces
 from cnvlutin2.testing import layers
 
@@ -193,6 +193,75 @@ class TestWriting:
         assert_same(found[0], whole)
         assert_same(found[1], other)
 
+    def test_any_names_are_written_and_read(self, tmp_path: Path) -> None:
+        names = [
+            "a/b",
+            "a_b",
+            "A/b",
+            "..",
+            "",
+            "con\x1b[31m",
+            "con\\x1b[31m",
+            "x" * 300,
+            "y" * 3000,
+            "y" * 3001,
+            "n\0",
+            "caf\udce9",
+            " ",
+        ]
+        layers = [Layer(name, ACTIVATIONS, WEIGHTS, groups=2) for name in names]
+        files = save_traces(layers, tmp_path / "t")
+        assert sorted(tmp_path.rglob("*.npz")) == files  # none has left its folder
+        assert len({file.name.lower() for file in files}) == len(names)
+        read = TraceNetwork.open(tmp_path / "t").layer_names()
+        assert len(set(read)) == len(names)
+        for name, found in zip(names, read, strict=True):
+            assert found == name if 0 < len(name) <= 1024 and name.isprintable() else found.isprintable()
+
+    def test_more_layers_than_four_digits_stay_in_order(self, tmp_path: Path) -> None:
+        writer = TraceWriter(tmp_path)
+        with writer:
+            writer.add(Layer("0", ACTIVATIONS, WEIGHTS, groups=2))
+            (first,) = writer._layers.values()
+            for number in range(1, 10_001):  # linked, for the time that so many take to write
+                file = first.file.with_name(f"{number}.npz")
+                file.hardlink_to(first.file)
+                writer._layers[str(number)] = replace(first, file=file, stem=str(number))
+        assert [path.stem.partition("-")[2] for path in sorted(tmp_path.iterdir())] == [str(n) for n in range(10_001)]
+
+    @pytest.mark.parametrize("free", [0, 1 << 30])
+    def test_layers_of_zeros_are_read_back(self, free: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whatever the bound is: beyond it they are not compressed."""
+        monkeypatch.setattr(npz, "FREE_BYTES", free)
+        layer = Layer("sparse", np.zeros((4, 64, 128, 128), np.int16), np.ones((1, 64, 1, 1), np.int16))
+        save_trace(layer, tmp_path / "a.npz")
+        assert_same(only_layer(tmp_path / "a.npz"), layer)
+        assert ((tmp_path / "a.npz").stat().st_size > layer.activations.nbytes) is (free == 0)
+
+    def test_what_is_too_large_to_be_read_is_not_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(trace_file, "MAX_ARRAY_BYTES", 2 * ACTIVATIONS.nbytes)
+        batches = [replace(Layer("conv", ACTIVATIONS, WEIGHTS, groups=2), first_image=first) for first in range(3)]
+        with pytest.raises(OutputError, match=r"'conv' would have 144 bytes.*use fewer images"):
+            save_traces(batches, tmp_path / "t")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_all_traces_or_none(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        moved: list[Path] = []
+        real = Path.replace
+
+        def interrupted(file: Path, target: Path) -> Path:
+            if target.parent == tmp_path / "made" / "t":
+                moved.append(target)
+                if len(moved) == 2:
+                    raise KeyboardInterrupt
+            return real(file, target)
+
+        monkeypatch.setattr(Path, "replace", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            save_traces([Layer(name, ACTIVATIONS, WEIGHTS, groups=2) for name in "abc"], tmp_path / "made" / "t")
+        assert len(moved) == 2
+        assert list(tmp_path.iterdir()) == []  # the folders that were made for it are gone too
+
     def test_two_layers_of_one_name_are_refused(self, tmp_path: Path) -> None:
         layer = Layer("conv", ACTIVATIONS, WEIGHTS, groups=2)
         for second in (layer, replace(layer, weights=WEIGHTS[:, :, :1], first_image=1)):
@@ -305,7 +374,8 @@ class TestHostile:
             path = write_raw(tmp_path / "a.npz", [("activations.npy", npy(shape, b"\0" * 48)), ("weights.npy", small)])
             self.refused(path, "'activations' declares .* but has 48 bytes")
 
-    def test_a_decompression_bomb(self, tmp_path: Path) -> None:
+    def test_a_decompression_bomb(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(npz, "FREE_BYTES", 64 << 20)  # a true one takes long to make
         zeros = npy((1, 1, 8192, 8192), bytes(2 << 26))  # 128 MiB in 128 KiB
         small = npy((1, 1, 1, 1), b"\1\0")
         members = [("activations.npy", zeros), ("weights.npy", small)]

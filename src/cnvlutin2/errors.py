@@ -18,6 +18,8 @@ The command line prints it to stderr and exits with code 2.
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class Cnvlutin2Error(Exception):
@@ -77,6 +79,21 @@ def one_line(text: str) -> str:
     """Return a text on one line, with what a terminal would obey instead of show (as in a model's names) written out."""
     words = " ".join(text.split())
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in words)
+
+
+def encodable(text: str) -> str:
+    """Return a text that every file can hold: bytes of a file name that are not UTF-8 are written out, as ``\\xe9``."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a pair that no file name holds
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def did_you_mean(given: object, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'cnv2-weights'?"`` if a known word is near to what was given, else nothing."""
+    words = {word.lower(): word for word in known}
+    near = get_close_matches(str(given)[:100].lower(), words, n=1, cutoff=0.6)
+    return f"; did you mean {words[near[0]]!r}?" if near else ""
 
 
 def short(value: object) -> str:

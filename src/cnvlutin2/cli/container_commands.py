@@ -13,9 +13,10 @@ from rich.table import Table
 
 from cnvlutin2.cli.array_input import read_array
 from cnvlutin2.cli.grid import console
+from cnvlutin2.cli.outputs import Attempts, check_apart
 from cnvlutin2.encodings import Encoded, Packing, brick_counts, encode, format_names, load
 from cnvlutin2.encodings.footprint import POINTERS
-from cnvlutin2.errors import ConfigError, NetworkError
+from cnvlutin2.errors import ConfigError, NetworkError, encodable
 from cnvlutin2.files import check_writable, write_whole
 from cnvlutin2.numeric import effectual
 
@@ -60,6 +61,7 @@ def encode_command(
     target = output or source.with_suffix(".cnv2")
     _check_target(target, source)
     check_json(json_file)
+    check_apart({"--output": str(target), "--json": json_file}, [("IN", str(source))])
     found = read_array(source, image)
     threshold = found.threshold if threshold is None else threshold
     groups = found.groups if groups is None else groups
@@ -71,13 +73,17 @@ def encode_command(
         raise NetworkError(f"{source}: {str(error).removesuffix(' at array')}") from None
     encoded.save(target)
     facts = _sizes(encoded)
+    attempts = Attempts()
     if json_file is not None:
-        write_document({"schema": "cnvlutin2/encode/1", "file": str(target), **_parameters(encoded), **facts}, json_file)
+        with attempts.attempt():
+            document = {"schema": "cnvlutin2/encode/1", "file": encodable(str(target)), **_parameters(encoded), **facts}
+            write_document(document, json_file)
     if json_file != "-":
         click.echo(
             f"{target}: {facts['total_bits']:,} bits, {facts['relative']:.3f} of dense "
             f"(stream {facts['stream_bits']:,}, pointers {facts['pointers_bits']:,})"
         )
+    attempts.finish()
 
 
 @click.command("decode")
@@ -129,6 +135,8 @@ def inspect_command(source: Path, json_file: str | None) -> None:
       cnvlutin2 inspect activations.cnv2
       cnvlutin2 inspect activations.cnv2 --json -
     """
+    check_json(json_file)
+    check_apart({"--json": json_file}, [("IN", str(source))])
     encoded = load(source)
     parameters, storage = encoded.parameters, encoded.storage
     mask = effectual(encoded.decode(raw=True).astype(np.int16), parameters.threshold)
@@ -136,7 +144,7 @@ def inspect_command(source: Path, json_file: str | None) -> None:
     sizes, bricks = np.unique(encoded.scheme.brick_bits(counts, storage.brick, parameters.data_bits), return_counts=True)
     facts: dict[str, Any] = {
         "schema": "cnvlutin2/inspect/1",
-        "file": str(source),
+        "file": encodable(str(source)),
         **_parameters(encoded),
         **_sizes(encoded),
         "density": int(mask.sum()) / mask.size,
@@ -148,10 +156,13 @@ def inspect_command(source: Path, json_file: str | None) -> None:
     }
     if encoded.scheme.indirect:
         facts["parts"][POINTERS] = facts["pointers_bits"]
+    attempts = Attempts()
     if json_file is not None:
-        write_document(facts, json_file)
+        with attempts.attempt():
+            write_document(facts, json_file)
     if json_file != "-":
         _print_facts(facts)
+    attempts.finish()
 
 
 def _check_target(target: Path, source: Path) -> None:

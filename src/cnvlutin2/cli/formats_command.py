@@ -14,7 +14,8 @@ from rich.text import Text
 from cnvlutin2.cli.command_options import FORMS, SectionedCommand, read_thresholds, with_options
 from cnvlutin2.cli.container_commands import check_json, write_document
 from cnvlutin2.cli.grid import Grid, console, show
-from cnvlutin2.cli.networks import NETWORK_OPTIONS, open_networks, read_inputs
+from cnvlutin2.cli.networks import NETWORK_OPTIONS, networks_to_open, read_inputs
+from cnvlutin2.cli.outputs import Attempts
 from cnvlutin2.cli.progress import progress_bar
 from cnvlutin2.encodings import Footprint, Packing, break_even
 from cnvlutin2.encodings.footprint import POINTERS, layer_footprint
@@ -74,14 +75,19 @@ def formats_command(network: str | None, json_file: str | None, **options: Any) 
     check_json(json_file)
     choice = Choice(options["brick"], options["data_bits"], options["packing"], options["pointer_group"])
     numeric = Numeric(choice.data_bits, read_thresholds(options["threshold"], "--threshold"))
-    documents = []
-    for found in open_networks([network] if network else bundled_names(), options):
-        measured = _measure(found, read_inputs(found, options), numeric, choice)
-        documents.append(_document(measured, choice))
-        if json_file != "-":
-            _print(console(), measured, choice)
+    measured: list[Measured] = []
+    for open_one in networks_to_open([network] if network else bundled_names(), options):
+        found = open_one()
+        measured.append(_measure(found, read_inputs(found, options), numeric, choice))
+    attempts = Attempts()
     if json_file is not None:
-        write_document({"schema": "cnvlutin2/formats/1", "networks": documents}, json_file)
+        documents = [_document(each, choice) for each in measured]
+        with attempts.attempt():
+            write_document({"schema": "cnvlutin2/formats/1", "networks": documents}, json_file)
+    if json_file != "-":
+        for each in measured:
+            _print(console(), each, choice)
+    attempts.finish()
 
 
 def _measure(network: Network, inputs: Inputs | None, numeric: Numeric, choice: Choice) -> Measured:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import signal
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any, NoReturn
@@ -27,6 +31,16 @@ EXIT_BAD_INPUT = 2
 EXIT_VERIFICATION = 3
 EXIT_BROKEN_PIPE = 1
 EXIT_INTERRUPTED = 130
+EXIT_SIGNAL = 128
+"""To which a signal's number is added."""
+
+
+class _EndedBySignal(BaseException):
+    """The program was told to end; like KeyboardInterrupt, nothing that handles errors handles it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 class LazyGroup(click.Group):
@@ -53,25 +67,27 @@ class LazyGroup(click.Group):
         """Run the command line; an error of the user's is one line on stderr and exit code 2."""
         warnings.showwarning = _show_warning
         warnings.simplefilter("always", Cnvlutin2Warning)  # of every network, whatever the environment says of warnings
-        if sys.stdout is None:  # the shell closed it
-            sys.stdout = io.StringIO()
+        _take_any_text()
         debug = "--debug" in (kwargs.get("args") or (args[0] if args else None) or sys.argv[1:])
         kwargs["standalone_mode"] = False
         try:
-            code = super().main(*args, **kwargs) or 0
-            sys.stdout.flush()
+            with _ended_in_order():
+                code = super().main(*args, **kwargs) or 0
+                sys.stdout.flush()
             sys.exit(code)
-        except click.Abort:
+        except click.Abort as error:
+            if isinstance(error.__cause__, EOFError):  # click takes it for the end of what somebody types
+                raise error.__cause__ from None
             _fail("interrupted", EXIT_INTERRUPTED)
+        except _EndedBySignal as ended:
+            _fail(f"ended by {signal.Signals(ended.number).name}", EXIT_SIGNAL + ended.number)
         except click.UsageError as error:
             where = error.ctx.command_path if error.ctx else "cnvlutin2"
             _fail(f"{error.format_message().rstrip('.')}; see '{where} --help'", EXIT_BAD_INPUT)
-        except Cnvlutin2Error as error:
+        except (Cnvlutin2Error, MemoryError) as error:
             if debug:
                 raise
-            _fail(str(error), EXIT_VERIFICATION if isinstance(error, VerificationError) else EXIT_BAD_INPUT)
-        except MemoryError:
-            _fail("not enough memory; use fewer images (--limit) or a smaller network", EXIT_BAD_INPUT)
+            _fail(message_of(error), EXIT_VERIFICATION if isinstance(error, VerificationError) else EXIT_BAD_INPUT)
         except BrokenPipeError:
             # Who read the output has enough of it; nothing more can be written, not even on the way out.
             sys.stdout = sys.stderr = io.StringIO()
@@ -79,17 +95,68 @@ class LazyGroup(click.Group):
         except OSError as error:
             if debug:
                 raise
-            sys.stdout = io.StringIO()  # what it still holds could not be written on the way out either
-            _fail(f"{error.filename or 'cannot write the output'}: {error.strerror or error}", EXIT_BAD_INPUT)
+            _fail(message_of(error), EXIT_BAD_INPUT)
+
+
+def message_of(error: Exception) -> str:
+    """Return what the line says of an error."""
+    if isinstance(error, MemoryError):
+        return "not enough memory; use fewer images (--limit) or a smaller network"
+    if isinstance(error, OSError) and not isinstance(error, Cnvlutin2Error):
+        return f"{error.filename or 'cannot write the output'}: {error.strerror or error}"
+    return str(error)
+
+
+def say(kind: str, message: str) -> None:
+    """Print a line on stderr, if anybody is there to read it."""
+    with contextlib.suppress(OSError):
+        click.echo(f"cnvlutin2: {kind}: {one_line(message)}", err=True)
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    click.echo(f"cnvlutin2: error: {one_line(message)}", err=True)
+    say("error", message)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = io.StringIO()  # what it still holds cannot be written on the way out either
     sys.exit(code)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    click.echo(f"cnvlutin2: warning: {one_line(str(message))}", err=True)
+    say("warning", str(message))
+
+
+def _take_any_text() -> None:
+    """Have characters replaced that the terminal's or the pipe's encoding lacks; and output that the shell closed dropped."""
+    if sys.stdout is None:
+        sys.stdout = io.StringIO()
+    if sys.stderr is None:
+        sys.stderr = io.StringIO()
+    for stream, errors in ((sys.stdout, "replace"), (sys.stderr, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
+
+
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Have what batch systems and closed terminals send end the program as Ctrl-C does: nothing half-written stays."""
+
+    def end(number: int, _frame: object) -> NoReturn:
+        for each in set_here:
+            signal.signal(each, signal.SIG_IGN)  # it is ending
+        raise _EndedBySignal(number)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # What is ignored stays so, as under nohup. Only the main thread may say what is to happen.
+    here = threading.current_thread() is threading.main_thread()
+    set_here = [number for number in numbers if here and signal.getsignal(number) == signal.SIG_DFL]
+    for number in set_here:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in set_here:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @click.group(
@@ -109,7 +176,15 @@ def group(ctx: click.Context, debug: bool) -> None:
       cnvlutin2 archs                            what can be simulated
       cnvlutin2 formats model.onnx -i photo.jpg  what the encodings cost
 
-    Results go to stdout, all else to stderr. Exit codes: 0 done, 2 the command or its input is wrong, 3 --verify failed.
+    Results go to stdout, all else to stderr.
+
+    \b
+    Exit codes:
+      0    done
+      1    whoever read the output stopped reading
+      2    the command or its input is wrong, or an output could not be written
+      3    --verify failed
+      130  interrupted (Ctrl-C); 143 and 129: ended by SIGTERM and SIGHUP
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

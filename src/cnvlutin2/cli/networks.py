@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -53,10 +54,10 @@ NETWORK_OPTIONS: tuple[Adder, ...] = (
 )
 
 
-def open_networks(names: Sequence[str], options: dict[str, Any]) -> Iterator[Network]:
-    """Open the networks one by one, each under a name of its own.
+def networks_to_open(names: Sequence[str], options: dict[str, Any]) -> list[Callable[[], Network]]:
+    """Return what opens the networks, one each, under names of their own.
 
-    Names of no network, options that are for none of them and inputs that are not there are refused before the first is opened.
+    Names of no network, options that are for none of them and inputs that are not there are refused at once.
     """
     for name in names:
         check_exists(name)
@@ -71,12 +72,15 @@ def open_networks(names: Sequence[str], options: dict[str, Any]) -> Iterator[Net
     for path in options["inputs"] or ():
         check_is_there(path)
     taken: dict[str, int] = {}
-    for name in names:
+
+    def opened(name: str) -> Network:
         network = Topology(name, **topology) if is_topology(name) else open_network(name)
         taken[network.name] = taken.get(network.name, 0) + 1
         if taken[network.name] > 1:
             network.name = f"{network.name}#{taken[network.name]}"
-        yield network
+        return network
+
+    return [partial(opened, name) for name in names]
 
 
 def read_inputs(network: Network, options: dict[str, Any]) -> Inputs | None:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from cnvlutin2.cli.container_commands import check_json
 from cnvlutin2.cli.grid import Grid, console, say, show
+from cnvlutin2.cli.outputs import Attempts
 from cnvlutin2.cost import DEFAULT_TABLE, load_table
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.files import write_whole
@@ -56,10 +57,13 @@ def reproduce_command(models: tuple[str, ...], inputs: tuple[str, ...], json_fil
     table = load_table(options["energy"])
     networks = list(_networks(models, inputs, options["preprocess"]))
     found = reproduce(networks, table, options["seed"], options["jobs"], lambda text: click.echo(text, err=True))
+    attempts = Attempts()
     if json_file is not None:
-        _write(found, json_file)
+        with attempts.attempt():
+            _write(found, json_file)
     if json_file != "-":
         _print(found)
+    attempts.finish()
 
 
 def _networks(models: Sequence[str], inputs: Sequence[str], preprocess: str | None) -> Iterator[tuple[Network, Inputs | None]]:

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cnvlutin2.cli.command_options import FORMS, SectionedCommand, option, read_thresholds, with_options
-from cnvlutin2.cli.networks import NETWORK_OPTIONS, open_networks, read_inputs
+from cnvlutin2.cli.networks import NETWORK_OPTIONS, networks_to_open, read_inputs
+from cnvlutin2.cli.outputs import Attempts, check_apart, writing_traces
 from cnvlutin2.cli.printed_tables import print_results
 from cnvlutin2.cli.progress import progress_bar
 from cnvlutin2.cost.tables import DEFAULT_TABLE, load_table
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.files import check_writable
 from cnvlutin2.network.bundled import bundled_names
-from cnvlutin2.network.traces import TraceWriter
 from cnvlutin2.organisation import Organisation, load_organisations, with_overrides
 from cnvlutin2.report import write_figures, write_report
 from cnvlutin2.report.figures import check_all
 from cnvlutin2.report.viewer import TraceCollector
 from cnvlutin2.results import Results, write_csv, write_json, write_parquet
-from cnvlutin2.simulation import DEFAULT_ORGANISATIONS, Observer, simulate
+from cnvlutin2.simulation import DEFAULT_ORGANISATIONS, simulate
 
 _ACCELERATORS, _VALUES, _RESULTS = "Accelerators", "Integers and thresholds", "Results"
 OPTIONS = (
@@ -92,47 +91,56 @@ def run_command(networks: tuple[str, ...], archs: tuple[str, ...], overrides: tu
     dram = () if options["dram"] is None else (f"dram={options['dram']}",)
     organisations = _organisations(archs, (*dram, *overrides))
     table = load_table(options["energy"] or DEFAULT_TABLE)
-    for target in (options["json_file"], options["csv_file"], options["parquet_file"], options["report_file"]):
-        if target not in (None, "-"):
-            check_writable(Path(target))
-    if options["figures"]:
-        check_all(Path(options["figures"]))
-    if options["parquet_file"] == "-":
-        raise ConfigError("Parquet is not text; name a file", source="--parquet")
+    _check_targets(networks, options)
     thresholds = read_thresholds(options["threshold"], "--threshold")
     weight_thresholds = read_thresholds(options["weight_threshold"], "--weight-threshold")
     if options["save_traces"] and (len(networks) != 1 or len({o.data_bits for o in organisations}) > 1):
         raise ConfigError("writes the traces of one network with one data_bits; run them one by one", source="--save-traces")
     collector = TraceCollector() if options["report_file"] else None
-    found = []
-    for network in open_networks(networks or bundled_names(), options):
-        with progress_bar(network.name) as progress, _traces(options["save_traces"]) as observers:
-            found.append(
-                simulate(
-                    network,
-                    read_inputs(network, options),
-                    organisations,
-                    quantised=options["quantised"],
-                    verify=options["verify"],
-                    jobs=options["jobs"],
-                    observers=[*observers, *([collector.network(network.name)] if collector else [])],
-                    progress=progress,
-                    thresholds=thresholds,
-                    weight_thresholds=weight_thresholds,
-                    energy=table,
+    found: list[Results] = []
+    attempts = Attempts()
+    for open_one in networks_to_open(networks or bundled_names(), options):
+        if attempts.interrupted:
+            break
+        with attempts.attempt():
+            network = open_one()
+            with progress_bar(network.name) as progress, writing_traces(options["save_traces"], attempts) as observers:
+                found.append(
+                    simulate(
+                        network,
+                        read_inputs(network, options),
+                        organisations,
+                        quantised=options["quantised"],
+                        verify=options["verify"],
+                        jobs=options["jobs"],
+                        observers=[*observers, *([collector.network(network.name)] if collector else [])],
+                        progress=progress,
+                        thresholds=thresholds,
+                        weight_thresholds=weight_thresholds,
+                        energy=table,
+                    )
                 )
-            )
-    results = _joined(found)
+    if found:
+        _show(_joined(found), collector, options, attempts)
+    attempts.finish()
+
+
+def _show(results: Results, collector: TraceCollector | None, options: dict[str, Any], attempts: Attempts) -> None:
+    """Write and print what was found."""
     # Standard output comes last: whoever reads it may stop at any line, and the files must be there.
-    _write(results, options, to_stdout=False)
+    _write(results, options, attempts, to_stdout=False)
     if collector:
-        write_report(results, options["report_file"], trace=collector.data(), command=shlex.join(["cnvlutin2", *sys.argv[1:]]))
+        command = shlex.join(["cnvlutin2", *sys.argv[1:]])
+        with attempts.attempt():
+            write_report(results, options["report_file"], trace=collector.data(), command=command)
     if options["figures"]:
-        write_figures(results, options["figures"])
-    _write(results, options, to_stdout=True)
+        with attempts.attempt():
+            write_figures(results, options["figures"])
+    _write(results, options, attempts, to_stdout=True)
     shown = options["shown"] or ("summary" if any(options[key] for key in _FILES) else "tables")
     if shown != "nothing" and "-" not in (options["json_file"], options["csv_file"]):
-        print_results(results, tables=shown == "tables", slots_by_layer=options["slots_by_layer"])
+        with attempts.attempt():
+            print_results(results, tables=shown == "tables", slots_by_layer=options["slots_by_layer"])
         if shown == "tables" and not options["report_file"]:
             click.echo("The same as an interactive page: add --report report.html", err=True)
 
@@ -142,14 +150,20 @@ def _organisations(archs: Sequence[str], overrides: Sequence[str]) -> list[Organ
     return [with_overrides(organisation, overrides) for organisation in chosen] if overrides else chosen
 
 
-@contextmanager
-def _traces(directory: str | None) -> Iterator[list[Observer]]:
-    """Write every layer that is simulated as a trace, or nothing."""
-    if directory is None:
-        yield []
-        return
-    with TraceWriter(directory) as writer:
-        yield [lambda prepared, _organisations, _timings: writer.add(prepared.layer)]
+def _check_targets(networks: Sequence[str], options: dict[str, Any]) -> None:
+    """Refuse outputs that could not be written, or not all of them."""
+    files = {f"--{name}": options[f"{name}_file"] for name in ("json", "csv", "parquet", "report")}
+    folders = {"--figures": options["figures"], "--save-traces": options["save_traces"]}
+    read = {"NETWORK": networks, "--input": options["inputs"], "--labels": [options["labels"]], "--energy": [options["energy"]]}
+    check_apart(files | folders, [(name, path) for name, paths in read.items() for path in paths or () if path])
+    for target in files.values():
+        if target not in (None, "-"):
+            check_writable(Path(target))
+    if options["figures"]:
+        check_all(Path(options["figures"]))
+    for flag, what in (("--parquet", "Parquet is not text"), ("--report", "a page is not for a terminal")):
+        if files[flag] == "-":
+            raise ConfigError(f"{what}; name a file", source=flag)
 
 
 def _joined(results: Sequence[Results]) -> Results:
@@ -158,8 +172,9 @@ def _joined(results: Sequence[Results]) -> Results:
     return Results([n for r in results for n in r.networks], first.organisations, provenance)
 
 
-def _write(results: Results, options: dict[str, Any], *, to_stdout: bool) -> None:
+def _write(results: Results, options: dict[str, Any], attempts: Attempts, *, to_stdout: bool) -> None:
     """Write the files that were asked for, or what goes to standard output."""
     for key, write in (("json_file", write_json), ("csv_file", write_csv), ("parquet_file", write_parquet)):
         if options[key] and (options[key] == "-") == to_stdout:
-            write(results, options[key])
+            with attempts.attempt():
+                write(results, options[key])

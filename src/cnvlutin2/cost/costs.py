@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,7 +58,7 @@ class LayerCost:
             "total_cycles": int(self.total_cycles[image]),
             "dense_total_cycles": int(self.dense_total_cycles[image]),
             "events": {name: int(counts[image]) for name, counts in self.events.items()},
-            "energy_pj": {**energies, "total": sum(energies.values())},
+            "energy_pj": {**energies, "total": math.fsum(energies.values())},
         }
 
 
@@ -90,7 +91,7 @@ class MachineCost:
     @property
     def total_mm2(self) -> float:
         """Area of all parts."""
-        return sum(self.area_mm2.values())
+        return math.fsum(self.area_mm2.values())
 
 
 @dataclass(frozen=True, eq=False)

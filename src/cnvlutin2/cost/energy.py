@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,13 +59,6 @@ class Prices:
         pj = {name: _price_pj(name, organisation, table) for name in EVENTS}
         return cls(pj, area_mm2(organisation, table), static_mw(organisation, table), organisation.clock_ghz)
 
-    @cached_property
-    def _by_payer(self) -> NDArray[np.float64]:
-        """What each payer pays for an event, ``[payers, events]``."""
-        prices = np.zeros((len(PAYERS), len(EVENTS)))
-        prices[_PAYER_OF, range(len(EVENTS))] = [self.pj[name] for name in EVENTS]
-        return prices
-
     def energy_pj(self, counts: Counts, total_cycles: Counts) -> NDArray[np.float64]:
         """Return energies by component, static energy last, ``[..., len(COMPONENTS), N]``.
 
@@ -77,7 +69,12 @@ class Prices:
             How long it takes; leakage lasts as long.
         """
         static = total_cycles * (self.static_mw / self.clock_ghz)  # mW times ns is pJ
-        return np.concatenate([self._by_payer @ counts, static[..., None, :]], axis=-2)
+        energies = np.zeros((*counts.shape[:-2], len(COMPONENTS), counts.shape[-1]))
+        # One event after another, for the order decides the last bit: libraries of matrix products choose their own.
+        for event, (name, payer) in enumerate(zip(EVENTS, _PAYER_OF, strict=True)):
+            energies[..., payer, :] += self.pj[name] * counts[..., event, :]
+        energies[..., -1, :] = static
+        return energies
 
 
 def _price_pj(name: str, organisation: Organisation, table: CostTable) -> float:

@@ -40,14 +40,22 @@ class FileSource(Source):
 
     def window(self, bit: int, end: int) -> tuple[Words, int]:
         """Return a copy of the bytes that hold the bits."""
-        first = bit // 8
-        return words_of(self._read(first, -(-end // 8), "stream")), bit - first * 8
+        first, stop = bit // 8, -(-end // 8)
+        if end < self.header.stream_bits:
+            return words_of(self._read(first, stop, "stream")), bit - first * 8
+        data = self._read(first, self.header.stream_bytes, "stream")  # to the end, for its fill
+        _check_fill(data, end - first * 8, "stream")
+        return words_of(data[: stop - first]), bit - first * 8
 
     def pointer(self, number: int) -> int:
         """Return one pointer."""
         width, base = self.header.pointer_bits, self.header.stream_bytes
         bit = number * width
-        data = self._read(base + bit // 8, base - (-(bit + width) // 8), "pointers")
+        if number == self.header.pointer_count - 1:
+            data = self._read(base + bit // 8, self.header.body_bytes, "pointers")
+            _check_fill(data, bit % 8 + width, "pointers")
+        else:
+            data = self._read(base + bit // 8, base - (-(bit + width) // 8), "pointers")
         return int.from_bytes(data, "little") >> bit % 8 & ((1 << width) - 1)
 
     def pointers(self) -> NDArray[np.int64] | None:
@@ -55,7 +63,9 @@ class FileSource(Source):
         if not self.header.pointer_bits:
             return None
         base = self.header.stream_bytes
-        return unpack(self._read(base, self.header.body_bytes, "pointers"), self.header.pointer_bits, self.header.pointer_count)
+        data = self._read(base, self.header.body_bytes, "pointers")
+        _check_fill(data, self.header.pointer_count * self.header.pointer_bits, "pointers")
+        return unpack(data, self.header.pointer_bits, self.header.pointer_count)
 
     def _read(self, first: int, end: int, field: str) -> bytes:
         """Return bytes of the body, whose blocks' checksums match."""
@@ -67,6 +77,12 @@ class FileSource(Source):
             if zlib.crc32(self.data[start:stop].data) != wanted:
                 raise FormatError(f"{field}: the checksum of bytes {start} to {stop} does not match; the file is damaged")
         return self.data[HEADER_BYTES + first : HEADER_BYTES + end].tobytes()
+
+
+def _check_fill(data: bytes, used_bits: int, field: str) -> None:
+    """Refuse bytes in which a bit is set after the first `used_bits`."""
+    if int.from_bytes(data[used_bits // 8 :], "little") >> used_bits % 8:
+        raise FormatError(f"{field}: the bits after its end are not zero; the file is damaged")
 
 
 def read_container(path: str | PathLike[str]) -> tuple[Parameters, int, FileSource]:

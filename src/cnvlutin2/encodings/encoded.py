@@ -14,13 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from cnvlutin2.encodings.base import POINTER_UNIT_BITS, Format, pointer_width
 from cnvlutin2.encodings.codec import Codec
 from cnvlutin2.encodings.container import read_container, write_container
-from cnvlutin2.encodings.maps import check, decode_maps, encode_maps
+from cnvlutin2.encodings.maps import check, check_fill, decode_maps, encode_maps
 from cnvlutin2.encodings.parameters import DTYPES, Parameters
 from cnvlutin2.encodings.registry import get_format
 from cnvlutin2.encodings.sources import MemorySource, Source
 from cnvlutin2.encodings.storage import Packing, Storage
 from cnvlutin2.errors import ConfigError, FormatError
-from cnvlutin2.numeric import limits
+from cnvlutin2.numeric import effectual, limits
 from cnvlutin2.simd import Kernels
 
 
@@ -222,12 +222,15 @@ class Encoded:
         words, bit = self.source.window(start, stop)
         end = bit + stop - start
         # Where the first one starts follows from the records between the pointer and it, which are decoded with it.
-        values, starts = np.empty((skipped + count) * brick, np.int16), np.empty(skipped + count, np.int64)
-        bit = coder.decode(words, bit, end, raw, values, starts)
+        values, starts = np.empty((skipped + count, brick), np.int16), np.empty(skipped + count, np.int64)
+        bit = coder.decode(words, bit, end, True, values.reshape(-1), starts)
         check(bit, first - skipped, self.storage)
+        check_fill(values, first - skipped, self.storage)
+        if not raw:
+            values[~effectual(values, coder.threshold)] = 0
         if closed and bit != end:
             raise FormatError(f"pointers: the records up to {self.storage.name_of(first + count - 1)} end {end - bit} bits early")
-        return self._typed(values.reshape(-1, brick)[skipped:])
+        return self._typed(values[skipped:])
 
     def _span(self, first: int, count: int) -> tuple[int, int, int, bool]:
         """Bits that the pointers bound around bricks, records before the first of these, and whether the last one ends there."""
@@ -236,7 +239,7 @@ class Encoded:
         at_end = high >= self.scheme.pointer_count(self.storage.bricks, group)
         start = self.source.pointer(low) * POINTER_UNIT_BITS
         stop = self.stream_bits if at_end else self.source.pointer(high) * POINTER_UNIT_BITS
-        if not 0 <= start < stop <= self.stream_bits:
+        if not 0 <= start < stop <= self.stream_bits or (low == 0 and start != 0):
             raise FormatError(
                 f"pointers: number {low} leads to bits {start} to {stop} of {self.stream_bits}; the data are damaged"
             )

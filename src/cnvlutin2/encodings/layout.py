@@ -65,11 +65,6 @@ class Layout:
             inside = shaped[low:high].reshape(high - low, self.storage.width, self.channels)
             part[:] = np.moveaxis(inside, -1, 0)
 
-    def has_fill(self, bricks: Maps, rows: int) -> bool:
-        """Whether a value of the fill is not zero."""
-        shaped = bricks.reshape(rows, -1, self.across)
-        return bool(self.storage.fill and shaped[..., -self.storage.fill :].any())
-
     def _arguments(self, first: int, rows: int) -> tuple[int, ...]:
         storage = self.storage
         step = self.channels if storage.packing == "row" else self.across

@@ -11,6 +11,7 @@ from cnvlutin2.encodings.codec import GUARD_WORDS, WORD_BITS, Codec, Maps, Words
 from cnvlutin2.encodings.layout import Layout
 from cnvlutin2.encodings.storage import Storage
 from cnvlutin2.errors import FormatError
+from cnvlutin2.numeric import effectual
 from cnvlutin2.simd import Kernels
 
 
@@ -88,15 +89,18 @@ def decode_maps(
     start, end, bricks = bit, bit + stream_bits, 0
     layout = Layout(storage, kernels)
     scratch = np.empty(0, np.int16)
+    # Fill is looked at as it is stored: that it is ineffectual does not make it zero.
+    first_raw = raw or (storage.fill > 0 and coder.format.keeps_raw and coder.threshold > 1)
     for first, rows in layout.chunks():
         count = rows * storage.row_bricks
         if scratch.size < count * storage.brick:
             scratch, starts = np.empty(count * storage.brick, np.int16), np.empty(count, np.int64)
         values = scratch[: count * storage.brick]
-        bit = coder.decode(words, bit, end, raw, values, starts[:count])
+        bit = coder.decode(words, bit, end, first_raw, values, starts[:count])
         check(bit, bricks, storage)
-        if layout.has_fill(values, rows):
-            raise FormatError("stream: the fill of a last brick is not zero; the data are damaged")
+        check_fill(values.reshape(count, -1), bricks, storage)
+        if first_raw and not raw:
+            values[~effectual(values, coder.threshold)] = 0
         if pointers is not None:
             number = -(-bricks // pointer_group)
             pointed = (starts[-bricks % pointer_group : count : pointer_group] - start) // POINTER_UNIT_BITS
@@ -113,6 +117,15 @@ def check(bit: int, first: int, storage: Storage) -> None:
     if bit < 0:
         number, kind = divmod(-bit - 1, 8)
         raise FormatError(f"stream: {storage.name_of(first + number)}: {faults.TEXTS[kind]}; the data are damaged")
+
+
+def check_fill(bricks: Maps, first: int, storage: Storage) -> None:
+    """Refuse consecutive bricks ``[n, brick]``, of which `first` is the number of the first, if their fill is not zero."""
+    period = storage.bricks_shape[-1]
+    last = bricks[-(first + 1) % period :: period, storage.brick - storage.fill :]
+    if last.any():
+        at = first + -(first + 1) % period + period * int(np.argmax(last.any(axis=1)))
+        raise FormatError(f"stream: {storage.name_of(at)}: its fill is not zero; the data are damaged")
 
 
 def check_pointers(given: NDArray[np.int64], found: NDArray[np.int64], first: int) -> None:

@@ -10,7 +10,7 @@ from typing import Literal, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.errors import NetworkError
+from cnvlutin2.errors import NetworkError, encodable
 from cnvlutin2.layer.geometry import MOST, Geometry
 from cnvlutin2.numeric import effectual, limits
 
@@ -77,6 +77,7 @@ class Layer:
     tensor: Hashable | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", encodable(str(self.name)))
         for key, value in (("activations", self.activations), ("weights", self.weights)):
             if not isinstance(value, np.ndarray) or value.ndim != 4 or value.dtype != np.int16:
                 found = f"{value.dtype} {list(value.shape)}" if isinstance(value, np.ndarray) else type(value).__name__

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cnvlutin2.errors import NetworkError
+
 NO_ANSWER = -1
 """Stands for the class of an image where a network's output is no scores of classes."""
 
@@ -53,6 +55,21 @@ def top_classes(output: object, images: int) -> NDArray[np.int64]:
         return np.full(images, NO_ANSWER)
     answers: NDArray[np.int64] = output.reshape(images, -1).argmax(axis=1)
     return answers
+
+
+def check_labels(labels: NDArray[np.int64] | None, output: object, images: int) -> None:
+    """Refuse labels that are none of a network's classes; `output` and `images` as of `top_classes`.
+
+    Raises
+    ------
+    NetworkError
+        Names the label and the classes.
+    """
+    if labels is None or not isinstance(output, np.ndarray) or top_classes(output, images).min() < 0:
+        return
+    classes, most = output.shape[1], int(labels.max())
+    if most >= classes:
+        raise NetworkError(f"labels hold {most}, but the network has {classes} classes, 0 to {classes - 1}; give others")
 
 
 def compare_answers(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.errors import Cnvlutin2Warning, ConfigError, NetworkError
+from cnvlutin2.errors import Cnvlutin2Warning, ConfigError, NetworkError, short
 from cnvlutin2.network.bundled import FOLDER, bundled_inputs
 from cnvlutin2.network.file_hash import sha256
 from cnvlutin2.network.input_spec import InputSpec, Layout
@@ -95,6 +95,10 @@ def load_inputs(
     Cnvlutin2Warning
         If photos are normalised by a default, the model giving no hint, or files of a folder are passed over.
     """
+    if not isinstance(network, Network):
+        raise ConfigError(f"{short(network)} is no network; open it first, with cnvlutin2.open_network", where="network")
+    if isinstance(paths, (str, Path)):
+        paths = [paths]
     spec = network.input
     if spec is None:
         raise NetworkError(f"network {network.name!r} holds its own values and takes no inputs; leave --input out")

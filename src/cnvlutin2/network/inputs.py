@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnvlutin2.errors import encodable
+
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
@@ -33,3 +35,8 @@ class Inputs:
     hashes: Mapping[str, str] = field(default_factory=dict)
     labels: NDArray[np.int64] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Have names that every file can hold: those of files may be in any encoding."""
+        object.__setattr__(self, "names", [encodable(name) for name in self.names])
+        object.__setattr__(self, "hashes", {encodable(name): digest for name, digest in self.hashes.items()})

@@ -19,10 +19,11 @@ from cnvlutin2.errors import NetworkError
 
 MAX_ARRAY_BYTES = 4 << 30
 """Largest array that is read."""
-FREE_BYTES, MAX_RATIO = 64 << 20, 200
+FREE_BYTES, MAX_RATIO = 1 << 30, 200
 """Beyond `FREE_BYTES`, an array that was compressed more than `MAX_RATIO` to one is taken for a decompression bomb.
 
-Deflate can reach 1032 to one, on a constant; tensors that are 96% zeros reach about 20.
+Below it memory is there, whatever the file's size: layers that see almost only zeros are ordinary, and deflate makes up to 1032
+to one of them. Above it `cnvlutin2.network.trace_file.save_trace` does not compress what would be refused.
 """
 
 _HEADER_BYTES = 4096  # numpy writes 128 for an array without named fields
@@ -48,6 +49,11 @@ def map_npy(file: Path) -> NDArray[Any]:
         raise NetworkError(f"{file}: cannot be read: {error.strerror or error}") from None
     except (*_DAMAGE, OverflowError):
         raise NetworkError(f"{file}: is not an .npy array of numbers, or is truncated; write it with numpy.save") from None
+
+
+def is_bomb(array_bytes: int, compressed_bytes: int) -> bool:
+    """Whether an array of a size is not read, for it takes far more memory than the file does."""
+    return array_bytes > FREE_BYTES and array_bytes > MAX_RATIO * compressed_bytes
 
 
 @dataclass(frozen=True)
@@ -156,7 +162,7 @@ class CheckedArchive:
             self.refuse(f"{key!r} declares {list(shape)} of {dtype}, but has {there} bytes; write the file again")
         if size > MAX_ARRAY_BYTES:
             self.refuse(f"{key!r} has {size} bytes, more than {MAX_ARRAY_BYTES}; use fewer images")
-        if size > FREE_BYTES and size > MAX_RATIO * info.compress_size:
+        if is_bomb(size, info.compress_size):
             self.refuse(f"{key!r} would grow from {info.compress_size} to {size} bytes; write it uncompressed, with numpy.savez")
         return ArrayHeader(shape, dtype)
 

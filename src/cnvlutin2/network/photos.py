@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.errors import Cnvlutin2Warning, ConfigError, NetworkError
+from cnvlutin2.errors import Cnvlutin2Warning, ConfigError, NetworkError, did_you_mean
 from cnvlutin2.network.input_spec import InputSpec, Layout
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
@@ -84,7 +84,10 @@ def choose_recipe(
     """
     hint = _hinted(spec)
     if preprocess is not None and preprocess not in RECIPES:
-        raise ConfigError(f"no recipe is called {preprocess!r}; there are {', '.join(RECIPES)}", where="preprocess")
+        raise ConfigError(
+            f"no recipe is called {preprocess!r}; there are {', '.join(RECIPES)}{did_you_mean(preprocess, RECIPES)}",
+            where="preprocess",
+        )
     if preprocess is not None:
         recipe = RECIPES[preprocess]
     elif not (mean is None and scale is None and std is None):

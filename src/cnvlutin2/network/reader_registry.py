@@ -17,7 +17,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from cnvlutin2.errors import ConfigError, NetworkError, short
+from cnvlutin2.errors import ConfigError, NetworkError, did_you_mean, short
 from cnvlutin2.network.arrays import ArrayReader
 from cnvlutin2.network.bundled import BundledReader
 from cnvlutin2.network.onnx.onnx_reader import OnnxReader
@@ -100,6 +100,8 @@ def find_reader(source: object) -> Reader:
         If there is none; lists what can be given.
     """
     for reader in all_readers():
+        if reader in FILES and _is_of_another_tool(source):
+            break
         if reader.can_read(source):
             return reader
     raise unknown_source(source)
@@ -111,7 +113,40 @@ def unknown_source(source: object) -> NetworkError:
     kinds = [reader.reads for reader in reversed(readers) if reader.reads]
     names = [name for reader in readers for name in reader.names()]
     shown = repr(str(source)) if isinstance(source, (str, Path)) else short(source)
-    return NetworkError(f"there is no network {shown}: give {', '.join(kinds)}, or one of {', '.join(names)}")
+    if isinstance(source, (str, Path)) and (remedy := _REMEDIES.get(Path(source).suffix.lower())):
+        return NetworkError(f"{source}: is not read: {remedy}")
+    near = did_you_mean(source, names)
+    return NetworkError(f"there is no network {shown}: give {', '.join(kinds)}, or one of {', '.join(names)}{near}")
+
+
+_TORCH = (
+    "it holds weights, and perhaps a program; load it in Python and give the module to cnvlutin2.from_torch, or export it to ONNX"
+)
+_TENSORFLOW = "convert it with: python -m tf2onnx.convert"
+_BUILT = "it was built for one device; give the ONNX model that it was made of"
+_REMEDIES = {
+    **dict.fromkeys((".pth", ".pt", ".pt2", ".ckpt", ".bin", ".safetensors", ".pkl", ".torchscript"), _TORCH),
+    ".tflite": f"{_TENSORFLOW} --tflite model.tflite --output model.onnx",
+    ".pb": f"{_TENSORFLOW} --graphdef model.pb --inputs NAME:0 --outputs NAME:0 --output model.onnx",
+    **dict.fromkeys((".h5", ".hdf5", ".keras"), "load it in Keras and export it to ONNX (model.export, or tf2onnx)"),
+    **dict.fromkeys((".prototxt", ".caffemodel"), "Caffe's networks are converted to ONNX first, as by caffe2onnx or MMdnn"),
+    **dict.fromkeys((".engine", ".plan", ".trt", ".ort"), _BUILT),
+    **dict.fromkeys((".mlmodel", ".mlpackage", ".xml", ".param", ".weights", ".cfg", ".msgpack"), "convert it to ONNX first"),
+    **dict.fromkeys((".json", ".yaml", ".yml"), "it has no network's values; give an ONNX file, a trace or a topology's name"),
+}
+"""What to do with files of other tools, by their ending."""
+_FIRST_OF_ONNX = b"\x08"  # its first field is a number
+
+
+def _is_of_another_tool(source: object) -> bool:
+    """Whether a file's ending says that it is another tool's, and it does not begin like an ONNX model all the same."""
+    if not isinstance(source, (str, Path)) or Path(source).suffix.lower() not in _REMEDIES:
+        return False
+    try:
+        with Path(source).open("rb") as file:
+            return file.read(1) != _FIRST_OF_ONNX
+    except OSError:
+        return not Path(source).is_dir()
 
 
 def _check(reader: object, what: str) -> None:

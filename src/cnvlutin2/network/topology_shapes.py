@@ -17,7 +17,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from cnvlutin2.errors import ConfigError
+from cnvlutin2.errors import ConfigError, did_you_mean
 from cnvlutin2.layer import Kind
 
 _ORDER = ("alexnet", "nin", "googlenet", "vgg_cnn_m", "vgg_cnn_s", "vgg19")
@@ -123,7 +123,9 @@ def load_shapes(name: str) -> Shapes:
     for known in topology_names():
         if name in _read(known).aliases:
             return _read(known)
-    raise ConfigError(f"unknown topology {name!r}; the topologies are {', '.join(topology_names())}")
+    raise ConfigError(
+        f"unknown topology {name!r}; the topologies are {', '.join(topology_names())}{did_you_mean(name, topology_names())}"
+    )
 
 
 def _folder() -> Any:

@@ -9,6 +9,8 @@ only where they differ from what is taken without them.
 
 from __future__ import annotations
 
+import hashlib
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.errors import NetworkError, OutputError
+from cnvlutin2.errors import NetworkError, OutputError, encodable
 from cnvlutin2.files import write_whole
 from cnvlutin2.layer import Layer
-from cnvlutin2.network.npz import CheckedArchive
+from cnvlutin2.network.npz import MAX_ARRAY_BYTES, CheckedArchive, is_bomb
 
 _ARRAYS = ("activations", "weights")
 _INTEGERS: dict[str, tuple[int, ...]] = {
@@ -54,7 +56,7 @@ def read_plan(file: Path) -> tuple[Layer, int]:
     with _open(file) as archive:
         shapes = {key: _int16_shape(archive, key) for key in _ARRAYS}
         options = {key: _integers(archive, key, shape) for key, shape in _INTEGERS.items() if key in archive}
-        name = _name(archive) if "name" in archive else file.stem
+        name = _name(archive) if "name" in archive else encodable(file.stem)
         synthetic = options.pop("synthetic", 0)
         if synthetic not in (0, 1):
             archive.refuse(f"synthetic must be 0 or 1, not {synthetic}")
@@ -107,13 +109,15 @@ def save_trace(layer: Layer, path: str | Path) -> Path:
     Raises
     ------
     OutputError
-        If the file cannot be written, or the layer's name could not be read back.
+        If the file cannot be written, or could not be read back: the layer's name is long or not printable (see `trace_name`), or
+        an array is larger than is read.
     """
     path = Path(path)
     if path.suffix != ".npz":
         raise OutputError(f"{path}: a layer trace is called something.npz")
     if not _is_name(layer.name):
         raise OutputError(f"{path}: {layer.name[:80]!r} cannot be a trace's name; give the layer a short printable one")
+    check_size(layer.name, max(layer.activations.nbytes, layer.weights.nbytes))
     values: dict[str, Any] = {key: getattr(layer, key) for key in (*_ARRAYS, *_INTEGERS, "name")}
     values["synthetic"] = int(layer.synthetic)
     values = {key: value for key, value in values.items() if key not in _OURS or value != _OURS[key]}
@@ -121,9 +125,39 @@ def save_trace(layer: Layer, path: str | Path) -> Path:
     return path
 
 
+def check_size(name: str, array_bytes: int) -> None:
+    """Refuse to write an array that is larger than is read.
+
+    Raises
+    ------
+    OutputError
+        Names the layer.
+    """
+    if array_bytes > MAX_ARRAY_BYTES:
+        what = f"the trace of layer {name!r} would have {array_bytes:,} bytes, more than the {MAX_ARRAY_BYTES:,} that are read"
+        raise OutputError(f"{what}; use fewer images (--limit)")
+
+
+def trace_name(name: str) -> str:
+    """Return a layer's name as a trace can hold it: what is not printable is written out, and what is too long is cut.
+
+    Two names that differ stay different: a name that was changed ends with a digest of what it was.
+    """
+    if _is_name(name):
+        return name
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in encodable(name))
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{shown[: _NAME_CHARACTERS - 9]}~{digest}"
+
+
 def _write(path: Path, values: dict[str, Any]) -> None:
     with path.open("xb") as out:  # as a stream, for numpy adds .npz to a path
         np.savez_compressed(out, **values)
+    with zipfile.ZipFile(path) as written:
+        if not any(is_bomb(info.file_size, info.compress_size) for info in written.infolist()):
+            return
+    with path.open("wb") as out:
+        np.savez(out, **values)
 
 
 def _open(file: Path) -> CheckedArchive:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Self
 
 import numpy as np
 
-from cnvlutin2.errors import NetworkError, OutputError
+from cnvlutin2.errors import NetworkError, OutputError, encodable
 from cnvlutin2.layer import Layer
 from cnvlutin2.network.file_hash import sha256
 from cnvlutin2.network.inputs import Inputs
@@ -22,7 +23,7 @@ from cnvlutin2.network.left_out import LeftOut
 from cnvlutin2.network.network import Network
 from cnvlutin2.network.quantisation import Numeric, rethreshold
 from cnvlutin2.network.readers import Reader
-from cnvlutin2.network.trace_file import read_plan, read_values, save_trace
+from cnvlutin2.network.trace_file import check_size, read_plan, read_values, save_trace, trace_name
 
 __all__ = ["TraceNetwork", "TraceReader", "TraceWriter", "save_trace", "save_traces"]
 
@@ -73,7 +74,7 @@ class TraceNetwork(Network):
                 reason = f"{odd_filters} of {plan.filters + odd_filters} filters are in none of the {plan.groups} equal groups"
                 macs = plan.windows * plan.geometry.filter_weights * odd_filters
                 left_out.append(LeftOut(plan.name, "filters", reason, macs))
-        return cls(path.resolve().name.removesuffix(".npz"), plans, left_out)
+        return cls(encodable(path.resolve().name.removesuffix(".npz")), plans, left_out)
 
     def layer_names(self) -> Sequence[str]:
         """Return the names of the layers in order, without reading their arrays."""
@@ -92,7 +93,7 @@ class TraceNetwork(Network):
         hashes: dict[str, str] = {}
         for file, plan in self._plans:
             layer = read_values(file, plan)
-            hashes[file.name] = sha256(file)
+            hashes[encodable(file.name)] = sha256(file)
             try:
                 layer = rethreshold(layer, numeric)
             except NetworkError as error:
@@ -133,6 +134,7 @@ class _Written:
 
     plan: Layer
     file: Path
+    stem: str
     more: list[Path] = field(default_factory=list)
     images: int = 0
 
@@ -165,34 +167,48 @@ class TraceWriter:
     def __init__(self, directory: str | Path) -> None:
         self._directory = Path(directory)
         self._layers: dict[str, _Written] = {}
-        self._temporary = Path()
-        self._made_directory = False
+        self._temporary = self._directory / f".writing-{secrets.token_hex(8)}"
+        self._made: list[Path] = []
 
     def __enter__(self) -> Self:
         if self._directory.is_dir() and any(self._directory.glob("*.npz")):
             raise OutputError(f"{self._directory}: has layer traces already; remove them or give another directory")
         try:
-            self._made_directory = not self._directory.exists()
-            self._directory.mkdir(parents=True, exist_ok=True)
-            self._temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=self._directory))
+            absent = [folder for folder in (self._directory, *self._directory.parents) if not folder.exists()]
+            self._made = absent
+            self._temporary.mkdir(parents=True)
         except OSError as error:
+            self.discard()
             raise OutputError(f"{self._directory}: cannot be written: {error.strerror or error}") from None
+        except BaseException:
+            self.discard()
+            raise
         return self
+
+    def discard(self) -> None:
+        """Remove all that was written, and the folders that were made for it."""
+        self._layers = {}
+        shutil.rmtree(self._temporary, ignore_errors=True)
+        for folder in self._made:
+            with contextlib.suppress(OSError):  # somebody else has put something into it, or removed it
+                folder.rmdir()
 
     def add(self, layer: Layer) -> None:
         """Write a layer, or a further batch of it."""
         known = self._layers.get(layer.name)
+        images = layer.images + (known.images if known else 0)
+        check_size(layer.name, layer.activations.nbytes // layer.images * images)
         if known is None:
             stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", layer.name)[:80]
-            file = self._temporary / f"{len(self._layers):04}-{stem}.npz"
-            save_trace(layer, file)
+            file = self._temporary / f"{len(self._layers)}.npz"
+            save_trace(replace(layer, name=trace_name(layer.name)), file)
             zero = np.zeros((), np.int16)
             plan = replace(
                 layer,
                 activations=np.broadcast_to(zero, layer.activations.shape),
                 weights=np.broadcast_to(zero, layer.weights.shape),
             )
-            self._layers[layer.name] = _Written(plan, file, images=layer.images)
+            self._layers[layer.name] = _Written(plan, file, stem, images=layer.images)
             return
         same = layer.activations.shape[1:] == known.plan.activations.shape[1:] and layer.weights.shape == known.plan.weights.shape
         if layer.first_image != known.plan.first_image + known.images or not same:
@@ -210,11 +226,11 @@ class TraceWriter:
             if kind is None:
                 self._finish()
         except OSError as failure:
+            if isinstance(failure, OutputError):
+                raise
             raise OutputError(f"{self._directory}: cannot be written: {failure.strerror or failure}") from None
         finally:
-            shutil.rmtree(self._temporary, ignore_errors=True)
-            if self._made_directory and not any(self._directory.iterdir()):
-                self._directory.rmdir()
+            self.discard()
 
     def _finish(self) -> None:
         """Join the batches of each layer, then move all files to their place."""
@@ -222,9 +238,21 @@ class TraceWriter:
             if written.more:
                 first = read_values(written.file, written.plan)
                 batches = [np.load(batch, allow_pickle=False) for batch in written.more]
-                save_trace(replace(first, activations=np.concatenate([first.activations, *batches])), written.file)
-        for written in self._layers.values():
-            written.file.replace(self._directory / written.file.name)
+                joined = replace(first, name=trace_name(first.name), activations=np.concatenate([first.activations, *batches]))
+                save_trace(joined, written.file)
+        digits = max(4, len(str(len(self._layers) - 1)))  # the order of the names is that of the layers
+        moves = {
+            written.file: self._directory / f"{number:0{digits}}-{written.stem}.npz"
+            for number, written in enumerate(self._layers.values())
+        }
+        try:
+            for file, target in moves.items():
+                file.replace(target)
+        except BaseException:  # all or none
+            for file, target in moves.items():
+                if not file.exists():
+                    target.unlink(missing_ok=True)
+            raise
 
 
 def save_traces(layers: Iterable[Layer], directory: str | Path) -> list[Path]:

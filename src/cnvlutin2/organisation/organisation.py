@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from cnvlutin2.encodings.parameters import MAX_POINTER_GROUP
 from cnvlutin2.encodings.registry import format_names, get_format
-from cnvlutin2.errors import ConfigError, short
+from cnvlutin2.errors import ConfigError, did_you_mean, short
 from cnvlutin2.numeric import MAX_BITS, MIN_BITS
 from cnvlutin2.organisation.layer_modes import LayerModes, Mode
 
@@ -258,6 +258,7 @@ def _place(error: ErrorDetails) -> str:
 
 def _message(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
-        return f"unknown key {short(error['loc'][-1])}; the keys are {', '.join(Organisation.model_fields)}"
+        key, known = error["loc"][-1], Organisation.model_fields
+        return f"unknown key {short(key)}; the keys are {', '.join(known)}{did_you_mean(key, known)}"
     text = error["msg"].removeprefix("Value error, ").replace("Input should", "should")
     return text if error["type"] == "value_error" else f"{short(error['input'])} is not allowed: {text}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from cnvlutin2.errors import ConfigError, short
+from cnvlutin2.errors import ConfigError, did_you_mean, short
 from cnvlutin2.organisation.organisation import Organisation
 from cnvlutin2.yaml_text import UNREADABLE, parse_mapping, read_mapping
 
@@ -46,7 +46,10 @@ def preset(name: str) -> Organisation:
         If there is no such preset; the message lists them.
     """
     if name not in preset_names():
-        raise ConfigError(f"unknown organisation {name!r}; the presets are {', '.join(preset_names())}, or give a YAML file")
+        near = did_you_mean(name, preset_names())
+        raise ConfigError(
+            f"unknown organisation {name!r}; the presets are {', '.join(preset_names())}, or give a YAML file{near}"
+        )
     text = resources.files(__package__).joinpath("presets", f"{name}.yaml").read_text("utf-8")
     return Organisation.parse({"name": name, **parse_mapping(text, _WHAT, f"preset {name}")}, source=f"preset {name}")
 
@@ -69,7 +72,7 @@ def load_organisations(spec: str | Path | Organisation | Iterable[str | Path | O
     ConfigError
         For an unknown name, an unreadable file, or two different organisations of one name.
     """
-    items = [spec] if isinstance(spec, (str, Path, Organisation)) else list(spec)
+    items = [spec] if isinstance(spec, (str, Path, Organisation)) or not isinstance(spec, Iterable) else list(spec)
     out: dict[str, Organisation] = {}
     for item in items:
         for organisation in _load(item):
@@ -85,6 +88,10 @@ def _load(item: str | Path | Organisation) -> list[Organisation]:
         return [item]
     if isinstance(item, Path):
         return [_from_file(item)]
+    if not isinstance(item, str):
+        raise ConfigError(
+            f"{short(item)} is no organisation; give a preset's name, a YAML file or an Organisation", where="organisations"
+        )
     out = []
     for part in filter(None, (p.strip() for p in item.split(","))):
         if part == "all":
@@ -142,7 +149,8 @@ def _from_file(path: Path) -> Organisation:
     if base is None:
         return Organisation.parse({"name": path.stem, **values}, source=str(path))
     if not isinstance(base, str) or base not in preset_names():
-        raise ConfigError(f"{short(base)} is not a preset; one of {', '.join(preset_names())}", where="base", source=str(path))
+        known = f"{short(base)} is not a preset; one of {', '.join(preset_names())}{did_you_mean(base, preset_names())}"
+        raise ConfigError(known, where="base", source=str(path))
     inherited = {k: v for k, v in preset(base).model_dump().items() if k not in ("name", "description")}
     return Organisation.parse({**inherited, "name": path.stem, **values}, source=str(path))
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from cnvlutin2.files import write_whole
+from cnvlutin2.results.csv_cells import defused
 from cnvlutin2.results.simulation_results import Results
 
 
@@ -17,8 +18,8 @@ def write_json(results: Results, target: str) -> None:
 
 
 def write_csv(results: Results, target: str) -> None:
-    """Write the runs as CSV to a file, or to standard output for ``-``."""
-    _write_text(results.to_frame().to_csv(index=False), target)
+    """Write the runs as CSV to a file, or to standard output for ``-``; its texts are safe in a spreadsheet (`defused`)."""
+    _write_text(defused(results.to_frame()).to_csv(index=False), target)
 
 
 def write_parquet(results: Results, target: str) -> None:

@@ -8,6 +8,8 @@ Python and a primitive its body; with ``NUMBA_BOUNDSCHECK=1`` the loads and stor
     choice       whether compiled code is wanted
     sizes        the vectors' sizes, and the names of their types in Python
     jit          how kernels are compiled
+    kernel_cache what is kept of them from run to run
+    compilation  who is told that one is about to be compiled
     primitive    what makes a primitive of a function
     llvm         Numba's types of the vectors, and what instructions are built of
     vectors      64 bytes, 64 words of 16 bits, and eight sums of such
@@ -16,7 +18,7 @@ Python and a primitive its body; with ``NUMBA_BOUNDSCHECK=1`` the loads and stor
     scans        running sums, modulo the size of a row
     lookups      products of masks, a digit at a time
 
-This module itself does not import Numba, which takes most of a second; nor do `choice` and `sizes`.
+This module itself does not import Numba, which takes most of a second; nor do `choice`, `compilation` and `sizes`.
 """
 
 from cnvlutin2.simd.choice import Kernels, uses_numba

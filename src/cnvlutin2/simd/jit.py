@@ -1,7 +1,6 @@
 """How kernels are compiled: the interpreter's lock released, and nothing made for callers that there are none.
 
-What is compiled is kept from run to run (Numba's cache), unless bounds are checked (``NUMBA_BOUNDSCHECK=1``): Numba does not
-tell kernels that check from those that do not, so neither may be kept for the other.
+What is compiled is kept from run to run, as `cnvlutin2.simd.kernel_cache` says.
 """
 
 from __future__ import annotations
@@ -10,19 +9,25 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from numba import njit
-from numba.core import config
+from numba.core.dispatcher import Dispatcher
+
+from cnvlutin2.simd.kernel_cache import KernelCache
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_KEPT = not config.BOUNDSCHECK  # type: ignore[attr-defined] # set as it reads the environment
+_KERNEL: Callable[[F], F] = njit(nogil=True, no_cfunc_wrapper=True)  # type: ignore[call-overload]
+_INLINED_KERNEL: Callable[[F], F] = njit(nogil=True, no_cfunc_wrapper=True, forceinline=True)  # type: ignore[call-overload]
 
-kernel: Callable[[F], F] = njit(nogil=True, cache=_KEPT, no_cfunc_wrapper=True)  # type: ignore[call-overload]
-"""For functions that Python calls."""
 
-inlined_kernel: Callable[[F], F] = njit(  # type: ignore[call-overload]
-    nogil=True, cache=_KEPT, no_cfunc_wrapper=True, forceinline=True
-)
-"""For functions that Python calls, and that kernels call with constants, for which they are then compiled."""
+def kernel(function: F) -> F:
+    """For functions that Python calls."""
+    return _kept(_KERNEL(function))
+
+
+def inlined_kernel(function: F) -> F:
+    """For functions that Python calls, and that kernels call with constants, for which they are then compiled."""
+    return _kept(_INLINED_KERNEL(function))
+
 
 making_helper: Callable[[F], F] = njit(nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True)  # type: ignore[call-overload]
 """For functions that only kernels call, and that make arrays: they are part of what is kept of these."""
@@ -36,3 +41,9 @@ inlined_helper: Callable[[F], F] = njit(  # type: ignore[call-overload]
     nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True, forceinline=True, _nrt=False
 )
 """For functions that only kernels call, and that become part of their code whatever the compiler thinks of it."""
+
+
+def _kept(compiled: F) -> F:
+    if isinstance(compiled, Dispatcher):  # with the compiler off it is the function itself
+        compiled._cache = KernelCache(compiled.py_func)  # type: ignore[attr-defined] # where Numba's decorator puts its own
+    return compiled

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -24,7 +23,7 @@ def is_compiled() -> bool:
         return True
     from cnvlutin2.timing.compiled.sums import count_sums  # Numba takes most of a second
 
-    return any(Path(count_sums.stats.cache_path).glob("*.nbi"))  # type: ignore[attr-defined] # it is a dispatcher
+    return count_sums._cache.has_any()  # type: ignore[attr-defined, no-any-return] # it is a dispatcher
 
 
 def compile_kernels(organisations: Sequence[Organisation], jobs: int | None = None) -> None:
@@ -40,15 +39,31 @@ def compile_kernels(organisations: Sequence[Organisation], jobs: int | None = No
         Processors; with one, nothing is done.
     """
     meets_weights = any(o.skip_weights != "none" for o in organisations)
-    if not meets_weights or (default_jobs() if jobs is None else jobs) == 1 or is_compiled():
+    if not meets_weights or (default_jobs() if jobs is None else jobs) == 1 or is_compiled() or not _finds_what_is_kept():
         return
     command = [sys.executable, "-P", "-m", __name__]  # -P: not from the working directory, which may hold anything
     nothing = subprocess.DEVNULL
-    with subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing):  # noqa: S603 - nothing of it is an input
-        layer, o = _layer(), preset("cnv")
-        make_engine(1).time([layer], [o])
-        storage = ObservedLayer(layer).schedule(o).storage
-        image_footprints(layer, ObservedLayer(layer).brick_histograms(storage), storage, o.data_bits, o.pointer_group)
+    with subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing) as other:  # noqa: S603 - nothing of it is an input
+        try:
+            _compile_this_half()
+        except BaseException:
+            other.terminate()  # who interrupts does not wait for it
+            raise
+
+
+def _finds_what_is_kept() -> bool:
+    """Whether one process finds what another compiled."""
+    from cnvlutin2.simd.kernel_cache import KernelCache  # Numba takes most of a second
+
+    return KernelCache.is_kept() and bool(sys.executable)
+
+
+def _compile_this_half() -> None:
+    """Compile what meets no weights."""
+    layer, o = _layer(), preset("cnv")
+    make_engine(1).time([layer], [o])
+    storage = ObservedLayer(layer).schedule(o).storage
+    image_footprints(layer, ObservedLayer(layer).brick_histograms(storage), storage, o.data_bits, o.pointer_group)
 
 
 def _layer() -> Layer:

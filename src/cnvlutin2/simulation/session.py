@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from cnvlutin2.errors import NetworkError
 from cnvlutin2.layer import Layer
 from cnvlutin2.organisation import Organisation
+from cnvlutin2.simulation.count_limits import CountLimits
 from cnvlutin2.timing.engine import LayerTimings
 from cnvlutin2.timing.engines import make_engine
 from cnvlutin2.timing.observed import ObservedLayer, ObservedWeights
@@ -32,6 +33,7 @@ class Session:
         self._engine = make_engine(jobs)
         self._weights: dict[str, ObservedWeights] = {}
         self._images: dict[str, int] = {}
+        self._limits = CountLimits()
 
     def time(self, layers: Iterable[Layer]) -> Iterator[tuple[ObservedLayer, LayerTimings]]:
         """Time layers as they come; yield each batch of each with what it took.
@@ -40,10 +42,14 @@ class Session:
         ------
         NetworkError
             If two layers have one name, or layers hold different numbers of images: they have no sum.
+        ConfigError
+            If counts could go beyond 64 bits.
         """
         for together in in_batches(layers):
             for layer in together:
                 self._count_images(layer)
+                for organisation in self._organisations:
+                    self._limits.add(layer, organisation)
             observed = [ObservedLayer(layer, self._weights.get(layer.name)) for layer in together]
             self._weights |= {each.layer.name: each.weights for each in observed}
             yield from zip(observed, self._engine.time(together, self._organisations), strict=True)

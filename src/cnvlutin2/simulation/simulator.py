@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cnvlutin2.cost import DEFAULT_TABLE, CostObserver, CostTable, NetworkCost, load_table
-from cnvlutin2.errors import Cnvlutin2Warning
+from cnvlutin2.errors import Cnvlutin2Warning, encodable
 from cnvlutin2.layer import Layer
 from cnvlutin2.network import Network, Numeric, Thresholds
 from cnvlutin2.organisation import Organisation, load_organisations
@@ -128,9 +128,13 @@ def simulate(
     layers = collection.results(chosen)
     layers, of_network = _with_costs(costs, chosen, layers) if costs else (layers, {})
     images = list(given.names) if given else [str(i) for i in range(layers[0].cycles.size)]
-    hashes, made = ({**getattr(streams[0], key), **(getattr(given, key) if given else {})} for key in ("hashes", "settings"))
+    images, name = [encodable(image) for image in images], encodable(source.name)
+    hashes, made = (
+        {encodable(name): value for name, value in {**getattr(streams[0], key), **(getattr(given, key) if given else {})}.items()}
+        for key in ("hashes", "settings")
+    )
     accuracy = next((stream.accuracy for stream in streams if stream.accuracy), None)
-    found = NetworkResult(source.name, images, layers, streams[0].left_out, accuracy, hashes, made, of_network)
+    found = NetworkResult(name, images, layers, streams[0].left_out, accuracy, hashes, made, of_network)
     if found.left_out:
         warnings.warn(left_out_warning(found.network, found.macs, found.left_out), Cnvlutin2Warning, stacklevel=2)
     settings = {

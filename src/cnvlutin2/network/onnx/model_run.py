@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cnvlutin2.errors import NetworkError
 from cnvlutin2.layer import Layer
-from cnvlutin2.network.accuracy import Accuracy, compare_answers, top_classes
+from cnvlutin2.network.accuracy import Accuracy, check_labels, compare_answers, top_classes
 from cnvlutin2.network.attribution import ImageRows
 from cnvlutin2.network.calibration import Ranges, Scales, executes_quantised
 from cnvlutin2.network.gathering import (
@@ -126,6 +126,7 @@ class ModelRun:
             output, tensors = session.run(batch.values, batch.name, room)
             if batch.index == 0:
                 self._look_at(session, tensors, batch)
+            check_labels(self._inputs.labels, output, self._copies)
             self._float_answers.append(top_classes(output, self._copies)[:1])
             some.append(layer_activations(self._nodes, tensors, self._rows))
             end = batch.index + 1

@@ -51,13 +51,15 @@ def longest_lane(schedule: Schedule) -> int:
 def reads_in_words(steps: StepMap, first_row: int, last_row: int) -> NDArray[np.uint64]:
     """Return the places that some window reads at each place in the kernel, and last those of some rows, 64 in a word."""
     down, across = steps.lines_used
-    places = np.zeros((steps.steps + 1, steps.places), np.bool_)
-    places[:-1] = (down[:, None, :, None] & across[None, :, None, :]).reshape(steps.steps, -1)
-    places[-1, first_row * steps.width : last_row * steps.width] = True
-    packed = np.packbits(places, axis=1, bitorder="little")
-    words = np.zeros((len(packed), -(-packed.shape[1] // 8) * 8), np.uint8)
-    words[:, : packed.shape[1]] = packed
-    return words.view("<u8").astype(np.uint64)
+    words = np.zeros((steps.steps + 1, -(-steps.places // 64) * 8), np.uint8)
+    used = -(-steps.places // 8)
+    for line, rows in enumerate(down):  # a line of the kernel at a time: places are bytes before they are bits
+        places = (rows[None, :, None] & across[:, None, :]).reshape(len(across), -1)
+        words[line * len(across) : (line + 1) * len(across), :used] = np.packbits(places, axis=1, bitorder="little")
+    stored = np.zeros(steps.places, np.bool_)
+    stored[first_row * steps.width : last_row * steps.width] = True
+    words[-1, :used] = np.packbits(stored, bitorder="little")
+    return words.view("<u8").astype(np.uint64, copy=False)
 
 
 @lru_cache(maxsize=1024)
