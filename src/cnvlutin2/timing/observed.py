@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TypeVar, cast
 
 import numpy as np
@@ -19,6 +19,7 @@ from cnvlutin2.organisation import Organisation
 Counts = NDArray[np.int64]
 Bits = NDArray[np.bool_]
 _TOGETHER = 1 << 24  # weights looked at a time
+_WORDS_TOGETHER = 1 << 14  # of 64 places each: they stay in a processor's first caches
 _FOLD = 509  # words; a prime, so that what moves by rows or maps of an even size moves in the fold
 K = TypeVar("K")
 V = TypeVar("V")
@@ -167,13 +168,17 @@ class ObservedLayer:
     def windows_with(self, bits: Bits) -> NDArray[np.int32]:
         """Count the windows in which a bit ``[N, C, H, W]`` is set, for every weight that it meets, ``[N, C, Kh, Kw]``."""
         steps = StepMap.of(self.layer.geometry, 1, "brick")
-        down, across = steps.lines_used
-        read = _words((down[:, None, :, None] & across[None, :, None, :]).reshape(steps.steps, -1))
+        read = _places_used(steps)
         words = _words(bits.reshape(-1, steps.places))
-        counts = np.empty((len(words), steps.steps), np.int32)
-        for step in range(steps.steps):
-            counts[:, step] = np.bitwise_count(words & read[step]).sum(axis=1, dtype=np.int32)
-        return counts.reshape(self.images, -1, *steps.kernel)
+        counts = np.empty((steps.steps, len(words)), np.int32)
+        by_map = words.shape[1] > len(words)  # the longer axis is the inner one, which NumPy vectorises
+        read = read[:, None] if by_map else read[..., None]
+        words = words if by_map else np.ascontiguousarray(words.T)
+        together = max(1, _WORDS_TOGETHER // words.size)
+        for first in range(0, steps.steps, together):
+            some = slice(first, first + together)
+            np.add.reduce(np.bitwise_count(words & read[some]), axis=1 + by_map, dtype=np.int32, out=counts[some])
+        return np.ascontiguousarray(counts.T).reshape(self.images, -1, *steps.kernel)
 
     @staticmethod
     def meeting(positions: NDArray[np.int32], counts: NDArray[np.int32]) -> Counts:
@@ -213,9 +218,10 @@ class ObservedLayer:
 
     @staticmethod
     def _known(known: dict[K, V], key: K, work: Callable[[], V]) -> V:
-        if key not in known:
-            known[key] = work()
-        return known[key]
+        found = known.get(key)
+        if found is None:
+            found = known[key] = work()
+        return found
 
 
 def _by_seat(passes: NDArray[np.int32], tiles: NDArray[np.int32]) -> Iterator[tuple[tuple[int, int], slice | NDArray[np.int64]]]:
@@ -242,6 +248,13 @@ def _checksum(values: NDArray[np.int16]) -> int:
     folds = values.size // (4 * _FOLD)
     folded = values[: folds * 4 * _FOLD].view(np.int64).reshape(folds, _FOLD).sum(axis=0)
     return zlib.crc32(values[folds * 4 * _FOLD :].data, zlib.crc32(folded.data))
+
+
+@lru_cache(maxsize=128)
+def _places_used(steps: StepMap) -> NDArray[np.uint64]:
+    """Return the places that some window reads at each step, 64 in a word, ``[steps, words]``."""
+    down, across = steps.lines_used
+    return _words((down[:, None, :, None] & across[None, :, None, :]).reshape(steps.steps, -1))
 
 
 def _words(bits: Bits) -> NDArray[np.uint64]:
