@@ -45,7 +45,7 @@ def baseline_of(organisation: Organisation) -> Organisation:
     return Organisation.parse({"name": "dadiannao", "layer_mode": "dense", **size})
 
 
-@dataclass
+@dataclass(eq=False)
 class _Baseline:
     """A dense machine: what its layers move, batch by batch, their cycles, and what the network costs once it is known."""
 
@@ -67,15 +67,14 @@ class CostObserver:
         self.table = table
         self._batches: dict[tuple[str, str, RunMode], list[LayerTraffic]] = defaultdict(list)
         self._baselines: dict[Organisation, _Baseline] = {}
-        self._baseline_of: dict[str, Organisation] = {}  # by an organisation's name
+        self._baseline_of: dict[str, _Baseline] = {}  # by an organisation's name
 
     def __call__(self, observed: ObservedLayer, organisations: Sequence[Organisation], timings: LayerTimings) -> None:
         """Measure one batch of one layer."""
         name = observed.layer.name
         for base in dict.fromkeys(map(self._base, organisations)):
-            baseline = self._baselines[base]
-            baseline.batches[name].append(dense_traffic(observed, base))
-            baseline.cycles[name] = observed.schedule(base).dense_cycles
+            base.batches[name].append(dense_traffic(observed, base.machine))
+            base.cycles[name] = observed.schedule(base.machine).dense_cycles
         for organisation, timing in zip(organisations, timings.organisations, strict=True):
             if timing.skip is not None:
                 traffic = skip_traffic(observed, organisation, timing.skip.slots)
@@ -96,21 +95,19 @@ class CostObserver:
         found, machine = self._priced(layers, np.stack([run.cycles for run in runs]), organisation)
         return found, NetworkCost(machine, self._baseline_cost(self._base(organisation), [run.name for run in runs]))
 
-    def _base(self, organisation: Organisation) -> Organisation:
+    def _base(self, organisation: Organisation) -> _Baseline:
         """Return an organisation's baseline, which those of the same size share."""
         if organisation.name not in self._baseline_of:
             machine = baseline_of(organisation)
-            self._baseline_of[organisation.name] = machine
-            self._baselines.setdefault(machine, _Baseline(machine))
+            self._baseline_of[organisation.name] = self._baselines.setdefault(machine, _Baseline(machine))
         return self._baseline_of[organisation.name]
 
-    def _baseline_cost(self, machine: Organisation, names: Sequence[str]) -> MachineCost:
-        base = self._baselines[machine]
+    def _baseline_cost(self, base: _Baseline, names: Sequence[str]) -> MachineCost:
         if base.cost is None:
             layers = [_joined(base.batches[name]) for name in names]
             cycles = np.array([base.cycles[name] for name in names], np.int64)
             by_image = np.repeat(cycles[:, None], layers[0].stored.bits.size, axis=1)
-            _, base.cost = self._priced(layers, by_image, machine)
+            _, base.cost = self._priced(layers, by_image, base.machine)
         return base.cost
 
     def _priced(
