@@ -16,8 +16,11 @@ from numpy.typing import NDArray
 
 from cnvlutin2 import ArrayNetwork, Layer, Organisation, preset, preset_names, simulate
 from cnvlutin2.cli.run_command import run_command
-from cnvlutin2.cost import COMPONENTS, STATIC, Prices, area_mm2, baseline_of, load_table, static_mw
+from cnvlutin2.cost import COMPONENTS, STATIC, LayerCost, MachineCost, Prices, area_mm2, baseline_of, load_table, static_mw
+from cnvlutin2.cost.energy import by_component, total_pj
 from cnvlutin2.cost.event_counts import ROW
+from cnvlutin2.cost.float_sums import mean, sum_in_order
+from cnvlutin2.cost.float_sums import total as total_of
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.machine import DRAM, EVENTS
 from cnvlutin2.network import Findings
@@ -73,6 +76,35 @@ class TestPrices:
         energies = Prices.of(machine, TABLE).energy_pj(counts, np.zeros(2, np.int64))
         assert energies[COMPONENTS.index(EVENTS[event].payer)].tolist() == pytest.approx([3 * pj, 0])
         assert float(energies.sum()) == pytest.approx(3 * pj)
+
+    @given(st.integers(0, 1 << 20), st.sampled_from(preset_names()))
+    def test_they_are_added_up_in_the_order_of_events_and_parts(self, seed: int, name: str) -> None:
+        """To the last bit: a builtin sum differs among versions of Python, a sum of NumPy's among shapes."""
+        rng = np.random.default_rng(seed)
+        counts, cycles = rng.integers(0, 1 << 48, (3, len(EVENTS), 4)), rng.integers(0, 1 << 40, (3, 4))
+        prices = Prices.of(preset(name), TABLE)
+        found = prices.energy_pj(counts, cycles)
+        for layer, image in np.ndindex(3, 4):
+            paid = dict.fromkeys(COMPONENTS, 0.0)
+            for (event, row), payer in zip(ROW.items(), (event.payer for event in EVENTS.values()), strict=True):
+                paid[payer] += float(counts[layer, row, image]) * prices.pj[event]
+            paid[STATIC] = float(cycles[layer, image]) * (prices.static_mw / prices.clock_ghz)
+            assert found[layer, :, image].tolist() == list(paid.values())
+            energy = 0.0
+            for each in paid.values():
+                energy += each
+            events, waits = counts[layer, :, image : image + 1].copy(), cycles[layer, image : image + 1].copy()
+            record = LayerCost(events, waits, waits, waits, prices.energy_pj(events, waits)).record(0)
+            assert record["energy_pj"] == {**paid, "total": energy}
+            assert total_pj(by_component(found[layer]))[image] == energy
+
+    def test_sums_of_floats_are_not_compensated(self) -> None:
+        """Each 1 is rounded away; the builtin sum from Python 3.12 on, and a sum by halves, would keep some of them."""
+        values = [1e16, *[1.0] * 20]
+        assert sum_in_order(values) == total_of(np.array(values)) == 1e16
+        assert MachineCost(np.ones(1, np.int64), {}, dict(zip("abcdefghijklmnopqrstu", values, strict=True))).total_mm2 == 1e16
+        assert sum_in_order([np.full((1, 1), value) for value in values]).tolist() == [[1e16]]
+        assert mean(np.array(values)) == 1e16 / 21
 
     def test_static_energy_is_power_times_time(self) -> None:
         for clock in (1.0, 0.5):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cnvlutin2.cost.float_sums import sum_in_order
 from cnvlutin2.cost.tables import BY_THE_BIT, CostTable
 from cnvlutin2.machine import Machine, Unit
 from cnvlutin2.organisation import Organisation
@@ -35,4 +36,4 @@ def static_mw(organisation: Organisation, table: CostTable) -> float:
     """Return the static power of all parts."""
     memories = [area * table.memory_mw_per_mm2(name) for name, area in memories_mm2(organisation, table).items()]
     units = [area * table.logic_mw_per_mm2 for area in units_mm2(organisation, table).values()]
-    return sum([*memories, *units])
+    return sum_in_order([*memories, *units])

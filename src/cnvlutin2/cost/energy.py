@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.cost.area import area_mm2, static_mw
+from cnvlutin2.cost.float_sums import sum_in_order
 from cnvlutin2.cost.tables import CostTable
 from cnvlutin2.machine import DRAM, EVENTS, PAYERS
 from cnvlutin2.organisation import Organisation
@@ -21,7 +23,11 @@ STATIC = "static"
 COMPONENTS = (*PAYERS, STATIC)
 """What an energy is made of, in the order in which energies stand in arrays: what events cost by payer, and leakage."""
 
-_PAYER_OF = [PAYERS.index(event.payer) for event in EVENTS.values()]
+_NAMES = tuple(EVENTS)
+_PAID = [[row for row, event in enumerate(EVENTS.values()) if event.payer == payer] for payer in PAYERS]
+_TURNS = tuple(zip_longest(*_PAID))
+"""The first event of each payer, then the second of each that has one, and so on."""
+_ROWS = np.array([row or 0 for turn in _TURNS for row in turn])
 _OPERATIONS = {
     "pointer_lookups": "pointer",
     "detector_values": "detection",
@@ -61,14 +67,15 @@ class Prices:
         return cls(pj, area_mm2(organisation, table), static_mw(organisation, table), organisation.clock_ghz)
 
     @cached_property
-    def _by_payer(self) -> NDArray[np.float64]:
-        """What each payer pays for an event, ``[payers, events]``."""
-        prices = np.zeros((len(PAYERS), len(EVENTS)))
-        prices[_PAYER_OF, range(len(EVENTS))] = [self.pj[name] for name in EVENTS]
-        return prices
+    def _in_turn(self) -> NDArray[np.float64]:
+        """The prices of the events in `_TURNS`, ``[turns * payers, 1]``; a payer that has no more events pays nothing."""
+        prices = [0.0 if row is None else self.pj[_NAMES[row]] for turn in _TURNS for row in turn]
+        return np.array(prices)[:, None]
 
     def energy_pj(self, counts: Counts, total_cycles: Counts) -> NDArray[np.float64]:
         """Return energies by component, static energy last, ``[..., len(COMPONENTS), N]``.
+
+        What a payer pays is added up in the order of the events.
 
         Parameters
         ----------
@@ -76,8 +83,11 @@ class Prices:
         total_cycles : int64 ``[..., N]``
             How long it takes; leakage lasts as long.
         """
+        *lead, images = total_cycles.shape
+        paid = (counts[..., _ROWS, :] * self._in_turn).reshape(*lead, len(_TURNS), len(PAYERS), images)
+        dynamic = sum_in_order([paid[..., turn, :, :] for turn in range(len(_TURNS))])
         static = total_cycles * (self.static_mw / self.clock_ghz)  # mW times ns is pJ
-        return np.concatenate([self._by_payer @ counts, static[..., None, :]], axis=-2)
+        return np.concatenate([dynamic, static[..., None, :]], axis=-2)
 
 
 def _price_pj(name: str, organisation: Organisation, table: CostTable) -> float:
@@ -99,6 +109,5 @@ def by_component(energies: NDArray[np.float64]) -> Energies:
 
 
 def total_pj(energies: Mapping[str, NDArray[np.float64]], *, without: tuple[str, ...] = ()) -> NDArray[np.float64]:
-    """Return the sum over the components but for some."""
-    total: NDArray[np.float64] = np.sum([energy for name, energy in energies.items() if name not in without], axis=0)
-    return total
+    """Return the sum over the components but for some, in their order."""
+    return sum_in_order([energy for name, energy in energies.items() if name not in without])

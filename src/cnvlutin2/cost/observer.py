@@ -11,6 +11,7 @@ import numpy as np
 
 from cnvlutin2.cost.costs import LayerCost, MachineCost, NetworkCost
 from cnvlutin2.cost.energy import Prices, by_component
+from cnvlutin2.cost.float_sums import sum_in_order
 from cnvlutin2.cost.neighbours import join_layers
 from cnvlutin2.cost.tables import CostTable
 from cnvlutin2.cost.traffic import EventFactors, LayerTraffic, StoredInput, dense_traffic, skip_traffic
@@ -119,7 +120,7 @@ class CostObserver:
         energies = prices.energy_pj(network.counts, network.total_cycles)
         waits = network.encoder_stall_cycles, network.dram_cycles, network.total_cycles
         found = [LayerCost(*of_layer) for of_layer in zip(network.counts, *waits, energies, strict=True)]
-        whole = by_component(energies.sum(axis=0))
+        whole = by_component(sum_in_order(energies))  # layer by layer
         return found, MachineCost(network.total_cycles.sum(axis=0), whole, prices.area_mm2)
 
 

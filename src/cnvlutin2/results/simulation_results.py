@@ -49,7 +49,7 @@ class Results:
 
     def speedup(self, arch: str) -> float:
         """Return the speed-up over the dense baseline: the geometric mean over the networks."""
-        return math.exp(sum(math.log(n.speedup(arch)) for n in self.networks) / len(self.networks))
+        return math.exp(math.fsum(math.log(n.speedup(arch)) for n in self.networks) / len(self.networks))
 
     def to_frame(self) -> pd.DataFrame:
         """Return the runs as a pandas frame: a row a run; slots, footprints, events and energies have a column each.
