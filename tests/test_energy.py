@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cnvlutin2 import ArrayNetwork, Layer, Organisation, preset, preset_names, simulate
+from cnvlutin2.cli.printed_tables import cost_table
 from cnvlutin2.cli.run_command import run_command
 from cnvlutin2.cost import COMPONENTS, STATIC, LayerCost, MachineCost, Prices, area_mm2, baseline_of, load_table, static_mw
-from cnvlutin2.cost.energy import by_component, total_pj
+from cnvlutin2.cost.energy import by_component, cautions, total_pj
 from cnvlutin2.cost.event_counts import ROW
 from cnvlutin2.cost.float_sums import mean, sum_in_order
 from cnvlutin2.cost.float_sums import total as total_of
@@ -64,9 +65,9 @@ class TestPrices:
             ("additions", 0.1),
             ("pointer_lookups", 0.05),
             ("broadcast_bits", 0.0625),
-            ("dram_weight_bits_read", 5.5),
-            ("dram_activation_bits_read", 5.5),
-            ("dram_activation_bits_written", 5.5),
+            ("dram_weight_bits_read", 3.92),
+            ("dram_activation_bits_read", 3.92),
+            ("dram_activation_bits_written", 3.92),
         ],
     )
     def test_by_hand(self, event: str, pj: float) -> None:
@@ -122,6 +123,7 @@ class TestPrices:
         logic = areas["multipliers"] + areas["adders"]
         milliwatts = 256 * 10.9464 + 32 * TABLE.memories.buffers.static_per_bank.to("mW")
         milliwatts += 16 * TABLE.memories.nm.static_per_bank.to("mW") + logic * 12.598
+        milliwatts += 256 * 2.825 / 40 + 16 * 5.630 / 40  # nJ in 40 us: refresh of SB and NM
         assert static_mw(machine, TABLE) == pytest.approx(milliwatts)
 
 
@@ -174,6 +176,11 @@ class TestArea:
         assert weights["offset_generators"] == pytest.approx((16 + 4096) * 16 * 2.21875 * scale)
         assert weights["activation_selectors"] == pytest.approx(4096 * 15 * 16 * 1.575 * scale)
 
+    def test_banks_of_single_weights_by_hand(self) -> None:
+        """A tile's 2 MiB are 2**20 weights: 256 banks of 4096 rows, where 16 banks had 4096; 1.575 um^2 at 40 nm."""
+        rows = 16 * (256 - 16) * 4096
+        assert area_mm2(preset("cnv2-weights"), TABLE)["weight_row_drivers"] == pytest.approx(rows * 1.575e-6 * 1.265625)
+
     def test_buffers_by_hand(self) -> None:
         bit = 0.013463269288 / (8 * 2048)
         areas = area_mm2(preset("cnv"), TABLE)
@@ -188,7 +195,7 @@ class TestArea:
         assert parts["cnv"] - base == {"brick_buffer", "encoder_buffer", "encoders"}
         assert parts["cnv-viai"] - base == {"brick_buffer", "encoder_buffer", "encoders", "offset_generators"}
         assert parts["cnv2-dispatch"] - base == {"brick_buffer", "detectors", "offset_generators"}
-        assert parts["cnv2-weights"] - parts["cnv2-dispatch"] == {"activation_selectors"}
+        assert parts["cnv2-weights"] - parts["cnv2-dispatch"] == {"activation_selectors", "weight_row_drivers"}
 
     def test_faster_encoders_and_their_buffers_take_area(self) -> None:
         machine = preset("cnv")
@@ -208,7 +215,8 @@ class TestResults:
     maps = np.random.default_rng(1).integers(0, 2, (3, 16, 6, 6), np.int16)
 
     def simulate(self, **options: Any) -> Any:
-        return simulate(chain(self.maps, self.maps[:, :7]), organisations="dadiannao,cnv,cnv2-weights", **options)
+        chosen = {"organisations": "dadiannao,cnv,cnv2-weights", **options}
+        return simulate(chain(self.maps, self.maps[:, :7]), **chosen)
 
     def test_the_baseline_equals_the_dense_organisation(self) -> None:
         network = self.simulate().networks[0]
@@ -260,6 +268,24 @@ class TestResults:
             digests.append(provenance["energy_table_sha256"])
         assert digests[0] == digests[1] != digests[2]
         assert all(len(digest) == 64 for digest in digests)
+
+    def test_doubtful_prices_are_told_with_the_totals_that_they_are_part_of(self, tmp_path: Path) -> None:
+        mine = tmp_path / "mine.yaml"
+        mine.write_text("base: 65nm\noperations:\n  selection: {value: 0.1, unit: pJ, node_nm: 65, source: my synthesis}\n")
+        archs = "dadiannao,cnv,cnv2-weights-shared,cnv2-weights,cnv2-weights-drift"
+        for energy, expected in (("65nm", {"cnv2-weights", "cnv2-weights-drift"}), (mine, set())):
+            results = self.simulate(organisations=archs, energy=energy)
+            told = {total["arch"]: total["cost"]["cautions"] for total in results.to_dict()["networks"][0]["totals"]}
+            assert {arch for arch, cautions in told.items() if cautions} == expected
+            assert all("three to four times too low" in caution for arch in expected for caution in told[arch])
+            text = str(cost_table(results.networks[0], archs.split(",")).caption)
+            assert ("cnv2-weights, cnv2-weights-drift: the price of selecting an activation" in text) == bool(expected)
+
+    def test_nothing_is_told_of_prices_that_nobody_paid(self) -> None:
+        counts = np.zeros((len(EVENTS), 1), np.int64)
+        assert cautions([counts], TABLE) == ()
+        counts[ROW["activations_selected"]] = 1
+        assert cautions([np.zeros_like(counts), counts], TABLE) == (TABLE.operations.selection.caution,)
 
     def test_it_can_be_left_out(self) -> None:
         results = self.simulate(cost=False)

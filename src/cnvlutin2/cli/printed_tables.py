@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
@@ -186,7 +187,13 @@ def cost_table(network: NetworkResult, archs: Sequence[str]) -> Table:
     }
     for name, cells in rows.items():
         table.add_row(name, *cells)
-    table.caption = "speed-up and gains over the dense baseline; on chip: without DRAM's energy"
+    paid_by: dict[str, list[str]] = defaultdict(list)
+    for arch, cost in zip(archs, costs, strict=True):
+        for caution in cost.cautions:
+            paid_by[caution].append(arch)
+    said = [f"{', '.join(some)}: {caution}" for caution, some in paid_by.items()]
+    lines = ["speed-up and gains over the dense baseline; on chip: without DRAM's energy", *said]
+    table.caption = Text("\n".join(lines))  # a name is no markup
     table.caption_justify = "left"
     return table
 

@@ -33,7 +33,9 @@ def area_mm2(organisation: Organisation, table: CostTable) -> dict[str, float]:
 
 
 def static_mw(organisation: Organisation, table: CostTable) -> float:
-    """Return the static power of all parts."""
-    memories = [area * table.memory_mw_per_mm2(name) for name, area in memories_mm2(organisation, table).items()]
+    """Return the static power of all parts: what leaks, and the refresh of memories that need it."""
+    areas = memories_mm2(organisation, table)
+    memories = [areas[m.name] * table.memory_mw_per_mm2(m.name) for m in Machine.of(organisation).memories]
+    refresh = [memory.bits * table.refresh_mw_per_bit(memory.name) for memory in Machine.of(organisation).memories]
     units = [area * table.logic_mw_per_mm2 for area in units_mm2(organisation, table).values()]
-    return sum_in_order([*memories, *units])
+    return sum_in_order([*memories, *refresh, *units])

@@ -96,10 +96,17 @@ class NetworkCost:
 
     All gains are above 1 where the organisation is better. Products of energy and delay are those of the mean image: the mean
     energy times the mean time.
+
+    Parameters
+    ----------
+    machine, baseline : MachineCost
+    cautions : tuple of str
+        What is to be said wherever these figures are shown: of prices that are known to be doubtful, and that were paid.
     """
 
     machine: MachineCost
     baseline: MachineCost
+    cautions: tuple[str, ...] = ()
 
     @property
     def speedup(self) -> float:
@@ -137,6 +144,7 @@ class NetworkCost:
             "total_energy_pj": self.machine.total_pj.tolist(),
             "area_mm2": dict(self.machine.area_mm2),
             "total_area_mm2": self.machine.total_mm2,
+            "cautions": list(self.cautions),
             "baseline": {
                 "total_cycles": self.baseline.total_cycles.tolist(),
                 "energy_pj": {name: mean(energy) for name, energy in self.baseline.energy_pj.items()},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
@@ -101,6 +101,13 @@ def _price_pj(name: str, organisation: Organisation, table: CostTable) -> float:
     if name.endswith(("_bits_written", "_bits_filled")):
         return table.write_pj_per_bit(payer)
     return table.read_pj_per_bit(payer)
+
+
+def cautions(counts: Sequence[Counts], table: CostTable) -> tuple[str, ...]:
+    """Return what a table says of prices that were paid, for counts ``[events, N]`` of some layers."""
+    found = {name: getattr(table.operations, operation).caution for name, operation in _OPERATIONS.items()}
+    doubtful = {name: caution for name, caution in found.items() if caution}
+    return tuple(caution for name, caution in doubtful.items() if any(of_layer[_NAMES.index(name)].any() for of_layer in counts))
 
 
 def by_component(energies: NDArray[np.float64]) -> Energies:

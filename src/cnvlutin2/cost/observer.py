@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from cnvlutin2.cost.costs import LayerCost, MachineCost, NetworkCost
-from cnvlutin2.cost.energy import Prices, by_component
+from cnvlutin2.cost.energy import Prices, by_component, cautions
 from cnvlutin2.cost.float_sums import sum_in_order
 from cnvlutin2.cost.neighbours import join_layers
 from cnvlutin2.cost.tables import CostTable
@@ -94,7 +94,8 @@ class CostObserver:
         """
         layers = [_joined(self._batches[organisation.name, run.name, _mode(run)]) for run in runs]
         found, machine = self._priced(layers, np.stack([run.cycles for run in runs]), organisation)
-        return found, NetworkCost(machine, self._baseline_cost(self._base(organisation), [run.name for run in runs]))
+        baseline = self._baseline_cost(self._base(organisation), [run.name for run in runs])
+        return found, NetworkCost(machine, baseline, cautions([cost.counts for cost in found], self.table))
 
     def _base(self, organisation: Organisation) -> _Baseline:
         """Return an organisation's baseline, which those of the same size share."""
