@@ -283,9 +283,9 @@ class TestResults:
 
     def test_nothing_is_told_of_prices_that_nobody_paid(self) -> None:
         counts = np.zeros((len(EVENTS), 1), np.int64)
-        assert cautions([counts], TABLE) == ()
+        assert cautions(counts[None], TABLE) == ()
         counts[ROW["activations_selected"]] = 1
-        assert cautions([np.zeros_like(counts), counts], TABLE) == (TABLE.operations.selection.caution,)
+        assert cautions(np.stack([np.zeros_like(counts), counts]), TABLE) == (TABLE.operations.selection.caution,)
 
     def test_it_can_be_left_out(self) -> None:
         results = self.simulate(cost=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
@@ -103,11 +103,10 @@ def _price_pj(name: str, organisation: Organisation, table: CostTable) -> float:
     return table.read_pj_per_bit(payer)
 
 
-def cautions(counts: Sequence[Counts], table: CostTable) -> tuple[str, ...]:
-    """Return what a table says of prices that were paid, for counts ``[events, N]`` of some layers."""
-    found = {name: getattr(table.operations, operation).caution for name, operation in _OPERATIONS.items()}
-    doubtful = {name: caution for name, caution in found.items() if caution}
-    return tuple(caution for name, caution in doubtful.items() if any(of_layer[_NAMES.index(name)].any() for of_layer in counts))
+def cautions(counts: Counts, table: CostTable) -> tuple[str, ...]:
+    """Return what a table says of prices that were paid, for counts ``[layers, events, N]``."""
+    said = {name: getattr(table.operations, operation).caution for name, operation in _OPERATIONS.items()}
+    return tuple(caution for name, caution in said.items() if caution and counts[:, _NAMES.index(name)].any())
 
 
 def by_component(energies: NDArray[np.float64]) -> Energies:

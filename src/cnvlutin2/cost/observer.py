@@ -93,9 +93,9 @@ class CostObserver:
             The layers in execution order, in the modes in which they ran.
         """
         layers = [_joined(self._batches[organisation.name, run.name, _mode(run)]) for run in runs]
-        found, machine = self._priced(layers, np.stack([run.cycles for run in runs]), organisation)
+        found, machine, said = self._priced(layers, np.stack([run.cycles for run in runs]), organisation)
         baseline = self._baseline_cost(self._base(organisation), [run.name for run in runs])
-        return found, NetworkCost(machine, baseline, cautions([cost.counts for cost in found], self.table))
+        return found, NetworkCost(machine, baseline, said)
 
     def _base(self, organisation: Organisation) -> _Baseline:
         """Return an organisation's baseline, which those of the same size share."""
@@ -109,12 +109,12 @@ class CostObserver:
             layers = [_joined(base.batches[name]) for name in names]
             cycles = np.array([base.cycles[name] for name in names], np.int64)
             by_image = np.repeat(cycles[:, None], layers[0].stored.bits.size, axis=1)
-            _, base.cost = self._priced(layers, by_image, base.machine)
+            _, base.cost, _ = self._priced(layers, by_image, base.machine)
         return base.cost
 
     def _priced(
         self, layers: Sequence[LayerTraffic], cycles: Counts, organisation: Organisation
-    ) -> tuple[list[LayerCost], MachineCost]:
+    ) -> tuple[list[LayerCost], MachineCost, tuple[str, ...]]:
         """Put layers together and price what they do; `cycles` are ``[layers, N]``."""
         network = join_layers(layers, cycles, organisation)
         prices = Prices.of(organisation, self.table)
@@ -122,7 +122,8 @@ class CostObserver:
         waits = network.encoder_stall_cycles, network.dram_cycles, network.total_cycles
         found = [LayerCost(*of_layer) for of_layer in zip(network.counts, *waits, energies, strict=True)]
         whole = by_component(sum_in_order(energies))  # layer by layer
-        return found, MachineCost(network.total_cycles.sum(axis=0), whole, prices.area_mm2)
+        machine = MachineCost(network.total_cycles.sum(axis=0), whole, prices.area_mm2)
+        return found, machine, cautions(network.counts, self.table)
 
 
 def _mode(run: Run) -> RunMode:

@@ -109,27 +109,27 @@ class Macro(_Part):
     source: Text
     note: Note = ""
 
-    @property
+    @cached_property
     def read_pj_per_bit(self) -> float:
         """Energy of reading a bit."""
         return self.read.to("pJ") / self.width_bits
 
-    @property
+    @cached_property
     def write_pj_per_bit(self) -> float:
         """Energy of writing a bit."""
         return (self.write or self.read).to("pJ") / self.width_bits
 
-    @property
+    @cached_property
     def mm2_per_bit(self) -> float:
         """Area of a bit."""
         return self.area.to("mm^2") / self.capacity.to("bit")
 
-    @property
+    @cached_property
     def static_mw_per_mm2(self) -> float:
         """Static power of an area."""
         return self.static_per_bank.to("mW") * self.banks / self.area.to("mm^2")
 
-    @property
+    @cached_property
     def refresh_nj_per_bit(self) -> float:
         """Energy of refreshing a bit once."""
         if self.refresh_per_bank is None:
@@ -252,14 +252,17 @@ class CostTable(_Part):
         for cost in (*energies, self.memory_mm2_per_bit, self.memory_mw_per_mm2):
             cost(key)
 
+    @cached_property
+    def _scales(self) -> dict[int, Scale]:
+        """The rules by the node from which they are; the first of several, and of the table's own node none."""
+        own = Scale(from_nm=self.node_nm, energy=1.0, area=1.0, static=1.0, source="no scaling")
+        return {**{scale.from_nm: scale for scale in reversed(self.scaling)}, self.node_nm: own}
+
     def _scale(self, node_nm: int | None) -> Scale:
         if node_nm is None:
             raise ConfigError("a number of the chip needs its technology node; add node_nm")
-        if node_nm == self.node_nm:
-            return Scale(from_nm=self.node_nm, energy=1.0, area=1.0, static=1.0, source="no scaling")
-        for scale in self.scaling:
-            if scale.from_nm == node_nm:
-                return scale
+        if node_nm in self._scales:
+            return self._scales[node_nm]
         raise ConfigError(f"holds for {node_nm} nm, and `scaling` has no rule from there to {self.node_nm} nm")
 
     def operation_pj(self, key: str, data_bits: int) -> float:
