@@ -15,9 +15,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cnvlutin2 import ArrayNetwork, Layer, Organisation, preset, preset_names, simulate
+from cnvlutin2.cli.printed_tables import cost_grid
 from cnvlutin2.cli.run_command import run_command
-from cnvlutin2.cost import COMPONENTS, STATIC, Prices, area_mm2, baseline_of, load_table, static_mw
+from cnvlutin2.cost import COMPONENTS, STATIC, LayerCost, MachineCost, Prices, area_mm2, baseline_of, load_table, static_mw
+from cnvlutin2.cost.energy import by_component, cautions, total_pj
 from cnvlutin2.cost.event_counts import ROW
+from cnvlutin2.cost.float_sums import mean, sum_in_order
+from cnvlutin2.cost.float_sums import total as total_of
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.machine import DRAM, EVENTS
 from cnvlutin2.network import Findings
@@ -61,9 +65,9 @@ class TestPrices:
             ("additions", 0.1),
             ("pointer_lookups", 0.05),
             ("broadcast_bits", 0.0625),
-            ("dram_weight_bits_read", 5.5),
-            ("dram_activation_bits_read", 5.5),
-            ("dram_activation_bits_written", 5.5),
+            ("dram_weight_bits_read", 3.92),
+            ("dram_activation_bits_read", 3.92),
+            ("dram_activation_bits_written", 3.92),
         ],
     )
     def test_by_hand(self, event: str, pj: float) -> None:
@@ -73,6 +77,35 @@ class TestPrices:
         energies = Prices.of(machine, TABLE).energy_pj(counts, np.zeros(2, np.int64))
         assert energies[COMPONENTS.index(EVENTS[event].payer)].tolist() == pytest.approx([3 * pj, 0])
         assert float(energies.sum()) == pytest.approx(3 * pj)
+
+    @given(st.integers(0, 1 << 20), st.sampled_from(preset_names()))
+    def test_they_are_added_up_in_the_order_of_events_and_parts(self, seed: int, name: str) -> None:
+        """To the last bit: a builtin sum differs among versions of Python, a sum of NumPy's among shapes."""
+        rng = np.random.default_rng(seed)
+        counts, cycles = rng.integers(0, 1 << 48, (3, len(EVENTS), 4)), rng.integers(0, 1 << 40, (3, 4))
+        prices = Prices.of(preset(name), TABLE)
+        found = prices.energy_pj(counts, cycles)
+        for layer, image in np.ndindex(3, 4):
+            paid = dict.fromkeys(COMPONENTS, 0.0)
+            for (event, row), payer in zip(ROW.items(), (event.payer for event in EVENTS.values()), strict=True):
+                paid[payer] += float(counts[layer, row, image]) * prices.pj[event]
+            paid[STATIC] = float(cycles[layer, image]) * (prices.static_mw / prices.clock_ghz)
+            assert found[layer, :, image].tolist() == list(paid.values())
+            energy = 0.0
+            for each in paid.values():
+                energy += each
+            events, waits = counts[layer, :, image : image + 1].copy(), cycles[layer, image : image + 1].copy()
+            record = LayerCost(events, waits, waits, waits, waits, prices.energy_pj(events, waits)).record(0)
+            assert record["energy_pj"] == {**paid, "total": energy}
+            assert total_pj(by_component(found[layer]))[image] == energy
+
+    def test_sums_of_floats_are_not_compensated(self) -> None:
+        """Each 1 is rounded away; the builtin sum from Python 3.12 on, and a sum by halves, would keep some of them."""
+        values = [1e16, *[1.0] * 20]
+        assert sum_in_order(values) == total_of(np.array(values)) == 1e16
+        assert MachineCost(np.ones(1, np.int64), {}, dict(zip("abcdefghijklmnopqrstu", values, strict=True))).total_mm2 == 1e16
+        assert sum_in_order([np.full((1, 1), value) for value in values]).tolist() == [[1e16]]
+        assert mean(np.array(values)) == 1e16 / 21
 
     def test_static_energy_is_power_times_time(self) -> None:
         for clock in (1.0, 0.5):
@@ -90,6 +123,7 @@ class TestPrices:
         logic = areas["multipliers"] + areas["adders"]
         milliwatts = 256 * 10.9464 + 32 * TABLE.memories.buffers.static_per_bank.to("mW")
         milliwatts += 16 * TABLE.memories.nm.static_per_bank.to("mW") + logic * 12.598
+        milliwatts += 256 * 2.825 / 40 + 16 * 5.630 / 40  # nJ in 40 us: refresh of SB and NM
         assert static_mw(machine, TABLE) == pytest.approx(milliwatts)
 
 
@@ -142,6 +176,11 @@ class TestArea:
         assert weights["offset_generators"] == pytest.approx((16 + 4096) * 16 * 2.21875 * scale)
         assert weights["activation_selectors"] == pytest.approx(4096 * 15 * 16 * 1.575 * scale)
 
+    def test_banks_of_single_weights_by_hand(self) -> None:
+        """A tile's 2 MiB are 2**20 weights: 256 banks of 4096 rows, where 16 banks had 4096; 1.575 um^2 at 40 nm."""
+        rows = 16 * (256 - 16) * 4096
+        assert area_mm2(preset("cnv2-weights"), TABLE)["weight_row_drivers"] == pytest.approx(rows * 1.575e-6 * 1.265625)
+
     def test_buffers_by_hand(self) -> None:
         bit = 0.013463269288 / (8 * 2048)
         areas = area_mm2(preset("cnv"), TABLE)
@@ -156,7 +195,7 @@ class TestArea:
         assert parts["cnv"] - base == {"brick_buffer", "encoder_buffer", "encoders"}
         assert parts["cnv-viai"] - base == {"brick_buffer", "encoder_buffer", "encoders", "offset_generators"}
         assert parts["cnv2-dispatch"] - base == {"brick_buffer", "detectors", "offset_generators"}
-        assert parts["cnv2-weights"] - parts["cnv2-dispatch"] == {"activation_selectors"}
+        assert parts["cnv2-weights"] - parts["cnv2-dispatch"] == {"activation_selectors", "weight_row_drivers"}
 
     def test_faster_encoders_and_their_buffers_take_area(self) -> None:
         machine = preset("cnv")
@@ -176,7 +215,8 @@ class TestResults:
     maps = np.random.default_rng(1).integers(0, 2, (3, 16, 6, 6), np.int16)
 
     def simulate(self, **options: Any) -> Any:
-        return simulate(chain(self.maps, self.maps[:, :7]), organisations="dadiannao,cnv,cnv2-weights", **options)
+        chosen = {"organisations": "dadiannao,cnv,cnv2-weights", **options}
+        return simulate(chain(self.maps, self.maps[:, :7]), **chosen)
 
     def test_the_baseline_equals_the_dense_organisation(self) -> None:
         network = self.simulate().networks[0]
@@ -228,6 +268,32 @@ class TestResults:
             digests.append(provenance["energy_table_sha256"])
         assert digests[0] == digests[1] != digests[2]
         assert all(len(digest) == 64 for digest in digests)
+
+    def test_doubtful_prices_are_told_with_the_totals_that_they_are_part_of(self, tmp_path: Path) -> None:
+        mine = tmp_path / "mine.yaml"
+        mine.write_text(
+            "base: 65nm\noperations:\n  selection: {value: 0.1, unit: pJ, node_nm: 65, source: my synthesis}\n"
+            "cells:\n  row_driver: {value: 0.5, unit: um^2, node_nm: 65, source: my synthesis}\n"
+        )
+        archs = "dadiannao,cnv,cnv2-weights-shared,cnv2-weights,cnv2-weights-drift"
+        for energy, expected in (("65nm", {"cnv2-weights", "cnv2-weights-drift"}), (mine, set())):
+            results = self.simulate(organisations=archs, energy=energy)
+            told = {total["arch"]: total["cost"]["cautions"] for total in results.to_dict()["networks"][0]["totals"]}
+            assert {arch for arch, cautions in told.items() if cautions} == expected
+            for arch in expected:
+                selection, banks = told[arch]
+                assert "three to four times too low" in selection
+                assert "area of banks" in banks
+            text = cost_grid(results.networks[0], archs.split(",")).caption
+            assert ("cnv2-weights, cnv2-weights-drift: the price of selecting an activation" in text) == bool(expected)
+
+    def test_nothing_is_told_of_prices_that_nobody_paid(self) -> None:
+        counts = np.zeros((len(EVENTS), 1), np.int64)
+        assert cautions(preset("cnv"), counts[None], TABLE) == ()
+        counts[ROW["activations_selected"]] = 1
+        of_layers = np.stack([np.zeros_like(counts), counts])
+        assert cautions(preset("cnv"), of_layers, TABLE) == (TABLE.operations.selection.caution,)
+        assert cautions(preset("cnv2-weights"), of_layers[:1], TABLE) == (TABLE.cells.row_driver.caution,)
 
     def test_it_can_be_left_out(self) -> None:
         results = self.simulate(cost=False)

@@ -184,6 +184,8 @@ class TestUnits:
         each = self.units(skip_weights="per_filter", format="zfnaf", detect="output")
         assert each["offset_generators"] == ("priority_encoder", 105, 8)
         assert each["activation_selectors"] == ("multiplexer", 105 * 7, 9)
+        # 840 bits are 93 weights in rows of their own, or 19 rows of 5 filters'.
+        assert each["weight_row_drivers"] == ("row_driver", 3 * (93 - 19), 1)
         assert self.units(skip_weights="per_filter")["offset_generators"] == ("priority_encoder", 7 + 105, 8)
 
     @pytest.mark.parametrize(("rate", "comparators"), [(1, 3), (4, 12), (0, 15)])

@@ -150,6 +150,8 @@ def test_sums_in_the_page_are_those_of_the_results(watched: tuple[Results, Viewe
         assert by_kind == network.slots(arch)
         energy = sum(sum(run["cost"]["energy_pj"]) for run in entry["runs"][position])
         assert energy == pytest.approx(float(network.costs[arch].machine.total_pj.sum()), rel=1e-4)
+        cautions = entry["costs"][position]["cautions"]
+        assert bool(cautions) == (results.organisations[arch].skip_weights == "per_filter")
     (store,) = entry["footprints"]
     for f, form in enumerate(data["formats"]):
         bits = sum(int(layer.footprint_bits[form["key"]].sum()) for layer in network.of("cnv"))

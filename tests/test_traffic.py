@@ -19,6 +19,7 @@ from cnvlutin2.cost.event_counts import Events, as_events, count_events
 from cnvlutin2.cost.traffic import PRODUCTS, LayerTraffic, dense_traffic, skip_traffic
 from cnvlutin2.encodings import footprints
 from cnvlutin2.machine import EVENTS
+from cnvlutin2.mapping import StepMap
 from cnvlutin2.network import Network, open_network, save_traces
 from cnvlutin2.organisation import with_overrides
 from cnvlutin2.testing import integer_arrays, layers, organisations
@@ -83,6 +84,38 @@ class TestAgainstLoops:
             reference = Traffic(layer, organisation, image, mode)
             assert stored.bits[image] == reference.footprint_bits()
             assert stored.rows[image] * stored.row_bits >= stored.bits[image] > (stored.rows[image] - 1) * stored.row_bits
+
+    @settings(max_examples=160)
+    @given(layers(max_images=2, max_channels=20, max_filters=7), st.lists(organisations(data_bits=None), min_size=2, max_size=4))
+    def test_what_organisations_share_of_a_layer_is_that_of_each(self, layer: Layer, several: list[Organisation]) -> None:
+        observed = ObservedLayer(layer)
+        products = np.ones(layer.images, np.int64)
+        for organisation in several:
+            together = skip_traffic(observed, organisation, slots_of(products))
+            alone = skip_traffic(ObservedLayer(layer), organisation, slots_of(products))
+            counts = count_events([together], organisation), count_events([alone], organisation)
+            np.testing.assert_array_equal(*counts)
+            assert together.executed == alone.executed
+            assert together.stored.row_bits == alone.stored.row_bits
+            np.testing.assert_array_equal(together.stored.bits, alone.stored.bits)
+            np.testing.assert_array_equal(together.weights.tile_bits, alone.weights.tile_bits)
+
+
+class TestWindowsThatReadABit:
+    @pytest.mark.parametrize("together", [1, 1 << 14])
+    @pytest.mark.parametrize("shape", [(2, 3, 20, 19), (1, 9, 7, 8), (1, 2, 40, 41)])
+    def test_they_are_those_of_the_places_that_each_step_reads(
+        self, shape: tuple[int, ...], together: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("cnvlutin2.timing.observed._WORDS_TOGETHER", together)
+        bits = np.random.default_rng(3).random(shape) < 0.5
+        layer = layer_of(bits.astype(np.int16), kernel=(3, 2), strides=(2, 1), pads=(1, 0, 2, 1), dilations=(1, 2))
+        places = StepMap.of(layer.geometry, 1, "brick").places_read()
+        expected = np.zeros((*shape[:2], len(places)), np.int32)
+        for n, c, step in np.ndindex(*expected.shape):
+            expected[n, c, step] = sum(bool(bits[n, c].flat[place]) for place in places[step] if place >= 0)
+        found = ObservedLayer(layer).windows_with(bits)
+        np.testing.assert_array_equal(found, expected.reshape(*shape[:2], 3, 2))
 
 
 class TestConservation:

@@ -2,44 +2,50 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import reference
 from hypothesis import given
 from numpy.typing import NDArray
 
+from cnvlutin2 import simulate
 from cnvlutin2.errors import VerificationError
 from cnvlutin2.layer import Layer
-from cnvlutin2.organisation import Organisation, preset
+from cnvlutin2.organisation import Organisation, preset, with_overrides
 from cnvlutin2.testing import layers, organisations
-from cnvlutin2.timing.engine import Timing
+from cnvlutin2.timing.engine import LayerTimings, Timing
 from cnvlutin2.timing.observed import ObservedLayer
 from cnvlutin2.timing.plain import PlainEngine
 from cnvlutin2.timing.slots import SLOT_KINDS
-from cnvlutin2.timing.verify import convolve, execute, product, verify_layer
+from cnvlutin2.timing.verify import convolve, effectual_products, execute, product, verify_layer, verify_timings
+
+KINDS = ("ineffectual_activation", "ineffectual_weight", "effectual")
 
 
 @given(layers(), organisations())
 def test_products_add_up_to_the_convolution(layer: Layer, organisation: Organisation) -> None:
-    (found,) = PlainEngine().time([layer], [organisation])[0].organisations
-    observed = ObservedLayer(layer)
-    if found.skip is not None:
-        verify_layer(observed, organisation, "skip", found.skip)
-    if found.dense is not None:
-        verify_layer(observed, organisation, "dense", found.dense)
+    (found,) = PlainEngine().time([layer], [organisation])
+    verify_timings(ObservedLayer(layer), [organisation], found)
 
 
 @given(layers(), organisations())
 def test_what_lanes_execute_is_what_the_reference_counts(layer: Layer, organisation: Organisation) -> None:
     results = reference.simulate(layer, organisation)
     executed = execute(ObservedLayer(layer), organisation, "skip" if results[0].mode == "skip" else "dense")
-    kinds = ("ineffectual_activation", "ineffectual_weight", "effectual")
-    assert executed.products.tolist() == [[result.slots[kind] for kind in kinds] for result in results]
+    assert executed.products.tolist() == [[result.slots[kind] for kind in KINDS] for result in results]
 
 
 @given(layers())
 def test_convolution_equals_the_plain_loops(layer: Layer) -> None:
     assert np.array_equal(convolve(layer), reference.convolve(layer))
+
+
+@given(layers())
+def test_effectual_products_are_those_of_the_reference(layer: Layer) -> None:
+    results = reference.simulate(layer, preset("cnv2-weights"))
+    assert effectual_products(layer).tolist() == [result.slots["effectual"] for result in results]
 
 
 def test_a_product_too_large_for_floating_point_is_exact_too() -> None:
@@ -69,7 +75,7 @@ class TestWhatIsWrongIsNoticed:
         with pytest.raises(VerificationError, match="2 of 2 outputs differ"):
             verify_layer(damaged, self.organisation, "skip", timing)
 
-    @pytest.mark.parametrize("kind", ["ineffectual_activation", "ineffectual_weight", "effectual"])
+    @pytest.mark.parametrize("kind", KINDS)
     def test_a_product_too_many(self, layer: Layer, kind: str) -> None:
         timing = counted(layer, self.organisation)
         timing.slots[0, SLOT_KINDS.index(kind)] += 1
@@ -91,3 +97,49 @@ class TestWhatIsWrongIsNoticed:
         timing.slots[0, SLOT_KINDS.index("fetch")] = -1
         with pytest.raises(VerificationError, match="slots are not all"):
             verify_layer(ObservedLayer(layer), self.organisation, "skip", timing)
+
+    @pytest.mark.parametrize(
+        ("key", "message"), [("effectual_activations", "20] effectual activations"), ("effectual_macs", "40] effectual products")]
+    )
+    def test_a_count_of_the_layer(self, layer: Layer, key: str, message: str) -> None:
+        (found,) = PlainEngine().time([layer], [self.organisation])
+        damaged = found._replace(**{key: getattr(found, key) + 1})
+        with pytest.raises(VerificationError, match=f"layer 'fc': there are .{message}"):
+            verify_timings(ObservedLayer(layer), [self.organisation], damaged)
+
+    @pytest.mark.parametrize("mode", ["skip", "dense"])
+    def test_cycles_that_have_other_slots(self, layer: Layer, mode: str) -> None:
+        organisation = with_overrides(self.organisation, {"layer_mode": mode})
+        (found,) = PlainEngine().time([layer], [organisation])
+        (one,) = found.organisations
+        timing = getattr(one, mode)
+        damaged = one._replace(**{mode: timing._replace(cycles=timing.cycles + 1)})
+        with pytest.raises(VerificationError, match=f"{mode}: the slots are not all"):
+            verify_timings(ObservedLayer(layer), [organisation], found._replace(organisations=[damaged]))
+
+    def test_an_effectual_product_that_all_lanes_lose(self, layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What executes and what counts may be wrong alike: the tensors alone tell."""
+        (found,) = PlainEngine().time([layer], [self.organisation])
+        timing = found.organisations[0].of("skip")
+        timing.slots[0, SLOT_KINDS.index("effectual")] -= 1
+        timing.slots[0, SLOT_KINDS.index("ineffectual_weight")] += 1
+        observed = ObservedLayer(layer)
+        executed = execute(observed, self.organisation, "skip")
+        wrong = executed._replace(products=timing.slots[:, [SLOT_KINDS.index(kind) for kind in KINDS]])
+        monkeypatch.setattr("cnvlutin2.timing.verify.execute", lambda *_: wrong)
+        verify_layer(observed, self.organisation, "skip", timing)
+        with pytest.raises(VerificationError, match=r"skip: there are .40. effectual products, .39. were counted"):
+            verify_timings(observed, [self.organisation], found)
+
+
+@pytest.mark.parametrize("key", ["effectual_activations", "effectual_macs"])
+def test_the_command_looks_at_all_of_it(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    time = PlainEngine.time
+
+    def wrong(self: PlainEngine, layers: Any, organisations: Any) -> list[LayerTimings]:
+        return [found._replace(**{key: getattr(found, key) + 1}) for found in time(self, layers, organisations)]
+
+    monkeypatch.setattr(PlainEngine, "time", wrong)
+    monkeypatch.setenv("CNVLUTIN2_KERNELS", "numpy")
+    with pytest.raises(VerificationError, match="were counted"):
+        simulate("digits", np.zeros((1, 1, 8, 8), np.float32), "cnv", verify=True)

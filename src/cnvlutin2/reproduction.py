@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnvlutin2.cost import STATIC, CostTable, MachineCost, area_mm2, baseline_of, load_table, table_names
+from cnvlutin2.cost.float_sums import sum_in_order, total
 from cnvlutin2.cost.published import Figure, published_dense_cycles, published_figures
 from cnvlutin2.errors import Cnvlutin2Warning
 from cnvlutin2.layer import Geometry
@@ -157,7 +158,7 @@ def _figures(result: NetworkResult) -> NetworkFigures:
     compute = result.image_cycles(ARCH)
     dynamic = cost.machine.chip_pj - cost.machine.energy_pj[STATIC]
     unwaited = dynamic + cost.machine.energy_pj[STATIC] * (compute / cost.machine.total_cycles)
-    energy_gain = float(cost.baseline.chip_pj.sum() / unwaited.sum())
+    energy_gain = total(cost.baseline.chip_pj) / total(unwaited)
     speedup = result.speedup(ARCH)
     return NetworkFigures(
         result.network,
@@ -177,8 +178,8 @@ def _figures(result: NetworkResult) -> NetworkFigures:
 
 
 def _scaling_share(baseline: MachineCost) -> float:
-    scaling = sum(float(baseline.energy_pj[name].sum()) for name in ("multipliers", "adders", "sb"))
-    return scaling / float(baseline.chip_pj.sum())
+    scaling = sum_in_order(total(baseline.energy_pj[name]) for name in ("multipliers", "adders", "sb"))
+    return scaling / total(baseline.chip_pj)
 
 
 def _format_overheads(result: NetworkResult) -> dict[str, float]:
@@ -193,9 +194,9 @@ def _area_overhead(table: CostTable) -> dict[str, float]:
     """Return Cnvlutin's area overhead, in all and by part, relative to the baseline's area."""
     machine = preset(ARCH)
     base, ours = area_mm2(baseline_of(machine), table), area_mm2(machine, table)
-    whole = sum(base.values())
+    whole = sum_in_order(base.values())
     parts = {part: (area - base.get(part, 0.0)) / whole for part, area in ours.items()}
-    return {"total": sum(parts.values()), **{part: share for part, share in parts.items() if share}}
+    return {"total": sum_in_order(parts.values()), **{part: share for part, share in parts.items() if share}}
 
 
 def _dense_cycles() -> list[tuple[str, int, int]]:
@@ -247,4 +248,4 @@ def _comparisons(
 
 
 def _mean(values: Sequence[float]) -> float:
-    return math.exp(sum(map(math.log, values)) / len(values))
+    return math.exp(math.fsum(map(math.log, values)) / len(values))

@@ -137,6 +137,12 @@ def luminance(colour: str) -> float:
 
 
 class TestHostileNames:
+    def test_doubtful_prices_are_told_beside_energies_and_gains(self, opened: Page) -> None:
+        show(opened, "energy")
+        texts = opened.run("[...document.querySelectorAll('#view-energy .card')].map(card => card.textContent)")
+        told = ["price of selecting an activation" in text for text in texts]
+        assert told == [True, True, False]
+
     def test_names_are_text(self, opened: Page) -> None:
         for view in VIEWS:
             show(opened, view)

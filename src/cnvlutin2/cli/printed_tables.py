@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -197,7 +198,12 @@ def cost_grid(network: NetworkResult, archs: Sequence[str]) -> Grid:
         "area, mm2": [f"{cost.machine.total_mm2:.1f}" for cost in costs],
         "  over dense": [f"{cost.area_overhead:+.1%}" for cost in costs],
     }
-    caption = "speed-up and gains over the dense baseline; on chip: without DRAM's energy"
+    paid_by: dict[str, list[str]] = defaultdict(list)
+    for arch, cost in zip(archs, costs, strict=True):
+        for caution in cost.cautions:
+            paid_by[caution].append(arch)
+    said = [f"{', '.join(some)}: {caution}" for caution, some in paid_by.items()]
+    caption = "\n".join(["speed-up and gains over the dense baseline; on chip: without DRAM's energy", *said])
     return Grid("of an image (mean)", archs, list(rows.items()), caption, title="memory, energy and area")
 
 

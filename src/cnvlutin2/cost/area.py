@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
+from cnvlutin2.cost.float_sums import sum_in_order
 from cnvlutin2.cost.tables import BY_THE_BIT, CostTable
 from cnvlutin2.machine import Machine, Unit
 from cnvlutin2.organisation import Organisation
@@ -22,8 +21,13 @@ def units_mm2(organisation: Organisation, table: CostTable) -> dict[str, float]:
     return {unit.name: _unit_mm2(unit, organisation.data_bits, table) for unit in Machine.of(organisation).units}
 
 
+def cell_of(unit: Unit) -> str:
+    """Return the name of the cell that a unit is priced as, a field of `CostTable.cells`."""
+    return _CELL_OF.get(unit.kind, unit.kind)
+
+
 def _unit_mm2(unit: Unit, data_bits: int, table: CostTable) -> float:
-    cell = _CELL_OF.get(unit.kind, unit.kind)
+    cell = cell_of(unit)
     cells = unit.count * unit.width if cell in BY_THE_BIT else unit.count
     return cells * table.cell_mm2(cell, data_bits)
 
@@ -34,7 +38,9 @@ def area_mm2(organisation: Organisation, table: CostTable) -> dict[str, float]:
 
 
 def static_mw(organisation: Organisation, table: CostTable) -> float:
-    """Return the static power of all parts."""
-    memories = [area * table.memory_mw_per_mm2(name) for name, area in memories_mm2(organisation, table).items()]
+    """Return the static power of all parts: what leaks, and the refresh of memories that need it."""
+    areas = memories_mm2(organisation, table)
+    memories = [areas[m.name] * table.memory_mw_per_mm2(m.name) for m in Machine.of(organisation).memories]
+    refresh = [memory.bits * table.refresh_mw_per_bit(memory.name) for memory in Machine.of(organisation).memories]
     units = [area * table.logic_mw_per_mm2 for area in units_mm2(organisation, table).values()]
-    return math.fsum([*memories, *units])
+    return sum_in_order([*memories, *refresh, *units])

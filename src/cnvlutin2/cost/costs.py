@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from cnvlutin2.cost.energy import Energies, by_component, total_pj
 from cnvlutin2.cost.event_counts import Events, as_events
+from cnvlutin2.cost.float_sums import mean, sum_in_order, total
 from cnvlutin2.machine import DRAM
 from cnvlutin2.timing.engine import Counts
 
@@ -58,7 +58,7 @@ class LayerCost:
             "total_cycles": int(self.total_cycles[image]),
             "dense_total_cycles": int(self.dense_total_cycles[image]),
             "events": {name: int(counts[image]) for name, counts in self.events.items()},
-            "energy_pj": {**energies, "total": math.fsum(energies.values())},
+            "energy_pj": {**energies, "total": sum_in_order(energies.values())},
         }
 
 
@@ -91,7 +91,7 @@ class MachineCost:
     @property
     def total_mm2(self) -> float:
         """Area of all parts."""
-        return math.fsum(self.area_mm2.values())
+        return sum_in_order(self.area_mm2.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,10 +100,17 @@ class NetworkCost:
 
     All gains are above 1 where the organisation is better. Products of energy and delay are those of the mean image: the mean
     energy times the mean time.
+
+    Parameters
+    ----------
+    machine, baseline : MachineCost
+    cautions : tuple of str
+        What is to be said wherever these figures are shown: of prices that are known to be doubtful, and that were paid.
     """
 
     machine: MachineCost
     baseline: MachineCost
+    cautions: tuple[str, ...] = ()
 
     @property
     def speedup(self) -> float:
@@ -113,12 +120,12 @@ class NetworkCost:
     @property
     def energy_gain(self) -> float:
         """Energy of the baseline by the organisation's."""
-        return float(self.baseline.total_pj.sum() / self.machine.total_pj.sum())
+        return total(self.baseline.total_pj) / total(self.machine.total_pj)
 
     @property
     def chip_energy_gain(self) -> float:
         """The same without DRAM."""
-        return float(self.baseline.chip_pj.sum() / self.machine.chip_pj.sum())
+        return total(self.baseline.chip_pj) / total(self.machine.chip_pj)
 
     @property
     def area_overhead(self) -> float:
@@ -137,13 +144,14 @@ class NetworkCost:
         """Return the figures as plain values, as in the JSON."""
         return {
             "total_cycles": self.machine.total_cycles.tolist(),
-            "energy_pj": {name: float(energy.mean()) for name, energy in self.machine.energy_pj.items()},
+            "energy_pj": {name: mean(energy) for name, energy in self.machine.energy_pj.items()},
             "total_energy_pj": self.machine.total_pj.tolist(),
             "area_mm2": dict(self.machine.area_mm2),
             "total_area_mm2": self.machine.total_mm2,
+            "cautions": list(self.cautions),
             "baseline": {
                 "total_cycles": self.baseline.total_cycles.tolist(),
-                "energy_pj": {name: float(energy.mean()) for name, energy in self.baseline.energy_pj.items()},
+                "energy_pj": {name: mean(energy) for name, energy in self.baseline.energy_pj.items()},
                 "total_energy_pj": self.baseline.total_pj.tolist(),
                 "total_area_mm2": self.baseline.total_mm2,
             },

@@ -18,23 +18,25 @@ from cnvlutin2.timing.observed import InputTensor
 _MODES: tuple[RunMode, RunMode] = ("dense", "skip")
 
 
-def encoder_stalls(layers: Sequence[ExecutedLayer], cycles: Counts, organisation: Organisation) -> Counts:
+def encoder_stalls(layers: Sequence[ExecutedLayer], first: Sequence[bool], cycles: Counts, organisation: Organisation) -> Counts:
     """Return how long each layer waits for the encoder of its busiest tile, ``[layers, N]``.
 
     Parameters
     ----------
     layers : sequence of ExecutedLayer
         In the order of execution.
+    first : sequence of bool
+        Of each, whether it is the first to read its input (`cnvlutin2.cost.executed.first_readers`).
     cycles : int64 ``[layers, N]``
         Of the datapath.
     organisation : Organisation
     """
-    values = []
-    read: set[Hashable] = set()
-    for index, layer in enumerate(layers):
-        values.append(_values_to_encode(layer, _reader(layers, index, read)))
-        read.add(layer.stored_input)
-    return _stalls(np.array(values, np.int64)[:, None], cycles, organisation)
+    values = np.zeros((len(layers), 1), np.int64)
+    reader = None  # the next layer that is the first to read its input: so it is what a layer writes
+    for index in reversed(range(len(layers))):
+        values[index] = _values_to_encode(layers[index], reader)
+        reader = layers[index] if first[index] else reader
+    return _stalls(values, cycles, organisation)
 
 
 def _stalls(values: Counts | int, cycles: Counts, organisation: Organisation) -> Counts:

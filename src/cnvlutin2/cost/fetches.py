@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.encodings import fetched, get_format
+from cnvlutin2.encodings import fetched
 from cnvlutin2.encodings.base import Format, brick_sizes, pointer_widths
 from cnvlutin2.layer import Geometry
 from cnvlutin2.mapping import Schedule, StepMap
@@ -50,24 +50,17 @@ def values_in_windows(geometry: Geometry, brick: int, packing: str) -> int:
     return int(down.sum()) * int(across.sum()) * geometry.channels
 
 
-def fetch_input(observed: ObservedLayer, schedule: Schedule, format_name: str) -> Fetches:
+def fetch_input(observed: ObservedLayer, schedule: Schedule, fmt: Format) -> Fetches:
     """Count the fetches of a layer's input, stored in a format."""
-    o = schedule.organisation
-    key = ("fetches", schedule.storage, o.data_bits, o.pointer_group, format_name)
-    return observed.kept(key, lambda: _fetch_input(observed, schedule, get_format(format_name)))
-
-
-def _fetch_input(observed: ObservedLayer, schedule: Schedule, fmt: Format) -> Fetches:
     o = schedule.organisation
     bricks = _bricks_fetched(schedule.geometry, o.brick, o.packing)
     raw: Counts | int = 0 if fmt.marks else bricks
     if fmt.mixed:
-        of_bricks = raw_bricks(observed, schedule, fmt) * brick_uses(schedule)
-        raw = of_bricks.reshape(observed.images, -1).sum(axis=1)
+        raw = over_windows(raw_bricks(observed, schedule, fmt), schedule)
     if not fmt.indirect:
         return Fetches(bricks, bricks * brick_bits(fmt, o.brick, o.data_bits), 0, 0, raw)
     rows, bits = _indirect_sizes(observed, schedule, fmt)
-    return Fetches(rows, bits, bricks, indirect_stream(observed, schedule, fmt).pointer_bits, raw)
+    return Fetches(rows, bits, bricks, pointer_widths(stream_bits(observed, schedule, fmt)), raw)
 
 
 @lru_cache(maxsize=64)
@@ -76,36 +69,24 @@ def brick_bits(fmt: Format, brick: int, data_bits: int) -> int:
     return fmt.most_bits(brick, data_bits)
 
 
-class IndirectStream(NamedTuple):
-    """A layer's input in a format whose bricks are found through pointers.
-
-    Parameters
-    ----------
-    bits : int64 ``[N]``
-        Without pointers.
-    pointer_bits : int64 ``[N]``
-        Of one pointer.
-    """
-
-    bits: Counts
-    pointer_bits: Counts
-
-
-def indirect_stream(observed: ObservedLayer, schedule: Schedule, fmt: Format) -> IndirectStream:
-    """Return how long the stream of a layer's input is, and how wide its pointers are."""
+def stream_bits(observed: ObservedLayer, schedule: Schedule, fmt: Format) -> Counts:
+    """Return how long the stream of a layer's input is in a format whose bricks are found through pointers, without these."""
     o = schedule.organisation
-
-    def measure() -> IndirectStream:
-        bits: Counts = observed.brick_histograms(schedule.storage) @ brick_sizes(fmt, o.brick, o.data_bits)
-        return IndirectStream(bits, pointer_widths(bits))
-
-    return observed.kept(("indirect stream", schedule.storage, o.data_bits, fmt.name), measure)
+    bits: Counts = observed.brick_histograms(schedule.storage) @ brick_sizes(fmt, o.brick, o.data_bits)
+    return bits
 
 
 def raw_bricks(observed: ObservedLayer, schedule: Schedule, fmt: Format) -> NDArray[np.bool_]:
     """Return which bricks of a layer's input a format stores raw, ``[N, *storage.bricks_shape]``."""
     o = schedule.organisation
     return fmt.raw_bricks(observed.brick_counts(schedule.storage), o.brick, o.data_bits)
+
+
+def over_windows(of_bricks: NDArray[np.uint8] | NDArray[np.bool_], schedule: Schedule) -> Counts:
+    """Add up something of every storage brick, ``[N, *storage.bricks_shape]``, as often as windows fetch it, ``[N]``."""
+    uses = np.broadcast_to(brick_uses(schedule), of_bricks.shape[1:]).reshape(-1)
+    total: Counts = of_bricks.reshape(len(of_bricks), -1) @ uses
+    return total
 
 
 def brick_uses(schedule: Schedule) -> NDArray[np.int64]:

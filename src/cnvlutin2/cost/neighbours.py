@@ -50,12 +50,14 @@ def join_layers(layers: Sequence[LayerTraffic], cycles: Counts, organisation: Or
         Compute cycles of each.
     organisation : Organisation
     """
+    executed = [layer.executed for layer in layers]
+    first = first_readers(executed)
     counts = count_events(layers, organisation)
-    _move_activations(counts, layers, organisation)
+    _move_activations(counts, layers, first, organisation)
     weight_bits = _weight_loads(layers, cycles.shape[1], organisation)
     for name in ("dram_weight_bits_read", "sb_bits_written"):
         counts[:, ROW[name]] += weight_bits
-    stalls = encoder_stalls([layer.executed for layer in layers], cycles, organisation)
+    stalls = encoder_stalls(executed, first, cycles, organisation)
     busy = cycles + stalls
     activation_bits = counts[:, ROW["dram_activation_bits_read"]] + counts[:, ROW["dram_activation_bits_written"]]
     transfers = _transfers(activation_bits, weight_bits, busy, layers, organisation)
@@ -66,7 +68,7 @@ def _by_layer(values: Sequence[int]) -> Counts:
     return np.array(values, np.int64)[:, None]
 
 
-def _move_activations(counts: Counts, layers: Sequence[LayerTraffic], organisation: Organisation) -> None:
+def _move_activations(counts: Counts, layers: Sequence[LayerTraffic], first: Sequence[bool], organisation: Organisation) -> None:
     """Count what is written to NM, and what leaves it and comes back because it does not fit.
 
     A layer's input is written by the layer before it, unless an earlier layer has read it, too.
@@ -75,7 +77,7 @@ def _move_activations(counts: Counts, layers: Sequence[LayerTraffic], organisati
     bits, rows = (np.stack([getattr(layer.stored, key) for layer in layers]) for key in ("bits", "rows"))
     row_bits = _by_layer([layer.stored.row_bits for layer in layers])
     streamed = np.minimum(bits, np.maximum(0, rows - room) * row_bits)
-    fresh = np.array(first_readers([layer.executed for layer in layers]))[:, None]
+    fresh = np.array(first)[:, None]
     left = np.maximum(0, room - rows[:-1])  # by what the writer reads
     spilled = np.zeros_like(bits)
     spilled[1:] = np.where(fresh[1:], np.minimum(bits[1:], np.maximum(0, rows[1:] - left) * row_bits[1:]), 0)

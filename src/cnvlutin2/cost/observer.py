@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.cost.costs import LayerCost, MachineCost, NetworkCost
-from cnvlutin2.cost.energy import Prices, by_component
+from cnvlutin2.cost.energy import Prices, by_component, cautions
+from cnvlutin2.cost.float_sums import sum_in_order
 from cnvlutin2.cost.neighbours import NetworkTraffic, join_layers
 from cnvlutin2.cost.tables import CostTable
 from cnvlutin2.cost.traffic import EventFactors, LayerTraffic, StoredInput, dense_traffic, skip_traffic
@@ -46,7 +47,7 @@ def baseline_of(organisation: Organisation) -> Organisation:
     return Organisation.parse({"name": "dadiannao", "layer_mode": "dense", **size})
 
 
-@dataclass
+@dataclass(eq=False)
 class _Baseline:
     """A dense machine: what its layers move, batch by batch, their cycles; and what the network costs, once it is known."""
 
@@ -69,15 +70,14 @@ class CostObserver:
         self.table = table
         self._batches: dict[tuple[str, str, RunMode], list[LayerTraffic]] = defaultdict(list)
         self._baselines: dict[Organisation, _Baseline] = {}
-        self._baseline_of: dict[str, Organisation] = {}  # by an organisation's name
+        self._baseline_of: dict[str, _Baseline] = {}  # by an organisation's name
 
     def __call__(self, observed: ObservedLayer, organisations: Sequence[Organisation], timings: LayerTimings) -> None:
         """Measure one batch of one layer."""
         name = observed.layer.name
         for base in dict.fromkeys(map(self._base, organisations)):
-            baseline = self._baselines[base]
-            baseline.batches[name].append(dense_traffic(observed, base))
-            baseline.cycles[name] = observed.schedule(base).dense_cycles
+            base.batches[name].append(dense_traffic(observed, base.machine))
+            base.cycles[name] = observed.schedule(base.machine).dense_cycles
         for organisation, timing in zip(organisations, timings.organisations, strict=True):
             if timing.skip is not None:
                 traffic = skip_traffic(observed, organisation, timing.skip.slots)
@@ -99,24 +99,22 @@ class CostObserver:
         network, energies, machine = self._priced(layers, np.stack([run.cycles for run in runs]), organisation)
         waits = network.encoder_stall_cycles, network.dram_cycles, network.total_cycles
         found = [LayerCost(*of_layer) for of_layer in zip(network.counts, *waits, dense, energies, strict=True)]
-        return found, NetworkCost(machine, baseline)
+        return found, NetworkCost(machine, baseline, cautions(organisation, network.counts, self.table))
 
-    def _base(self, organisation: Organisation) -> Organisation:
+    def _base(self, organisation: Organisation) -> _Baseline:
         """Return an organisation's baseline, which those of the same size share."""
         if organisation.name not in self._baseline_of:
             machine = baseline_of(organisation)
-            self._baseline_of[organisation.name] = machine
-            self._baselines.setdefault(machine, _Baseline(machine))
+            self._baseline_of[organisation.name] = self._baselines.setdefault(machine, _Baseline(machine))
         return self._baseline_of[organisation.name]
 
-    def _baseline_cost(self, machine: Organisation, names: Sequence[str]) -> tuple[MachineCost, Counts]:
+    def _baseline_cost(self, base: _Baseline, names: Sequence[str]) -> tuple[MachineCost, Counts]:
         """Return what a baseline costs, and its layers' total cycles, ``[layers, N]``."""
-        base = self._baselines[machine]
         if base.cost is None or base.total_cycles is None:
             layers = [_joined(base.batches[name]) for name in names]
             cycles = np.array([base.cycles[name] for name in names], np.int64)
             by_image = np.repeat(cycles[:, None], layers[0].stored.bits.size, axis=1)
-            network, _, base.cost = self._priced(layers, by_image, machine)
+            network, _, base.cost = self._priced(layers, by_image, base.machine)
             base.total_cycles = network.total_cycles
         return base.cost, base.total_cycles
 
@@ -127,7 +125,7 @@ class CostObserver:
         network = join_layers(layers, cycles, organisation)
         prices = Prices.of(organisation, self.table)
         energies = prices.energy_pj(network.counts, network.total_cycles)
-        whole = by_component(energies.sum(axis=0))
+        whole = by_component(sum_in_order(energies))  # layer by layer
         return network, energies, MachineCost(network.total_cycles.sum(axis=0), whole, prices.area_mm2)
 
 

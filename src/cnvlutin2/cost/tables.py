@@ -62,16 +62,26 @@ class Quantity(Measure):
         The technology that it holds for; None only for what is off chip, which no rule scales.
     width : Width or None
     source, note : str
+    caution : str
+        What results that depend on it must say.
     """
 
     node_nm: Positive | None = None
     width: Width | None = None
     source: Text
     note: Note = ""
+    caution: Note = ""
 
     def factor(self, data_bits: int) -> float:
         """Return what `data_bits` makes of the number."""
         return 1.0 if self.width is None else float((data_bits / self.width.bits) ** self.width.power)
+
+
+class Refresh(Measure):
+    """The energy of refreshing all rows of a bank of eDRAM once, and where it comes from."""
+
+    source: Text
+    note: Note = ""
 
 
 class Macro(_Part):
@@ -81,6 +91,8 @@ class Macro(_Part):
     ----------
     capacity, read, write, area, static_per_bank : Measure
         Of the whole macro, but for the last; energies are of an access of `width_bits`. Without `write`, it is as a read.
+    refresh_per_bank : Refresh or None
+        None for what keeps its bits by itself.
     width_bits, banks, node_nm : int
     source, note : str
     """
@@ -92,29 +104,37 @@ class Macro(_Part):
     write: Measure | None = None
     area: Measure
     static_per_bank: Measure
+    refresh_per_bank: Refresh | None = None
     node_nm: Positive
     source: Text
     note: Note = ""
 
-    @property
+    @cached_property
     def read_pj_per_bit(self) -> float:
         """Energy of reading a bit."""
         return self.read.to("pJ") / self.width_bits
 
-    @property
+    @cached_property
     def write_pj_per_bit(self) -> float:
         """Energy of writing a bit."""
         return (self.write or self.read).to("pJ") / self.width_bits
 
-    @property
+    @cached_property
     def mm2_per_bit(self) -> float:
         """Area of a bit."""
         return self.area.to("mm^2") / self.capacity.to("bit")
 
-    @property
+    @cached_property
     def static_mw_per_mm2(self) -> float:
         """Static power of an area."""
         return self.static_per_bank.to("mW") * self.banks / self.area.to("mm^2")
+
+    @cached_property
+    def refresh_nj_per_bit(self) -> float:
+        """Energy of refreshing a bit once."""
+        if self.refresh_per_bank is None:
+            return 0.0
+        return self.refresh_per_bank.to("nJ") * self.banks / self.capacity.to("bit")
 
 
 class Scale(_Part):
@@ -155,6 +175,7 @@ class Cells(_Part):
     adder: Quantity
     comparator: Quantity
     multiplexer: Quantity
+    row_driver: Quantity
 
 
 class Static(_Part):
@@ -165,6 +186,11 @@ class Static(_Part):
 
 class CostTable(_Part):
     """Costs at one technology node.
+
+    Parameters
+    ----------
+    retention_us : float
+        Every row of an eDRAM is refreshed once in so many microseconds; 40 is an assumption.
 
     Raises
     ------
@@ -180,6 +206,7 @@ class CostTable(_Part):
     operations: Operations
     cells: Cells
     static: Static
+    retention_us: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] = 40.0
     dram: dict[str, Quantity]
 
     @cached_property
@@ -221,17 +248,21 @@ class CostTable(_Part):
         macro = self._macro(key)
         if not macro.capacity.value or not macro.area.value:
             raise ConfigError("a memory has a capacity and an area above 0")
-        for cost in (self.read_pj_per_bit, self.write_pj_per_bit, self.memory_mm2_per_bit, self.memory_mw_per_mm2):
+        energies = self.read_pj_per_bit, self.write_pj_per_bit, self.refresh_mw_per_bit
+        for cost in (*energies, self.memory_mm2_per_bit, self.memory_mw_per_mm2):
             cost(key)
+
+    @cached_property
+    def _scales(self) -> dict[int, Scale]:
+        """The rules by the node from which they are; the first of several, and of the table's own node none."""
+        own = Scale(from_nm=self.node_nm, energy=1.0, area=1.0, static=1.0, source="no scaling")
+        return {**{scale.from_nm: scale for scale in reversed(self.scaling)}, self.node_nm: own}
 
     def _scale(self, node_nm: int | None) -> Scale:
         if node_nm is None:
             raise ConfigError("a number of the chip needs its technology node; add node_nm")
-        if node_nm == self.node_nm:
-            return Scale(from_nm=self.node_nm, energy=1.0, area=1.0, static=1.0, source="no scaling")
-        for scale in self.scaling:
-            if scale.from_nm == node_nm:
-                return scale
+        if node_nm in self._scales:
+            return self._scales[node_nm]
         raise ConfigError(f"holds for {node_nm} nm, and `scaling` has no rule from there to {self.node_nm} nm")
 
     def operation_pj(self, key: str, data_bits: int) -> float:
@@ -266,6 +297,11 @@ class CostTable(_Part):
         """Return the static power of an area of a memory (`cnvlutin2.machine.Memory.name`)."""
         macro = self._macro(key)
         return macro.static_mw_per_mm2 * self._scale(macro.node_nm).static
+
+    def refresh_mw_per_bit(self, key: str) -> float:
+        """Return the power that refreshing takes for a bit of a memory (`cnvlutin2.machine.Memory.name`)."""
+        macro = self._macro(key)
+        return macro.refresh_nj_per_bit / self.retention_us * self._scale(macro.node_nm).energy  # nJ in a us is mW
 
     @property
     def logic_mw_per_mm2(self) -> float:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cnvlutin2.cost.executed import ExecutedLayer
-from cnvlutin2.cost.fetches import brick_bits, brick_uses, fetch_input, indirect_stream, raw_bricks, values_in_windows
+from cnvlutin2.cost.fetches import Fetches, brick_bits, fetch_input, over_windows, raw_bricks, stream_bits, values_in_windows
 from cnvlutin2.cost.weight_storage import WeightStorage, store_weights
 from cnvlutin2.encodings import get_format
+from cnvlutin2.encodings.base import Format, pointer_widths
 from cnvlutin2.machine import Machine
 from cnvlutin2.mapping import Schedule
 from cnvlutin2.organisation import Organisation
@@ -142,35 +142,37 @@ def _traffic(observed: ObservedLayer, schedule: Schedule, mode: RunMode, values:
     g, seats = schedule.geometry, schedule.seats
     executed = ExecutedLayer.of(schedule, mode, observed.tensor)
     size = g.windows, g.filters, g.groups, seats.passes, g.filter_weights, seats.tiles_used
-    factors = EventFactors(*size, *fetch_input(observed, schedule, executed.format), *values)
-    stored = _store_input(observed, schedule, executed.format)
+    fetches, stored = _move_input(observed, schedule, executed.format)
+    factors = EventFactors(*size, *fetches, *values)
     return LayerTraffic(mode, executed, factors, stored, store_weights(observed.weights, schedule))
 
 
 def _values_sent(observed: ObservedLayer, schedule: Schedule, products: Counts) -> _Values:
     """Follow the values of a layer in skip mode, of which the engine counted the products."""
     o, g = schedule.organisation, schedule.geometry
-    pairs = 0 if o.skip_weights == "none" else _tile_pairs(observed, schedule)
     if not o.skip_activations:
+        every = 0 if o.skip_weights == "none" else _pairs_of_all(observed, schedule)
         sent = g.windows * g.filter_weights * g.groups
-        return _Values(products, values_in_windows(g, o.brick, o.packing), sent, 0, pairs)
-    # Without weights being skipped every value meets every filter of its group.
-    taken = products // g.group_filters if o.skip_weights == "none" else _seen_in_windows(observed, schedule)
+        return _Values(products, values_in_windows(g, o.brick, o.packing), sent, 0, every)
+    if o.skip_weights == "none":  # every value meets every filter of its group
+        taken = products // g.group_filters
+        return _Values(products, taken, taken, _without_offsets(observed, schedule, taken), 0)
+    taken, pairs = _meetings(observed, schedule)
     return _Values(products, taken, taken, _without_offsets(observed, schedule, taken), pairs)
 
 
-def _store_input(observed: ObservedLayer, schedule: Schedule, format_name: str) -> StoredInput:
-    """Say what a layer's input takes in NM."""
-    o = schedule.organisation
-    key = ("stored", schedule.storage, o.data_bits, o.pointer_group, format_name)
-    return observed.kept(key, lambda: _stored_input(observed, schedule, format_name))
+def _move_input(observed: ObservedLayer, schedule: Schedule, format_name: str) -> tuple[Fetches, StoredInput]:
+    """Say what a layer's input takes on its way to the tiles, and in NM."""
+    fmt, o = get_format(format_name), schedule.organisation
+    key = "input", schedule.storage, o.data_bits, o.pointer_group, format_name
+    return observed.kept(key, lambda: (fetch_input(observed, schedule, fmt), _store_input(observed, schedule, fmt)))
 
 
-def _stored_input(observed: ObservedLayer, schedule: Schedule, format_name: str) -> StoredInput:
-    o, fmt, bricks = schedule.organisation, get_format(format_name), schedule.storage.bricks
+def _store_input(observed: ObservedLayer, schedule: Schedule, fmt: Format) -> StoredInput:
+    o, bricks = schedule.organisation, schedule.storage.bricks
     if fmt.indirect:
-        stream = indirect_stream(observed, schedule, fmt)
-        bits = stream.bits + fmt.pointer_count(bricks, o.pointer_group) * stream.pointer_bits
+        stream = stream_bits(observed, schedule, fmt)
+        bits = stream + fmt.pointer_count(bricks, o.pointer_group) * pointer_widths(stream)
         return StoredInput(bits, -(-bits // o.row_bits), o.row_bits)
     row_bits = brick_bits(fmt, o.brick, o.data_bits)
     rows = np.full(observed.images, bricks, np.int64)
@@ -185,30 +187,6 @@ def _seen_bits(observed: ObservedLayer, schedule: Schedule) -> Bits:
     return observed.bits | observed.spread(raw, schedule.storage)
 
 
-def _seen_in_windows(observed: ObservedLayer, schedule: Schedule) -> Counts:
-    """Return the activations that a lane takes for effectual, over all windows, ``[N]``."""
-    if schedule.steps.row_packed:
-        return observed.in_windows(_seen_bits(observed, schedule))
-    counts = observed.brick_counts(schedule.storage)
-    if schedule.view == "effectual":
-        return _over_windows(counts, schedule)
-    raw = raw_bricks(observed, schedule, get_format(schedule.organisation.format))
-    return _over_windows(np.where(raw, _values_of_bricks(schedule), counts), schedule)
-
-
-def _over_windows(of_bricks: NDArray[np.uint8], schedule: Schedule) -> Counts:
-    """Add up something of the bricks of positions as often as windows fetch them, ``[N]``."""
-    uses = np.broadcast_to(brick_uses(schedule), of_bricks.shape[1:]).reshape(-1)
-    total: Counts = of_bricks.reshape(len(of_bricks), -1) @ uses
-    return total
-
-
-def _values_of_bricks(schedule: Schedule) -> NDArray[np.uint8]:
-    """Return the values of the bricks of a position, fill left out, ``[bricks]``."""
-    brick, channels = schedule.organisation.brick, schedule.geometry.group_channels
-    return np.minimum(brick, channels - np.arange(0, channels, brick)).astype(np.uint8)
-
-
 def _without_offsets(observed: ObservedLayer, schedule: Schedule, taken: Counts) -> Counts | int:
     """Return how many of the values taken out of the brick buffer have no offset in NM, and need one."""
     o, fmt = schedule.organisation, get_format(schedule.organisation.format)
@@ -220,14 +198,27 @@ def _without_offsets(observed: ObservedLayer, schedule: Schedule, taken: Counts)
     without = raw if from_raw else ~raw
     if schedule.steps.row_packed:
         return observed.in_windows(observed.bits & observed.spread(without, schedule.storage))
-    return _over_windows(observed.brick_counts(schedule.storage) * without, schedule)
+    return over_windows(observed.brick_counts(schedule.storage) * without, schedule)
 
 
-def _tile_pairs(observed: ObservedLayer, schedule: Schedule) -> Counts | int:
-    """Return how many pairs of a dispatched value and a tile with an effectual weight for it there are."""
-    tiles = observed.weights.tile_counts(schedule)
-    if not schedule.organisation.skip_activations:
-        return schedule.steps.windows * int(tiles.sum(dtype=np.int64))
-    effectual = schedule.view == "effectual"
-    positions = observed.position_counts if effectual else observed.windows_with(_seen_bits(observed, schedule))
-    return observed.meeting(positions, tiles)
+def _pairs_of_all(observed: ObservedLayer, schedule: Schedule) -> int:
+    """Return how many pairs of a value and a tile with an effectual weight for it there are, no activation being skipped."""
+    return schedule.steps.windows * int(observed.weights.tile_counts(schedule).sum(dtype=np.int64))
+
+
+def _meetings(observed: ObservedLayer, schedule: Schedule) -> tuple[Counts, Counts]:
+    """Return the activations that a lane takes for effectual, over all windows, and their pairs with tiles, ``[N]`` of both.
+
+    A pair is one of a value and a tile that has an effectual weight for it.
+    """
+
+    def count() -> tuple[Counts, Counts]:
+        effectual = schedule.view == "effectual"
+        positions = observed.position_counts if effectual else observed.windows_with(_seen_bits(observed, schedule))
+        taken: Counts = positions.reshape(len(positions), -1).sum(axis=1, dtype=np.int64)
+        return taken, observed.meeting(positions, observed.weights.tile_counts(schedule))
+
+    o = schedule.organisation
+    # What is seen besides the effectual ones depends on how bricks are stored.
+    stored = () if schedule.view == "effectual" else (schedule.storage, o.data_bits, o.format)
+    return observed.kept(("meetings", schedule.seats, *stored), count)

@@ -189,9 +189,13 @@ def brick_counts(effectual: NDArray[np.bool_], brick: int = 16, groups: int = 1,
     if packing == "row":
         return _row_brick_counts(maps, store)
     # Adding whole maps channel by channel keeps the inner loop contiguous; only the counts are transposed.
-    counts = np.add.reduceat(maps, np.arange(0, store.group_channels, brick), axis=-3, dtype=np.uint8)
-    stored: NDArray[np.uint8] = np.ascontiguousarray(np.moveaxis(counts, -3, -1))
-    return stored
+    counts = np.empty((*lead, groups, store.bricks_shape[-1], store.height, store.width), np.uint8)
+    whole = store.group_channels // brick
+    full = maps[..., : whole * brick, :, :].reshape(*lead, groups, whole, brick, store.height, store.width)
+    np.add.reduce(full, axis=-3, dtype=np.uint8, out=counts[..., :whole, :, :])
+    if whole < counts.shape[-3]:
+        np.add.reduce(maps[..., whole * brick :, :, :], axis=-3, dtype=np.uint8, out=counts[..., whole, :, :])
+    return np.ascontiguousarray(np.moveaxis(counts, -3, -1))
 
 
 def _row_brick_counts(maps: NDArray[np.uint8], store: Storage) -> NDArray[np.uint8]:

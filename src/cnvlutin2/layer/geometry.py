@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from cnvlutin2.errors import NetworkError
 
@@ -69,7 +70,7 @@ class Geometry:
         """Filters of a group, `Cog`."""
         return self.filters // self.groups
 
-    @property
+    @cached_property
     def outputs(self) -> tuple[int, int]:
         """Height and width of the output map: windows down and across."""
         top, left, bottom, right = self.pads

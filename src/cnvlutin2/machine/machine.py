@@ -11,7 +11,7 @@ from typing import Literal
 from cnvlutin2.encodings import get_format
 from cnvlutin2.organisation import Organisation
 
-UnitKind = Literal["multiplier", "adder", "comparator", "priority_encoder", "multiplexer"]
+UnitKind = Literal["multiplier", "adder", "comparator", "priority_encoder", "multiplexer", "row_driver"]
 
 BANDWIDTH_GB_PER_S: Mapping[str, Fraction] = {
     "lpddr4": Fraction("12.8"),  # LPDDR4-3200, one channel of 32 bits
@@ -63,8 +63,8 @@ class Unit:
     ----------
     name : str
         What they are there for.
-    kind : {"multiplier", "adder", "comparator", "priority_encoder", "multiplexer"}
-        What each of them is; a multiplexer chooses one of two.
+    kind : {"multiplier", "adder", "comparator", "priority_encoder", "multiplexer", "row_driver"}
+        What each of them is; a multiplexer chooses one of two, a row driver selects a row of a bank.
     count : int
     width : int
         Bits of an operand.
@@ -103,8 +103,8 @@ class Machine:
     memories : tuple of Memory
         ``nm``, ``sb``, ``nbin``, ``nbout``, and where there is one, ``brick_buffer`` and ``encoder_buffer``.
     units : tuple of Unit
-        ``multipliers``, ``adders``, and where there are any, ``encoders``, ``detectors``, ``offset_generators`` and
-        ``activation_selectors``.
+        ``multipliers``, ``adders``, and where there are any, ``encoders``, ``detectors``, ``offset_generators``,
+        ``activation_selectors`` and ``weight_row_drivers``.
     rates : Rates
     dispatchers : int
         Who fetch from NM each for themselves: one for all tiles, or one for each.
@@ -200,7 +200,14 @@ def _units(o: Organisation) -> tuple[Unit, ...]:
         found.append(Unit("offset_generators", "priority_encoder", generators, o.brick))
     if o.skip_weights == "per_filter":
         found.append(Unit("activation_selectors", "multiplexer", slots * (o.brick - 1), width))
+        found.append(Unit("weight_row_drivers", "row_driver", _weight_row_drivers(o), 1))
     return tuple(found)
+
+
+def _weight_row_drivers(o: Organisation) -> int:
+    """Return the rows that banks of single weights have beyond those of a lane's bank, where all its filters share a row."""
+    weights = 8 * o.sb_bytes_per_tile // o.data_bits  # of a tile
+    return o.tiles * (weights - -(-weights // o.filters_per_tile))
 
 
 def _offset_generators(o: Organisation) -> int:

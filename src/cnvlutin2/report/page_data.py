@@ -146,6 +146,7 @@ def _network_cost(cost: NetworkCost, components: Sequence[str]) -> Json:
         "baseline_pj": _energies(cost.baseline.energy_pj, components),
         "area_mm2": cost.machine.total_mm2,
         "relative": cost.summary()["relative"],
+        "cautions": list(cost.cautions),
     }
 
 

@@ -105,7 +105,7 @@ def _said(network: NetworkResult, archs: Iterable[str]) -> str:
 
 
 def _geometric_mean(values: Sequence[float]) -> float:
-    return math.exp(sum(map(math.log, values)) / len(values))
+    return math.exp(math.fsum(map(math.log, values)) / len(values))
 
 
 def _about_layers(network: NetworkResult) -> dict[str, dict[str, Any]]:

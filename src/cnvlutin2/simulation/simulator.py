@@ -30,7 +30,7 @@ from cnvlutin2.simulation.first_run import compile_kernels
 from cnvlutin2.simulation.session import Session
 from cnvlutin2.timing.engine import LayerTimings
 from cnvlutin2.timing.observed import ObservedLayer
-from cnvlutin2.timing.verify import verify_layer
+from cnvlutin2.timing.verify import verify_timings
 
 DEFAULT_ORGANISATIONS = "cnv,cnv2-dispatch,cnv2-weights"
 
@@ -111,7 +111,7 @@ def simulate(
     source = source if jobs is None else source.with_threads(jobs)
     compile_kernels(chosen, jobs)
     costs = CostObserver(load_table(energy)) if cost else None
-    watching: tuple[Observer, ...] = (*observers, *([costs] if costs else []), *([_verify] if verify else []))
+    watching: tuple[Observer, ...] = (*observers, *([costs] if costs else []), *([verify_timings] if verify else []))
     collection, streams = Collection(), []
     by_width = _by_width(chosen)
     for done, (data_bits, group) in enumerate(by_width.items()):
@@ -162,14 +162,6 @@ def _by_width(organisations: Sequence[Organisation]) -> Mapping[int, list[Organi
     for organisation in organisations:
         groups[organisation.data_bits].append(organisation)
     return groups
-
-
-def _verify(observed: ObservedLayer, organisations: Sequence[Organisation], timings: LayerTimings) -> None:
-    for organisation, timing in zip(organisations, timings.organisations, strict=True):
-        if timing.skip is not None:
-            verify_layer(observed, organisation, "skip", timing.skip)
-        if timing.dense is not None:
-            verify_layer(observed, organisation, "dense", timing.dense)
 
 
 def _with_costs(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -18,6 +18,7 @@ from cnvlutin2.organisation import Organisation
 Counts = NDArray[np.int64]
 Bits = NDArray[np.bool_]
 _TOGETHER = 1 << 24  # weights looked at a time
+_WORDS_TOGETHER = 1 << 14  # of 64 places each: they stay in a processor's first caches
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -180,13 +181,17 @@ class ObservedLayer:
     def windows_with(self, bits: Bits) -> NDArray[np.int32]:
         """Count the windows in which a bit ``[N, C, H, W]`` is set, for every weight that it meets, ``[N, C, Kh, Kw]``."""
         steps = StepMap.of(self.layer.geometry, 1, "brick")
-        down, across = steps.lines_used
-        read = _words((down[:, None, :, None] & across[None, :, None, :]).reshape(steps.steps, -1))
+        read = _places_used(steps)
         words = _words(bits.reshape(-1, steps.places))
-        counts = np.empty((len(words), steps.steps), np.int32)
-        for step in range(steps.steps):
-            counts[:, step] = np.bitwise_count(words & read[step]).sum(axis=1, dtype=np.int32)
-        return counts.reshape(self.images, -1, *steps.kernel)
+        counts = np.empty((steps.steps, len(words)), np.int32)
+        by_map = words.shape[1] > len(words)  # the longer axis is the inner one, which NumPy vectorises
+        read = read[:, None] if by_map else read[..., None]
+        words = words if by_map else np.ascontiguousarray(words.T)
+        together = max(1, _WORDS_TOGETHER // words.size)
+        for first in range(0, steps.steps, together):
+            some = slice(first, first + together)
+            np.add.reduce(np.bitwise_count(words & read[some]), axis=1 + by_map, dtype=np.int32, out=counts[some])
+        return np.ascontiguousarray(counts.T).reshape(self.images, -1, *steps.kernel)
 
     @staticmethod
     def meeting(positions: NDArray[np.int32], counts: NDArray[np.int32]) -> Counts:
@@ -226,9 +231,10 @@ class ObservedLayer:
 
     @staticmethod
     def _known(known: dict[K, V], key: K, work: Callable[[], V]) -> V:
-        if key not in known:
-            known[key] = work()
-        return known[key]
+        found = known.get(key)
+        if found is None:
+            found = known[key] = work()
+        return found
 
 
 def _by_seat(passes: NDArray[np.int32], tiles: NDArray[np.int32]) -> Iterator[tuple[tuple[int, int], slice | NDArray[np.int64]]]:
@@ -248,6 +254,13 @@ def _any_effectual(weights: NDArray[np.int16], threshold: int) -> Bits:
         return some
     joined: NDArray[np.int16] = np.bitwise_or.reduce(weights, axis=1)
     return np.not_equal(joined, np.int16(0))
+
+
+@lru_cache(maxsize=128)
+def _places_used(steps: StepMap) -> NDArray[np.uint64]:
+    """Return the places that some window reads at each step, 64 in a word, ``[steps, words]``."""
+    down, across = steps.lines_used
+    return _words((down[:, None, :, None] & across[None, :, None, :]).reshape(steps.steps, -1))
 
 
 def _words(bits: Bits) -> NDArray[np.uint64]:

@@ -1,8 +1,9 @@
-"""The functional check: what an organisation multiplies adds up to the convolution, bit for bit."""
+"""The functional check: what an organisation multiplies adds up to the convolution, bit for bit, and counts agree."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +13,14 @@ from cnvlutin2.layer import Layer
 from cnvlutin2.mapping import Schedule
 from cnvlutin2.numeric import effectual
 from cnvlutin2.organisation import Organisation, with_overrides
-from cnvlutin2.timing.engine import Counts, RunMode, Timing
+from cnvlutin2.timing.engine import Counts, LayerTimings, RunMode, Timing
 from cnvlutin2.timing.observed import ObservedLayer
 from cnvlutin2.timing.plain import Operands, Pass
 from cnvlutin2.timing.plain.engine import passes
 from cnvlutin2.timing.slots import SLOT_KINDS
 
 Values = NDArray[np.int16]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 _EXECUTED = ("ineffectual_activation", "ineffectual_weight", "effectual")
 _EXACT = 1 << 53
@@ -40,11 +42,49 @@ class Executed(NamedTuple):
     products: Counts
 
 
+def verify_timings(observed: ObservedLayer, organisations: Sequence[Organisation], timings: LayerTimings) -> None:
+    """Check a batch of a layer, whatever engine timed it; an observer of `cnvlutin2.simulate`.
+
+    Effectual activations and effectual products, those of every organisation's slots too, are counted once more from the tensors,
+    with nothing of `mapping`; then each organisation is checked by `verify_layer`.
+
+    Parameters
+    ----------
+    observed : ObservedLayer
+    organisations : sequence of Organisation
+    timings : LayerTimings
+        As counted.
+
+    Raises
+    ------
+    VerificationError
+        Names the layer, the organisation and what differs.
+    """
+    layer = observed.layer
+    activations = np.count_nonzero(effectual(layer.activations, layer.threshold), axis=(1, 2, 3))
+    products = effectual_products(layer)
+    _agree(f"layer {layer.name!r}", "effectual activations", activations, timings.effectual_activations)
+    _agree(f"layer {layer.name!r}", "effectual products", products, timings.effectual_macs)
+    for organisation, timing in zip(organisations, timings.organisations, strict=True):
+        ways: tuple[tuple[RunMode, Timing | None], ...] = ("skip", timing.skip), ("dense", timing.dense)
+        for mode, found in ways:
+            if found is not None:
+                verify_layer(observed, organisation, mode, found)
+                slots = found.slots[:, SLOT_KINDS.index("effectual")]
+                _agree(f"layer {layer.name!r}, {organisation.name}, {mode}", "effectual products", products, slots)
+
+
+def _agree(where: str, what: str, there_are: Counts, counted: Counts) -> None:
+    if not np.array_equal(there_are, counted):
+        raise VerificationError(f"{where}: there are {there_are.tolist()} {what}, {counted.tolist()} were counted")
+
+
 def verify_layer(observed: ObservedLayer, organisation: Organisation, mode: RunMode, timing: Timing) -> None:
     """Check one layer under one organisation, whatever engine timed it.
 
     The outputs accumulated from exactly the products that the lanes execute equal the integer convolution of the thresholded
-    tensors; there are as many products of each kind as the slots say; and the slots are all that the multipliers had.
+    tensors; there are as many products of each kind as the slots say; and the slots are all that the multipliers had in so many
+    cycles.
 
     Parameters
     ----------
@@ -123,18 +163,35 @@ def convolve(layer: Layer) -> Counts:
     """Convolve the thresholded integer tensors, ``[N, Co, Ho, Wo]``, one kernel place at a time, with nothing of `mapping`."""
     activations = _thresholded(layer.activations, layer.threshold)
     weights = _thresholded(layer.weights, layer.weight_threshold)
+    filters = weights.reshape(layer.groups, layer.group_filters, layer.group_channels, *layer.kernel_size)
+    out = np.zeros((layer.images, layer.groups, layer.group_filters, layer.windows), np.int64)
+    for (ky, kx), seen in _seen_by_windows(layer, activations):
+        out += product(filters[..., ky, kx], seen)
+    return out.reshape(layer.images, layer.filters, *layer.output_size)
+
+
+def effectual_products(layer: Layer) -> Counts:
+    """Count the products of an effectual activation and an effectual weight, ``[N]``, with nothing of `mapping`."""
+    flags = effectual(layer.activations, layer.threshold)
+    weights = effectual(layer.weights, layer.weight_threshold)
+    by_group = weights.reshape(layer.groups, layer.group_filters, layer.group_channels, *layer.kernel_size)
+    filters = np.count_nonzero(by_group, axis=1)  # [groups, Cg, Kh, Kw]
+    found = np.zeros(layer.images, np.int64)
+    for (ky, kx), seen in _seen_by_windows(layer, flags):
+        found += (np.count_nonzero(seen, axis=-1) * filters[..., ky, kx]).sum(axis=(1, 2))
+    return found
+
+
+def _seen_by_windows(layer: Layer, values: NDArray[Scalar]) -> Iterator[tuple[tuple[int, int], NDArray[Scalar]]]:
+    """Yield, for each place of the kernel, what all windows see there, ``[N, groups, Cg, windows]``."""
     (top, left, bottom, right), (sy, sx), (dy, dx) = layer.pads, layer.strides, layer.dilations
     (oh, ow), (kh, kw) = layer.output_size, layer.kernel_size
-    padded = np.pad(activations, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    padded = np.pad(values, ((0, 0), (0, 0), (top, bottom), (left, right)))
     grouped = padded.reshape(layer.images, layer.groups, layer.group_channels, *padded.shape[2:])
-    filters = weights.reshape(layer.groups, layer.group_filters, layer.group_channels, kh, kw)
-    out = np.zeros((layer.images, layer.groups, layer.group_filters, oh * ow), np.int64)
     for ky, kx in np.ndindex(kh, kw):
         rows = slice(ky * dy, ky * dy + (oh - 1) * sy + 1, sy)
         columns = slice(kx * dx, kx * dx + (ow - 1) * sx + 1, sx)
-        seen = grouped[..., rows, columns].reshape(*grouped.shape[:3], oh * ow)
-        out += product(filters[..., ky, kx], seen)
-    return out.reshape(layer.images, layer.filters, oh, ow)
+        yield (ky, kx), grouped[..., rows, columns].reshape(*grouped.shape[:3], oh * ow)
 
 
 def product(left: Values, right: Values) -> Counts:

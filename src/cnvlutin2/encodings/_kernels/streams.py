@@ -15,7 +15,9 @@ Counts = NDArray[np.int64]
 def next_record(begin: int, bits: int, row_bits: int) -> tuple[int, int]:
     """Return where the record after one begins, from the start of a row, and how many rows this one touches."""
     begin += bits
-    touched = 1
+    crossed = int(begin > row_bits)  # arithmetic, for as a branch it is a coin toss; further rows are rare
+    begin -= crossed * row_bits
+    touched = 1 + crossed
     while begin > row_bits:
         begin -= row_bits
         touched += 1

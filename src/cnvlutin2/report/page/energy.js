@@ -29,7 +29,7 @@ function energyView(panel) {
   const counted = (energies) => energies.map((pj, c) => (count.value === "chip" && c === dram ? 0 : pj / images()));
   const all = card(
     "Energy of an image by component",
-    "Events times what each costs, and leakage; the tables and their sources are in the documentation. Percentages are of the dense machine of the same size, each organisation's own where they differ.",
+    "Events times what each costs, and leakage; the tables and their sources are in the documentation. Percentages are of the dense machine of the same size, each organisation's own where they differ." + cautions(),
     h("div", { class: "controls" }, count.element),
     legend(data.components),
   );
@@ -45,7 +45,7 @@ function energyView(panel) {
   panel.append(
     card(
       "Against the dense baseline",
-      "Gains: the baseline's figure divided by the organisation's, above 1x where it is better.",
+      "Gains: the baseline's figure divided by the organisation's, above 1x where it is better." + cautions(),
       gains(),
     ),
   );
@@ -61,6 +61,15 @@ function energyView(panel) {
       }),
     ),
   );
+}
+
+/** What is to be said of these figures: doubtful prices, and which organisations paid them. */
+function cautions() {
+  const paidBy = new Map();
+  data.archs.forEach((arch, i) =>
+    network().costs[i]?.cautions.forEach((caution) => paidBy.set(caution, [...(paidBy.get(caution) ?? []), arch.name])),
+  );
+  return [...paidBy].map(([caution, names]) => ` ${names.join(", ")}: ${caution}.`).join("");
 }
 
 /** A row for each dense baseline of some organisations that none of the run's is itself; several are told apart by name. */

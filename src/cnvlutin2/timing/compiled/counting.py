@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import overload
 
 import numpy as np
 
 from cnvlutin2.layer import Layer
-from cnvlutin2.timing.compiled.plan import LayerPlan
+from cnvlutin2.timing.compiled.plan import LayerPlan, OrganisationPlan
 from cnvlutin2.timing.compiled.records import LAYER, MACS, STORED, Bytes
 from cnvlutin2.timing.compiled.sums import count_sums
 from cnvlutin2.timing.engine import Counts, LayerTimings, OrganisationTiming, Timing
@@ -63,6 +64,11 @@ class OrganisationTimings(Sequence[OrganisationTiming]):
     def __init__(self, plan: LayerPlan, results: Counts, others: Sequence[OrganisationTiming]) -> None:
         self._plan, self._results, self._others = plan, results, others
 
+    @cached_property
+    def _made(self) -> list[OrganisationTiming]:
+        others = iter(self._others)  # in the order of the organisations
+        return [next(others) if found.left else self._make(found) for found in self._plan.organisations]
+
     def __len__(self) -> int:
         return len(self._plan.organisations)
 
@@ -71,12 +77,12 @@ class OrganisationTimings(Sequence[OrganisationTiming]):
     @overload
     def __getitem__(self, i: slice) -> Sequence[OrganisationTiming]: ...
     def __getitem__(self, i: int | slice) -> OrganisationTiming | Sequence[OrganisationTiming]:
-        which = range(len(self))[i]
-        if isinstance(which, range):
-            return [self[k] for k in which]
-        if which in self._plan.left:
-            return self._others[self._plan.left.index(which)]
-        found = self._plan.organisations[which]
+        return self._made[i]
+
+    def __iter__(self) -> Iterator[OrganisationTiming]:
+        return iter(self._made)
+
+    def _make(self, found: OrganisationPlan) -> OrganisationTiming:
         return OrganisationTiming(found.mode, found.schedule.dense_cycles, self._timing(found.skip), self._timing(found.dense))
 
     def _timing(self, result: int | None) -> Timing | None:
