@@ -30,7 +30,15 @@ from cnvlutin2.simd.vectors import (
     widened,
 )
 from cnvlutin2.timing.compiled.held import Held
-from cnvlutin2.timing.compiled.maps import add_planes, find_rows, flag_raw_bricks, make_row_packed, row_packed_bits
+from cnvlutin2.timing.compiled.maps import (
+    add_planes,
+    add_range,
+    find_rows,
+    flag_raw_bricks,
+    make_row_packed,
+    part_rows,
+    row_packed_values,
+)
 from cnvlutin2.timing.compiled.records import (
     Bytes,
     Ints,
@@ -86,11 +94,11 @@ class Rooms(NamedTuple):
 
     Parameters
     ----------
-    apart, by_step : uint8
-        As of `row_packed_bits`.
+    apart, values : uint8
+        As of `part_rows`, and of `row_packed_values` for a piece.
     counts : uint8 ``[pieces, room]``
         Effectual values of pieces.
-    bricks, flags, rows : uint8 ``[bricks, room]``
+    bricks, flags, rows : uint8 ``[bricks, room]``, or of size 0 where nobody asks
         Effectual values of storage bricks; which are raw, as of `flag_raw_bricks`; NM rows beyond one.
     begins : int64 ``[ways]``
         Where the next record begins in its NM row.
@@ -103,7 +111,7 @@ class Rooms(NamedTuple):
     """
 
     apart: Bytes
-    by_step: Bytes
+    values: Bytes
     counts: Bytes
     bricks: Bytes
     flags: Bytes
@@ -121,11 +129,14 @@ def _make_rooms(lanes: LaneRecord, unit: Units) -> Rooms:
     planes = lanes.walk.parts.size - 1 if lanes.counted and not windows.alone else 0
     height = windows.above + steps.rows + windows.below
     across = windows.room + steps.pads[1] + steps.kernel[1] * steps.dilations[1] + VECTOR
-    apart, by_step = make_row_packed(steps)
-    bricks = np.empty((pieces.bricks.size - 1, room), np.uint8)
+    most = 0
+    for r in range(pieces.edges.size - 1):
+        most = max(most, pieces.edges[r + 1] - pieces.edges[r])
+    apart, values = make_row_packed(steps, most)
+    bricks = np.empty((pieces.bricks.size - 1, room if lanes.bricks_matter else 0), np.uint8)
     return Rooms(
         apart,
-        by_step,
+        values,
         np.empty((pieces.edges.size - 1, room), np.uint8),
         bricks,
         np.empty_like(bricks),
@@ -173,8 +184,10 @@ def _fill_counts(lanes: LaneRecord, bits: Bytes, m: Integer, rooms: Rooms) -> No
     steps, edges, counts, room = lanes.steps, lanes.pieces.edges, rooms.counts, rooms.counts.shape[1]
     places, begin = steps.rows * steps.columns, m * steps.channels * steps.rows * steps.width
     if lanes.counted and steps.row_packed:
-        row_packed_bits(steps, bits, begin, rooms.apart, rooms.by_step)
-        add_planes(rooms.by_step, 0, places, edges, places, counts)
+        part_rows(steps, bits, begin, rooms.apart)
+        for r in range(edges.size - 1):
+            row_packed_values(steps, rooms.apart, edges[r], edges[r + 1], rooms.values)
+            add_range(rooms.values, 0, places, edges[r + 1] - edges[r], places, counts, r)
     elif lanes.counted:
         add_planes(bits, begin, places, edges, places, counts)
     if lanes.bricks_matter:

@@ -15,17 +15,17 @@ from cnvlutin2.timing.compiled.records import Bytes, Edges, StepsRecord, Storage
 
 
 @making_helper
-def make_row_packed(steps: StepsRecord) -> tuple[Bytes, Bytes]:
-    """Make room for the scratch and the result of `row_packed_bits`; of size 0 where rows are not packed."""
+def make_row_packed(steps: StepsRecord, most: Integer) -> tuple[Bytes, Bytes]:
+    """Make room for what `part_rows` finds, and for `most` values of `row_packed_values`; of size 0 where rows are not packed."""
     packed, stride = np.int64(steps.row_packed), steps.row_stride
     reach = (steps.width + stride - 1) // stride
     apart = np.empty(packed * (steps.channels * steps.rows * stride * reach + 2 * VECTOR), np.uint8)
-    return apart, np.empty(packed * (steps.values * steps.rows * steps.columns + VECTOR), np.uint8)
+    return apart, np.empty(packed * (most * steps.rows * steps.columns + VECTOR), np.uint8)
 
 
 @helper
-def row_packed_bits(steps: StepsRecord, bits: Bytes, begin: Integer, apart: Bytes, out: Bytes) -> None:
-    """Bring together what windows read of the rows of a map: values ``[kx, channel]`` of every row and window across.
+def part_rows(steps: StepsRecord, bits: Bytes, begin: Integer, apart: Bytes) -> None:
+    """Bring the bits of each row of a map together that are as far apart as windows are, for `row_packed_values`.
 
     Parameters
     ----------
@@ -35,20 +35,49 @@ def row_packed_bits(steps: StepsRecord, bits: Bytes, begin: Integer, apart: Byte
     begin : Integer
         Where the map's begin.
     apart : uint8
-        Scratch.
-    out : uint8
-        Set: ``[values, rows, columns]``, flat; 0 beside the map.
+        Set.
     """
-    columns, stride, rows = steps.columns, steps.row_stride, steps.channels * steps.rows  # rows of all channels
+    width, stride = steps.width, steps.row_stride
+    reach = (width + stride - 1) // stride
+    for row in range(steps.channels * steps.rows):
+        for phase in range(min(stride, width)):
+            read, written = begin + row * width + phase, VECTOR + (row * stride + phase) * reach
+            # Strides that are known are vectorised, and so are places that cannot be negative.
+            if stride == 1:
+                for x in range(width):
+                    apart[np.uintp(written + x)] = bits[np.uintp(read + x)]
+            elif stride == 2:
+                for x in range((width - phase + 1) // 2):
+                    apart[np.uintp(written + x)] = bits[np.uintp(read + 2 * x)]
+            else:
+                for x in range((width - phase + stride - 1) // stride):
+                    apart[np.uintp(written + x)] = bits[np.uintp(read + x * stride)]
+
+
+@helper
+def row_packed_values(steps: StepsRecord, apart: Bytes, first: Integer, last: Integer, out: Bytes) -> None:
+    """Bring together what windows read of some values ``[kx, channel]`` of a map's rows, in every row and window across.
+
+    Parameters
+    ----------
+    steps : StepsRecord
+    apart : uint8
+        As `part_rows` leaves it.
+    first, last : Integer
+        Which values.
+    out : uint8
+        Set: ``[last - first, rows, columns]``, flat; 0 beside the map.
+    """
+    columns, stride, rows = steps.columns, steps.row_stride, steps.rows
     reach = (steps.width + stride - 1) // stride
-    _part_rows(bits, begin, rows, steps.width, stride, reach, apart)
-    for kx in range(steps.row_kernel):
-        shift = kx - steps.row_pad
+    for v in range(first, last):
+        shift, channel = v // steps.channels - steps.row_pad, v % steps.channels
         phase = shift % stride
         low = min(columns, max(0, -(shift // stride)))
         high = max(low, min(columns, (steps.width - 1 - shift) // stride + 1))
         for row in range(rows):
-            at, source = (kx * rows + row) * columns, VECTOR + (row * stride + phase) * reach + (shift - phase) // stride
+            at = ((v - first) * rows + row) * columns
+            source = VECTOR + ((channel * rows + row) * stride + phase) * reach + (shift - phase) // stride
             for x in range(0, columns, VECTOR):  # what is written behind the row, the next one overwrites
                 if source + x >= 0 and source + x + VECTOR <= apart.size:
                     store(out, at + x, load(apart, source + x))
@@ -56,24 +85,6 @@ def row_packed_bits(steps: StepsRecord, bits: Bytes, begin: Integer, apart: Byte
                 out[at + x] = 0
             for x in range(high, columns):
                 out[at + x] = 0
-
-
-@helper
-def _part_rows(bits: Bytes, begin: Integer, rows: Integer, width: Integer, stride: Integer, reach: Integer, out: Bytes) -> None:
-    """Bring every `stride`-th value of each row together, from the first one, the second one and so on, `reach` bytes each."""
-    for row in range(rows):
-        for phase in range(min(stride, width)):
-            read, written = begin + row * width + phase, VECTOR + (row * stride + phase) * reach
-            # Strides that are known are vectorised, and so are places that cannot be negative.
-            if stride == 1:
-                for x in range(width):
-                    out[np.uintp(written + x)] = bits[np.uintp(read + x)]
-            elif stride == 2:
-                for x in range((width - phase + 1) // 2):
-                    out[np.uintp(written + x)] = bits[np.uintp(read + 2 * x)]
-            else:
-                for x in range((width - phase + stride - 1) // stride):
-                    out[np.uintp(written + x)] = bits[np.uintp(read + x * stride)]
 
 
 @helper
@@ -92,13 +103,18 @@ def add_planes(source: Bytes, begin: Integer, size: Integer, edges: Edges, place
     out : uint8 ``[ranges, room]``
         Set.
     """
-    room = out.shape[1]
     for r in range(edges.size - 1):
-        for x in range(0, places, VECTOR):
-            found = load(source, begin + edges[r] * size + x)
-            for v in range(edges[r] + 1, edges[r + 1]):
-                found = plus(found, load(source, begin + v * size + x))
-            store(out, r * room + x, found)
+        add_range(source, begin + edges[r] * size, size, edges[r + 1] - edges[r], places, out, r)
+
+
+@helper
+def add_range(source: Bytes, begin: Integer, size: Integer, planes: Integer, places: Integer, out: Bytes, r: Integer) -> None:
+    """Set row `r` of `out` to the sum of some planes, at least one; as `add_planes`."""
+    for x in range(0, places, VECTOR):
+        found = load(source, begin + x)
+        for v in range(1, planes):
+            found = plus(found, load(source, begin + v * size + x))
+        store(out, r * out.shape[1] + x, found)
 
 
 @helper

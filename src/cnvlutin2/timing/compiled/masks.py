@@ -30,14 +30,20 @@ def pack_runs(
         Set, but for the margins, which stand for the padding.
     """
     for r in range(starts.size):
-        for b in range(masks.shape[1]):
-            row, first = masks[r, b, margin : margin + places], starts[r] + 8 * b
+        pack_run(stops[r] - starts[r], margin, places, steps_bits, begin + starts[r] * places, masks[r])
+
+
+@helper
+def pack_run(length: Integer, margin: Integer, places: Integer, steps_bits: Bytes, begin: Integer, masks: Bytes) -> None:
+    """Pack the bits of one run, whose values begin at `begin`, into ``[bytes, margin + places + margin]``; as `pack_runs`."""
+    for b in range(masks.shape[0]):
+        row = masks[b, margin : margin + places]
+        for x in range(places):
+            row[x] = 0
+        for v in range(min(length, 8 * b + 8) - 1, 8 * b - 1, -1):
+            values = steps_bits[begin + v * places : begin + (v + 1) * places]
             for x in range(places):
-                row[x] = 0
-            for v in range(min(stops[r], first + 8) - 1, first - 1, -1):
-                values = steps_bits[begin + v * places : begin + (v + 1) * places]
-                for x in range(places):
-                    row[x] = plus(plus(row[x], row[x]), values[x])
+                row[x] = plus(plus(row[x], row[x]), values[x])
 
 
 @helper

@@ -16,8 +16,8 @@ from cnvlutin2.simd.sizes import Integer
 from cnvlutin2.simd.vectors import load, store
 from cnvlutin2.timing.compiled.filters import Lane, Rooms, Tiles, walk_drifting, walk_free, walk_waiting
 from cnvlutin2.timing.compiled.held import Held
-from cnvlutin2.timing.compiled.maps import add_planes, find_rows, make_row_packed, row_packed_bits
-from cnvlutin2.timing.compiled.masks import fill_runs, pack_runs, rows_of_runs
+from cnvlutin2.timing.compiled.maps import add_planes, find_rows, make_row_packed, part_rows, row_packed_values
+from cnvlutin2.timing.compiled.masks import fill_runs, pack_run, pack_runs, rows_of_runs
 from cnvlutin2.timing.compiled.records import (
     CYCLES,
     DRIFTING,
@@ -50,8 +50,8 @@ class Planes(NamedTuple):
         Effectual activations of every run.
     run_rows : uint8 ``[runs, margin + places + margin]``
         NM rows beyond one that each run lies in; of size 0 if none does.
-    apart, by_step : uint8
-        As of `row_packed_bits`, where rows are packed: what `masks` are made of.
+    apart, values : uint8
+        As of `part_rows`, and of `row_packed_values` for a run.
     bricks, rows : uint8 ``[bricks, room]``
         Effectual values of each storage brick, and NM rows beyond one that it lies in, if any lies in several.
     """
@@ -59,7 +59,7 @@ class Planes(NamedTuple):
     masks: Bytes
     run_rows: Bytes
     apart: Bytes
-    by_step: Bytes
+    values: Bytes
     bricks: Bytes
     rows: Bytes
 
@@ -72,13 +72,13 @@ def _make_planes(pairs: PairRecord) -> Planes:
     masks = np.zeros((runs, pairs.planes, places + 2 * margin), np.uint8)
     if pairs.sees_all:
         fill_runs(pairs.starts, pairs.stops, masks)
-    apart, by_step = make_row_packed(steps)
+    apart, values = make_row_packed(steps, 8 * pairs.planes)
     bricks = np.empty((pairs.brick_edges.size - 1 if has_rows else 0, (places + VECTOR - 1) // VECTOR * VECTOR), np.uint8)
     return Planes(
         masks,
         np.zeros((runs if has_rows else 0, places + 2 * margin), np.uint8),
         apart,
-        by_step,
+        values,
         bricks,
         np.empty_like(bricks),
     )
@@ -94,8 +94,10 @@ def _fill_planes(pairs: PairRecord, bits: Bytes, m: Integer, begin: Integer, pla
         begin = find_rows(pairs.storage, 0, begin, planes.bricks, places, planes.rows)
         rows_of_runs(pairs.run_bricks, margin, places, planes.rows, planes.run_rows)
     if not pairs.sees_all and steps.row_packed:
-        row_packed_bits(steps, bits, m * stored, planes.apart, planes.by_step)
-        pack_runs(pairs.starts, pairs.stops, margin, places, planes.by_step, 0, planes.masks)
+        part_rows(steps, bits, m * stored, planes.apart)
+        for r in range(pairs.starts.size):
+            row_packed_values(steps, planes.apart, pairs.starts[r], pairs.stops[r], planes.values)
+            pack_run(pairs.stops[r] - pairs.starts[r], margin, places, planes.values, 0, planes.masks[r])
     elif not pairs.sees_all:
         pack_runs(pairs.starts, pairs.stops, margin, places, bits, m * stored, planes.masks)
     return begin
