@@ -32,15 +32,23 @@ def inlined_kernel(function: F) -> F:
 making_helper: Callable[[F], F] = njit(nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True)  # type: ignore[call-overload]
 """For functions that only kernels call, and that make arrays: they are part of what is kept of these."""
 
+inlined_making_helper: Callable[[F], F] = njit(  # type: ignore[call-overload]
+    nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True, forceinline=True
+)
+"""For those that become part of their callers' code whatever the compiler thinks of it."""
+
 helper: Callable[[F], F] = njit(  # type: ignore[call-overload]
     nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True, _nrt=False
 )
-"""For those that make none: the owners of the arrays that they are given are not counted, which took longer than small loops."""
+"""For functions that only kernels call, and that make no arrays, nor do what they call.
+
+The owners of the arrays that they are given are not counted, which took longer than small loops.
+"""
 
 inlined_helper: Callable[[F], F] = njit(  # type: ignore[call-overload]
     nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True, forceinline=True, _nrt=False
 )
-"""For functions that only kernels call, and that become part of their code whatever the compiler thinks of it."""
+"""For those that become part of their callers' code whatever the compiler thinks of it."""
 
 
 def _kept(compiled: F) -> F:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.simd.jit import helper, inlined_helper
+from cnvlutin2.simd.jit import inlined_making_helper, making_helper
 
 Word = np.uint64
 Words = NDArray[np.uint64]
@@ -28,20 +28,20 @@ _PAIRS, _QUADS, _NIBBLES, _ONES = (
 )
 
 
-@helper
+@making_helper
 def low_bits(count: Word) -> Word:
     """Return a mask of the `count` lowest bits, 1 to 64."""
     return _ALL >> (WORD_BITS - count)
 
 
-@helper
+@making_helper
 def begin(words: Words, bit: int) -> tuple[Word, Word, Word]:
     """Return where to append: the word's number, its bits so far, and how many these are."""
     index, filled = Word(bit) >> _SIX, Word(bit) & _LAST
     return index, words[index] & ((ONE << filled) - ONE), filled
 
 
-@helper
+@making_helper
 def push(words: Words, index: Word, held: Word, filled: Word, field: Word, width: Word) -> tuple[Word, Word, Word]:
     """Append a field of at most 64 bits; the word is written whether it is full or not."""
     held |= field << filled
@@ -53,14 +53,14 @@ def push(words: Words, index: Word, held: Word, filled: Word, field: Word, width
     return index, held, after
 
 
-@helper
+@making_helper
 def fetch(words: Words, bit: Word) -> Word:
     """Return the 64 bits from `bit` on."""
     index, shift = bit >> _SIX, bit & _LAST
     return Word((words[index] >> shift) | ((words[index + ONE] << ONE) << (_LAST - shift)))
 
 
-@inlined_helper
+@inlined_making_helper
 def peek(octets: Octets, bit: Word) -> Word:
     """Return at least 57 bits from `bit` on, in which zeros follow; the compiler makes a single load of it."""
     at, word = bit >> THREE, ZERO
@@ -69,7 +69,7 @@ def peek(octets: Octets, bit: Word) -> Word:
     return word >> (bit & _SEVEN)
 
 
-@helper
+@making_helper
 def popcount(word: Word) -> Word:
     """Return the number of bits that are 1 (the compiler recognises the pattern as one instruction)."""
     word = word - ((word >> ONE) & _PAIRS)
@@ -78,7 +78,7 @@ def popcount(word: Word) -> Word:
     return (word * _ONES) >> _TOP_BYTE
 
 
-@helper
+@making_helper
 def mark(values: Values, high: int, low: int) -> Words:
     """Return which values are effectual, a bit each, in words (two more than they need)."""
     count = values.size
@@ -98,7 +98,7 @@ def mark(values: Values, high: int, low: int) -> Words:
     return bitmap
 
 
-@helper
+@making_helper
 def clear_ineffectual(values: Values, high: int, low: int) -> None:
     """Set ineffectual values to 0."""
     if high == 0 and low == 0:
@@ -108,7 +108,7 @@ def clear_ineffectual(values: Values, high: int, low: int) -> None:
         values[i] = value if (value > high) | (value < low) else 0  # stored in any case, so that it can be vectorised
 
 
-@inlined_helper
+@inlined_making_helper
 def push_values(
     words: Words, index: Word, held: Word, filled: Word, values: Values, first: Word, count: Word, width: Word
 ) -> tuple[Word, Word, Word]:
@@ -128,7 +128,7 @@ def push_values(
     return index, held, filled
 
 
-@inlined_helper
+@inlined_making_helper
 def fetch_values(words: Words, bit: Word, values: Values, first: Word, count: Word, width: Word) -> None:
     """Read `count` values of `width` bits, four at a time, with their signs."""
     up = WORD_BITS - width

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.encodings._kernels.bits import ONE, TWO, WORD_BITS, ZERO, Octets, Values, Word, Words, low_bits, peek, push
-from cnvlutin2.simd.jit import helper, inlined_helper
+from cnvlutin2.simd.jit import inlined_making_helper, making_helper
 
 
-@helper
+@making_helper
 def offset_width(brick: int) -> int:
     """Bits of an offset: ``max(1, ceil(log2(brick)))``."""
     bits = 1
@@ -18,7 +18,7 @@ def offset_width(brick: int) -> int:
     return bits
 
 
-@inlined_helper
+@inlined_making_helper
 def list_entries(values: Values, first: Word, size: Word, width: Word, vector: Word, entries: NDArray[np.uint32]) -> Word:
     """List a brick's effectual (value, offset) entries, the rest zero, and return how many they are."""
     mask = low_bits(width)
@@ -33,7 +33,7 @@ def list_entries(values: Values, first: Word, size: Word, width: Word, vector: W
     return count
 
 
-@inlined_helper
+@inlined_making_helper
 def push_entries(
     words: Words, index: Word, held: Word, filled: Word, entries: NDArray[np.uint32], count: Word, width: Word
 ) -> tuple[Word, Word, Word]:
@@ -46,14 +46,14 @@ def push_entries(
     return index, held, filled
 
 
-@inlined_helper
+@inlined_making_helper
 def clear(values: Values, first: Word, count: Word) -> None:
     """Set some values to 0."""
     for j in range(count):
         values[first + j] = 0
 
 
-@inlined_helper
+@inlined_making_helper
 def _place(entry: Word, values: Values, first: Word, size: Word, width: Word, wrong: Word) -> Word:
     """Bring an entry's value to its place; return `wrong`, not 0 if there is none."""
     offset, up = entry >> width, WORD_BITS - width
@@ -61,7 +61,7 @@ def _place(entry: Word, values: Values, first: Word, size: Word, width: Word, wr
     return wrong | Word(offset >= size)
 
 
-@inlined_helper
+@inlined_making_helper
 def _place_pairs(
     octets: Octets,
     bit: Word,
@@ -88,7 +88,7 @@ def _place_pairs(
     return after, descents, wrong
 
 
-@inlined_helper
+@inlined_making_helper
 def place_entries(
     octets: Octets, bit: Word, count: Word, values: Values, first: Word, size: Word, width: Word, offsets: Word
 ) -> Word:
@@ -128,7 +128,7 @@ def place_entries(
     return wrong | (descents ^ Word(after != ZERO))
 
 
-@inlined_helper
+@inlined_making_helper
 def beyond(octets: Octets, bit: Word, count: Word, effectual: Word, full: Word) -> Word:
     """Return the first of a record's entries that is none if there are as many as effectual values in its brick.
 

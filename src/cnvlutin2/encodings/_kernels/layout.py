@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from cnvlutin2.encodings._kernels.bits import FOUR, ONE, THREE, TWO, ZERO, Values, Word
-from cnvlutin2.simd.jit import helper, kernel
+from cnvlutin2.simd.jit import kernel, making_helper
 
 STRIP_VALUES = 12288
 """Values of bricks in a strip of positions: they stay in the first-level cache while all channels come by."""
 
 
-@helper
+@making_helper
 def _strip(step: int) -> Word:
     """Return how many positions make a strip."""
     return Word(max(8, STRIP_VALUES // step))

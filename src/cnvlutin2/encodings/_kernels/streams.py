@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.simd.jit import helper, kernel
+from cnvlutin2.simd.jit import kernel, making_helper
 
 Bytes = NDArray[np.uint8]
 Counts = NDArray[np.int64]
 
 
-@helper
+@making_helper
 def next_record(begin: int, bits: int, row_bits: int) -> tuple[int, int]:
     """Return where the record after one begins, from the start of a row, and how many rows this one touches."""
     begin += bits
