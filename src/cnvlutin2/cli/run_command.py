@@ -141,7 +141,7 @@ def _show(results: Results, collector: TraceCollector | None, options: dict[str,
     if shown != "nothing" and "-" not in (options["json_file"], options["csv_file"]):
         with attempts.attempt():
             print_results(results, tables=shown == "tables", slots_by_layer=options["slots_by_layer"])
-        if shown == "tables" and not options["report_file"]:
+        if not options["report_file"]:
             click.echo("The same as an interactive page: add --report report.html", err=True)
 
 
