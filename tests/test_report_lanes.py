@@ -36,6 +36,7 @@ def masks(packed: NDArray[np.uint8]) -> list[list[int]]:
 
 @given(layers(max_images=2, max_channels=24), organisations())
 def test_windows_take_what_the_reference_counts(layer: Layer, organisation: Organisation) -> None:
+    # Where tiles do not meet at every window, ends do not add up from windows taken one by one.
     organisation = with_overrides(organisation, {"tile_sync": "window" if organisation.tile_sync == "layer" else "brick"})
     for mode in MODES:
         _, ends = every_window(layer, organisation, mode)

@@ -41,6 +41,7 @@ def bits(text: str, size: int) -> list[int]:
 
 @given(layers(max_channels=24), organisations())
 def test_a_shown_window_takes_what_the_reference_counts_for_it(layer: Layer, organisation: Organisation) -> None:
+    # Where tiles do not meet at every window, ends do not add up from windows taken one by one.
     organisation = with_overrides(organisation, {"tile_sync": "window" if organisation.tile_sync == "layer" else "brick"})
     entry = traced(layer, organisation)
     mode = organisation.mode_for(layer.name, first=layer.first)

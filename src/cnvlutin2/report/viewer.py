@@ -273,7 +273,10 @@ def _way(
     shown: Sequence[int],
     sampled: NDArray[np.int64],
 ) -> Json:
-    """Return a way to run a layer, and nobody that does."""
+    """Return a way to run a layer, and nobody that does.
+
+    A shown window ends with its slowest tile, as if tiles met at its end; with ``tile_sync = layer`` they do not.
+    """
     first = shown[0]
     tile = int(ends[:, :, first].max(axis=0).argmax())  # where tiles differ, the one that ends last in the first shown window
     trace = None

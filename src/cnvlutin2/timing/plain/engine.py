@@ -43,7 +43,7 @@ KNOWN: Mapping[str, Knows] = {
 
 
 class PassCounts(NamedTuple):
-    """What is counted of a pass, window by window.
+    """What is counted of a pass, window by window; all but the cycles is added up, in the order of `Measured`.
 
     Parameters
     ----------
