@@ -273,20 +273,19 @@ def _way(
     shown: Sequence[int],
     sampled: NDArray[np.int64],
 ) -> Json:
-    """Return a way to run a layer, and nobody that does.
-
-    A shown window ends with its slowest tile, as if tiles met at its end; with ``tile_sync = layer`` they do not.
-    """
+    """Return a way to run a layer, and nobody that does."""
     first = shown[0]
     tile = int(ends[:, :, first].max(axis=0).argmax())  # where tiles differ, the one that ends last in the first shown window
-    trace = None
+    o, until, trace = work.schedule.organisation, cycles, None
+    if o.tile_sync == "layer":  # a tile that waits for no other begins the next window when its own slowest lane is done
+        until = ends[:, tile].max(axis=0) + o.window_overhead
     if window_runs(work, mode) <= MOST_RUNS:
-        trace = _trace(work, mode, tile, cycles[list(shown)], sampled[list(shown)])
+        trace = _trace(work, mode, tile, until[list(shown)], sampled[list(shown)])
     return {
         "archs": [],
         "baseline": False,
         "mode": mode,
-        "lanes": work.schedule.organisation.lanes,
+        "lanes": o.lanes,
         "passes": work.schedule.passes,
         "cycles": cycles.tolist(),
         "loads": ends.max(axis=1).T.tolist(),
