@@ -126,7 +126,9 @@ def test_a_name_cannot_fill_a_place_of_the_template() -> None:
 def test_half_a_surrogate_pair_is_survived(tmp_path: Path) -> None:
     results = simulate(ArrayNetwork([random_layer("half \ud800", 20)], "net \udfff"), None, "cnv", cost=False)
     write_report(results, tmp_path / "r.html")
-    assert "half \\ud800" in (tmp_path / "r.html").read_text("utf-8")
+    text = (tmp_path / "r.html").read_text("utf-8")
+    for name in ("half \\ud800", "net \\udfff"):  # written out, in JavaScript's own quotes
+        assert json.dumps(name) in text
 
 
 def test_a_page_of_googlenets_size_is_small(tmp_path: Path) -> None:
