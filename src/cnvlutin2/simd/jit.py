@@ -27,6 +27,11 @@ inlined_kernel: Callable[[F], F] = njit(  # type: ignore[call-overload]
 making_helper: Callable[[F], F] = njit(nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True)  # type: ignore[call-overload]
 """For functions that only kernels call, and that make arrays: they are part of what is kept of these."""
 
+inlined_making_helper: Callable[[F], F] = njit(  # type: ignore[call-overload]
+    nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True, forceinline=True
+)
+"""For those that become part of the code of kernels which call them with constants."""
+
 helper: Callable[[F], F] = njit(  # type: ignore[call-overload]
     nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True, _nrt=False
 )

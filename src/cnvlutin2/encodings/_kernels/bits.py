@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.simd.jit import helper, inlined_helper
+from cnvlutin2.simd.jit import helper, inlined_helper, making_helper
 
 Word = np.uint64
 Words = NDArray[np.uint64]
@@ -78,7 +78,7 @@ def popcount(word: Word) -> Word:
     return (word * _ONES) >> _TOP_BYTE
 
 
-@helper
+@making_helper
 def mark(values: Values, high: int, low: int) -> Words:
     """Return which values are effectual, a bit each, in words (two more than they need)."""
     count = values.size

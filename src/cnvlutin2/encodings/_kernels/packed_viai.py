@@ -26,7 +26,7 @@ from cnvlutin2.encodings._kernels.bits import (
     push,
     push_values,
 )
-from cnvlutin2.simd.jit import inlined_helper, kernel
+from cnvlutin2.simd.jit import inlined_making_helper, kernel
 
 _EIGHT, _SIXTEEN = Word(8), Word(16)
 
@@ -58,7 +58,7 @@ def encode(
     return np.int64(at)
 
 
-@inlined_helper
+@inlined_making_helper
 def _encode_units(
     unit_bits: Word, values: Values, high: int, low: int, units: NDArray[Any], bit: int, starts: NDArray[np.int64]
 ) -> Integer:
@@ -137,7 +137,7 @@ def decode(
     return REFUSED if wrong or _disagree(values, brick, high, low, vectors) else np.int64(at)
 
 
-@inlined_helper
+@inlined_making_helper
 def _decode_units(
     unit_bits: Word,
     words: Words,
@@ -171,7 +171,7 @@ def _decode_units(
     return REFUSED if wrong or _disagree(values, 16, high, low, vectors) else np.int64(at * unit_bits)
 
 
-@inlined_helper
+@inlined_making_helper
 def _disagree(values: Values, brick: int, high: int, low: int, vectors: Words) -> Word:
     """Return not 0 if a vector does not say which values are effectual."""
     bitmap, wrong = mark(values, high, low), ZERO
