@@ -296,6 +296,15 @@ def test_break_even_is_where_random_values_cross(name: str, brick: int, data_bit
     )
 
 
+@pytest.mark.parametrize("codec", GAP_CODECS)
+@pytest.mark.parametrize("effectual_values", [0, 1024])
+def test_expected_bits_are_those_of_arrays_that_leave_no_choice(codec: references.GapCodec, effectual_values: int) -> None:
+    """Of 1024 values none is effectual, or all are: at these densities there is one such array."""
+    ineffectual = np.array([1024 - effectual_values])
+    (bits,) = codec.bits(np.array([effectual_values]), np.array([0]), ineffectual, 7)
+    assert 1024 * codec.bits_per_value(effectual_values / 1024, 7) == bits
+
+
 @given(
     st.tuples(st.integers(1, 5), st.integers(1, 40), st.integers(1, 3), st.integers(1, 3)),
     st.sampled_from((3, 8, 16, 64)),

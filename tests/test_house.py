@@ -178,6 +178,29 @@ def test_what_is_private_is_used_in_its_package_alone() -> None:
             assert module.startswith(name.partition("._")[0]), f"{module} imports {name}"
 
 
+MAKES_ARRAYS = {"arange", "array", "astype", "copy", "empty", "empty_like", "full", "ones", "zeros", "zeros_like"}
+
+
+def test_helpers_whose_owners_are_not_counted_make_no_arrays() -> None:
+    """They do not compile, or lose what they were given; what Numba keeps of kernels hides it until it is made anew."""
+    trees = [ast.parse(path.read_text("utf-8")) for path in modules().values()]
+    made_by: dict[str, list[ast.FunctionDef]] = {
+        "helper": [],
+        "inlined_helper": [],
+        "making_helper": [],
+        "inlined_making_helper": [],
+    }
+    for function in (each for tree in trees for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)):
+        for decorator in (each.id for each in function.decorator_list if isinstance(each, ast.Name)):
+            made_by.get(decorator, []).append(function)
+    assert all(made_by.values())
+    making = {function.name for kind in ("making_helper", "inlined_making_helper") for function in made_by[kind]}
+    for function in [*made_by["helper"], *made_by["inlined_helper"]]:
+        called = {ast.unparse(each.func) for each in ast.walk(function) if isinstance(each, ast.Call)}
+        names = {name.rpartition(".")[2] if name.startswith("np.") else name for name in called}
+        assert not names & (making | MAKES_ARRAYS), f"{function.name} makes arrays: let it be a making helper"
+
+
 def test_the_map_of_the_house_shows_every_room() -> None:
     page = CONTRIBUTING.read_text("utf-8")
     rooms = page.partition("```text\n")[2].partition("```")[0]
