@@ -111,6 +111,35 @@ class StepMap:
             found.append(used)
         return found[0], found[1]
 
+    def reads_in_words(self, first: int, last: int) -> tuple[int, NDArray[np.uint64]]:
+        """Return the places that some window reads at some steps, 64 in a word, the first one lowest.
+
+        What grows is the kernel times the rows that a step reads, not the kernel times the map: a kernel as large as the map
+        reads a row of it at a time.
+
+        Parameters
+        ----------
+        first, last : int
+            Which steps.
+
+        Returns
+        -------
+        int
+            The word of the map that is the first one given: in words before and behind nothing is read at any of these steps.
+        uint64 ``[last - first, words]``
+        """
+        down, across = self.lines_used
+        ky, kx = np.divmod(np.arange(first, last), self.kernel[1])
+        rows = np.flatnonzero(down[ky[0] : ky[-1] + 1].any(axis=0))
+        if not rows.size:
+            return 0, np.zeros((last - first, 0), np.uint64)
+        top, bottom = int(rows[0]), int(rows[-1]) + 1
+        word, before = divmod(top * self.width, 64)
+        places = np.zeros((last - first, -(-(before + (bottom - top) * self.width) // 64) * 64), np.bool_)
+        used = (down[ky, top:bottom, None] & across[kx, None, :]).reshape(last - first, -1)
+        places[:, before : before + used.shape[1]] = used
+        return word, np.packbits(places, axis=1, bitorder="little").view("<u8").astype(np.uint64, copy=False)
+
     @cached_property
     def uses(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """How many windows read each row and each column, ``[height]`` and ``[width]``; their product read a place."""

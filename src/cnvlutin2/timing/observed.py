@@ -181,16 +181,18 @@ class ObservedLayer:
     def windows_with(self, bits: Bits) -> NDArray[np.int32]:
         """Count the windows in which a bit ``[N, C, H, W]`` is set, for every weight that it meets, ``[N, C, Kh, Kw]``."""
         steps = StepMap.of(self.layer.geometry, 1, "brick")
-        read = _places_used(steps)
         words = _words(bits.reshape(-1, steps.places))
         counts = np.empty((steps.steps, len(words)), np.int32)
         by_map = words.shape[1] > len(words)  # the longer axis is the inner one, which NumPy vectorises
-        read = read[:, None] if by_map else read[..., None]
-        words = words if by_map else np.ascontiguousarray(words.T)
-        together = max(1, _WORDS_TOGETHER // words.size)
+        maps, words = len(words), words if by_map else np.ascontiguousarray(words.T)
+        _, read = _reads(steps, steps.steps // 2, steps.steps // 2 + 1)
+        together = max(1, _WORDS_TOGETHER // (1 + maps * read.shape[1]))
         for first in range(0, steps.steps, together):
-            some = slice(first, first + together)
-            np.add.reduce(np.bitwise_count(words & read[some]), axis=1 + by_map, dtype=np.int32, out=counts[some])
+            last = min(first + together, steps.steps)
+            begin, read = _reads(steps, first, last)
+            here = slice(begin, begin + read.shape[1])
+            met = words[:, here] & read[:, None] if by_map else words[here] & read[..., None]
+            np.add.reduce(np.bitwise_count(met), axis=1 + by_map, dtype=np.int32, out=counts[first:last])
         return np.ascontiguousarray(counts.T).reshape(self.images, -1, *steps.kernel)
 
     @staticmethod
@@ -256,11 +258,10 @@ def _any_effectual(weights: NDArray[np.int16], threshold: int) -> Bits:
     return np.not_equal(joined, np.int16(0))
 
 
-@lru_cache(maxsize=128)
-def _places_used(steps: StepMap) -> NDArray[np.uint64]:
-    """Return the places that some window reads at each step, 64 in a word, ``[steps, words]``."""
-    down, across = steps.lines_used
-    return _words((down[:, None, :, None] & across[None, :, None, :]).reshape(steps.steps, -1))
+@lru_cache(maxsize=256)
+def _reads(steps: StepMap, first: int, last: int) -> tuple[int, NDArray[np.uint64]]:
+    """Return the same as `StepMap.reads_in_words`, which the images of a layer share."""
+    return steps.reads_in_words(first, last)
 
 
 def _words(bits: Bits) -> NDArray[np.uint64]:

@@ -186,7 +186,7 @@ class _Planner:
             places=g.height * g.width,
             map_places=self._layer.geometry.height * g.width,
             first_place=band.first_row * g.width,
-            reads=recording.reads_in_words(steps, *band.own_rows),
+            reads=recording.read_words(steps, *band.own_rows),
             tables=np.ascontiguousarray(np.stack(tables), np.int32),
             factors=factors if summed else np.zeros_like(factors),
         )

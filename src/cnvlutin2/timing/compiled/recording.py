@@ -19,6 +19,7 @@ from cnvlutin2.timing.compiled.records import (
     LaneWalk,
     PieceRecord,
     ReadsRecord,
+    ReadWords,
     StepsRecord,
     StorageRecord,
     WindowsRecord,
@@ -48,18 +49,16 @@ def longest_lane(schedule: Schedule) -> int:
 
 
 @lru_cache(maxsize=1024)
-def reads_in_words(steps: StepMap, first_row: int, last_row: int) -> NDArray[np.uint64]:
-    """Return the places that some window reads at each place in the kernel, and last those of some rows, 64 in a word."""
-    down, across = steps.lines_used
-    words = np.zeros((steps.steps + 1, -(-steps.places // 64) * 8), np.uint8)
-    used = -(-steps.places // 8)
-    for line, rows in enumerate(down):  # a line of the kernel at a time: places are bytes before they are bits
-        places = (rows[None, :, None] & across[:, None, :]).reshape(len(across), -1)
-        words[line * len(across) : (line + 1) * len(across), :used] = np.packbits(places, axis=1, bitorder="little")
+def read_words(steps: StepMap, first_row: int, last_row: int) -> ReadWords:
+    """Return the places that some window reads at each place in the kernel, and last those of some rows."""
+    down, across = steps.kernel
+    lines = [steps.reads_in_words(line * across, (line + 1) * across) for line in range(down)]
     stored = np.zeros(steps.places, np.bool_)
     stored[first_row * steps.width : last_row * steps.width] = True
-    words[-1, :used] = np.packbits(stored, bitorder="little")
-    return words.view("<u8").astype(np.uint64, copy=False)
+    last = np.packbits(np.pad(stored, (0, -stored.size % 64)), bitorder="little").view("<u8").astype(np.uint64, copy=False)
+    spans = np.repeat(np.array([(first, read.shape[1]) for first, read in lines], np.int32), across, axis=0)
+    spans = np.concatenate([spans, np.array([(0, last.size)], np.int32)])
+    return ReadWords(spans, np.concatenate([*(read.ravel() for _, read in lines), last]))
 
 
 @lru_cache(maxsize=1024)

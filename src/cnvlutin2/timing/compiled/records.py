@@ -42,6 +42,21 @@ def room_for(size: int) -> int:
     return -(-size // VECTOR) * VECTOR
 
 
+class ReadWords(NamedTuple):
+    """Places of a map that are read at each place in the kernel, 64 in a word; last, those that count as stored.
+
+    Parameters
+    ----------
+    spans : int32 ``[steps + 1, 2]``
+        The first word of the map in which some are, and how many words follow each other.
+    words : uint64
+        These words, those of a step behind those of the step before.
+    """
+
+    spans: Edges
+    words: NDArray[np.uint64]
+
+
 class LayerRecord(NamedTuple):
     """A layer, or a band of one: what follows from its effectual values whatever the lanes.
 
@@ -51,8 +66,8 @@ class LayerRecord(NamedTuple):
         Of an image of the band.
     map_places, first_place : int
         Places of the whole map, and the first of them that belongs to the band.
-    reads : uint64 ``[steps + 1, words]``
-        The places that some window reads at each place in the kernel, 64 in a word; last, those that the band counts as stored.
+    reads : ReadWords
+        The places that some window reads, and last those that the band counts as stored.
     tables : int32 ``[tables, steps, channels]``
         What an effectual activation counts for: first the filters whose weight there is effectual, then the filters of tiles with
         an effectual weight, for the organisations that ask.
@@ -64,7 +79,7 @@ class LayerRecord(NamedTuple):
     places: int
     map_places: int
     first_place: int
-    reads: NDArray[np.uint64]
+    reads: ReadWords
     tables: Edges
     factors: Ints
 

@@ -53,7 +53,8 @@ def _count_positions(layer: LayerRecord, bits: Bytes, begin: Integer, words: NDA
     counts : int64 ``[steps + 1, channels]``
         The last row tells what is stored.
     """
-    reads, channels, places, size = layer.reads, layer.channels, layer.places, layer.reads.shape[1]
+    (spans, reads), channels, places = layer.reads, layer.channels, layer.places
+    size, at = (places + VECTOR - 1) // VECTOR, np.int64(0)
     by_channel = size > channels  # the longer ones are the inner ones, which are vectorised
     for w in range(size):
         left = places - w * VECTOR
@@ -68,15 +69,17 @@ def _count_positions(layer: LayerRecord, bits: Bytes, begin: Integer, words: NDA
         row = counts[k]
         for c in range(channels):
             row[c] = 0
+        first, count = np.int64(spans[k, 0]), np.int64(spans[k, 1])
+        read_here, at = reads[at : at + count], at + count
         if by_channel:
             for c in range(channels):
-                found, some, read_here = np.int64(0), words[c], reads[k]
-                for w in range(size):
+                found, some = np.int64(0), words[c, first:]
+                for w in range(count):
                     found += np.int64(bits_in_both(some[w], read_here[w]))
                 row[c] = found
             continue
-        for w in range(size):
-            read, some = reads[k, w], words[w]
+        for w in range(count):
+            read, some = read_here[w], words[first + w]
             for c in range(channels):
                 row[c] += np.int64(bits_in_both(some[c], read))
 
@@ -109,7 +112,8 @@ def count_sums(
     layer = held.record
     least = np.uint16(min(threshold, MOST + 1))
     tables, steps = layer.tables.shape[:2]
-    longer, shorter = max(layer.reads.shape[1], layer.channels), min(layer.reads.shape[1], layer.channels)
+    size = (layer.places + VECTOR - 1) // VECTOR
+    longer, shorter = max(size, layer.channels), min(size, layer.channels)
     words, counts = np.empty((shorter, longer), np.uint64), np.empty((steps + 1, layer.channels), np.int64)
     found = np.empty(layer.factors.shape[0], np.int64)
     for n in range(first, last):
