@@ -20,6 +20,7 @@ from cnvlutin2.timing.compiled.knowledge import left_to_plain
 from cnvlutin2.timing.compiled.packing import walk_record
 from cnvlutin2.timing.compiled.sharing import dense_key, skip_key
 from cnvlutin2.timing.compiled.tuning import BLOCK
+from cnvlutin2.timing.observed import ObservedWeights
 from cnvlutin2.timing.plain import PlainEngine
 
 PLAIN = PlainEngine()
@@ -110,6 +111,19 @@ def test_bands_of_every_shape(shape: dict[str, Any], monkeypatch: pytest.MonkeyP
     check(layer(20, (17, 6), 6, (1, 1), strides=(3, 1)))
     check(layer(3, (40, 6), 6, (2, 3), **shape), like(WAYS[:1] + WAYS[2:], brick=16))  # stored by rows
     bands.bands_of.cache_clear()
+
+
+def test_what_is_done_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but streams of records, which are walked whole beside; of a layer that is large."""
+    monkeypatch.setattr(bands, "BAND", 300)
+    bands.bands_of.cache_clear()
+    some = layer(20, (17, 6), 6, (2, 3))
+    cut = len(bands.bands_of(some.geometry))
+    for ways, expected in ((WAYS[:1], cut), (WAYS[:2], cut + 1), (WAYS[3:7], cut), (WAYS[3:], cut + 1)):
+        assert len(plan.plan_layer(some, ObservedWeights(some), ways).bands) == expected > 3
+    monkeypatch.undo()
+    bands.bands_of.cache_clear()
+    assert len(plan.plan_layer(some, ObservedWeights(some), WAYS).bands) == 1
 
 
 def test_bands_count_what_is_stored_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,6 +100,38 @@ def test_what_is_saved_comes_back(
     assert path.with_name("again.cnv2").read_bytes() == path.read_bytes()
 
 
+def test_a_header_is_as_the_page_lays_it_down(tmp_path: Path) -> None:
+    """Of 24 bricks, in which nothing is effectual: vectors of 8 bits in a unit of 16 each, a pointer for every third."""
+    encode(np.ones((20, 2, 3), np.int32), "packed_viai", 8, 4, 2, 3, "brick", 2).save(tmp_path / "x.cnv2")
+    data = (tmp_path / "x.cnv2").read_bytes()
+    assert data[:8].hex(" ") == "43 4e 56 32 0d 0a 1a 0a"
+    assert {key: struct.unpack_from(kind, data, at)[0] for key, (at, kind) in FIELDS.items()} == {
+        "version": 1,
+        "header_bytes": 128,
+        "format": b"packed_viai" + bytes(5),
+        "dtype": b"int32" + bytes(3),
+        "channels": 20,
+        "height": 2,
+        "width": 3,
+        "groups": 2,
+        "threshold": 2,
+        "brick": 8,
+        "data_bits": 4,
+        "packing": 0,
+        "reserved": 0,
+        "pointer_group": 3,
+        "pointer_bits": 5,  # for the 24 units of the stream
+        "stream_bits": 24 * 16,
+        "pointer_count": 8,
+        "file_bytes": 128 + 48 + 8 + 4,  # header, stream, 40 bits of pointers, one checksum
+        "block_bytes": 4096,
+        "reserved_tail": bytes(24),
+    }
+    assert len(data) == 188
+    assert data[124:128] == zlib.crc32(data[:124]).to_bytes(4, "little")
+    assert data[-4:] == zlib.crc32(data[128:-4]).to_bytes(4, "little")
+
+
 class Watched(FileSource):
     """Notes which bytes of the body are asked for."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, cast
 
 import encodings_reference as reference
@@ -303,6 +304,14 @@ def test_expected_bits_are_those_of_arrays_that_leave_no_choice(codec: reference
     ineffectual = np.array([1024 - effectual_values])
     (bits,) = codec.bits(np.array([effectual_values]), np.array([0]), ineffectual, 7)
     assert 1024 * codec.bits_per_value(effectual_values / 1024, 7) == bits
+
+
+@pytest.mark.parametrize("codec", GAP_CODECS)
+@pytest.mark.parametrize("density", [Fraction(1, 100), Fraction(1, 2)])
+def test_expected_bits_are_those_of_random_arrays(codec: references.GapCodec, density: Fraction) -> None:
+    """After every entry, be it a value or a filler, comes a filler if as many values as it covers are ineffectual."""
+    entries = codec.bits_per_value(cast(float, density), 7) / (codec.gap_bits + 7)
+    assert entries == density + entries * (1 - density) ** codec.span
 
 
 @given(
