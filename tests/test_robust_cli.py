@@ -50,12 +50,24 @@ def broken(folder: Path) -> Path:
     return folder / "broken.onnx"
 
 
+def _heed_signals() -> None:
+    """Undo what shells and nohup do for commands in the background, and what these would hand on: some signals are ignored."""
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_DFL)
+
+
 class TestSignals:
     @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
     @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
     def test_nothing_half_written_stays(self, name: str, code: int, tmp_path: Path) -> None:
         command = [*COMMAND, "run", "vgg19", "--conv-only", "--arch", "cnv", "--save-traces", str(tmp_path / "a" / "traces")]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=_heed_signals,
+        )
         while process.poll() is None and not list(tmp_path.rglob("*.part")) and not list(tmp_path.rglob("*.npz")):
             time.sleep(0.01)
         process.send_signal(getattr(signal, name))
