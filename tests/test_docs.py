@@ -91,6 +91,10 @@ def commands(text: str) -> Iterator[tuple[str, str]]:
     yield command, shown
 
 
+FIRST_RUN = "cnvlutin2: note: compiling kernels (first run only)\n"
+"""Whether a command is the first one here is chance."""
+
+
 def run(command: str) -> tuple[int, str]:
     """Run a command, one of this package in this process if it can be; return its exit code and output."""
     words = shlex.split(command, comments=True)
@@ -100,13 +104,12 @@ def run(command: str) -> tuple[int, str]:
     if words[0] != "cnvlutin2" or SHELL_WORDS & set(words):
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         done = subprocess.run(["bash", "-c", command], text=True, capture_output=True, env=os.environ | {"PATH": path})
-        first_run = "cnvlutin2: note: compiling kernels (first run only)\n"  # whether it is the first one here is chance
-        return done.returncode, done.stdout + done.stderr.replace(first_run, "")
+        return done.returncode, done.stdout + done.stderr.replace(FIRST_RUN, "")
     result = CliRunner().invoke(group, words[1:])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     if target is None:
-        return result.exit_code, result.output
+        return result.exit_code, result.output.replace(FIRST_RUN, "")
     Path(target).write_text(result.stdout, "utf-8")
     return result.exit_code, result.stderr
 

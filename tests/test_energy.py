@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,10 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from rich.console import Console
 
 from cnvlutin2 import ArrayNetwork, Layer, Organisation, preset, preset_names, simulate
+from cnvlutin2.cli.grid import show
 from cnvlutin2.cli.printed_tables import cost_grid
 from cnvlutin2.cli.run_command import run_command
 from cnvlutin2.cost import COMPONENTS, STATIC, LayerCost, MachineCost, Prices, area_mm2, baseline_of, load_table, static_mw
@@ -286,6 +289,10 @@ class TestResults:
                 assert "area of banks" in banks
             text = cost_grid(results.networks[0], archs.split(",")).caption
             assert ("cnv2-weights, cnv2-weights-drift: the price of selecting an activation" in text) == bool(expected)
+            printed = io.StringIO()
+            show(Console(file=printed, width=120), cost_grid(results.networks[0], archs.split(",")))
+            begins = [line for line in printed.getvalue().splitlines() if line.startswith("cnv2-weights, cnv2-weights-drift:")]
+            assert len(begins) == 2 * bool(expected)  # each on lines of its own
 
     def test_nothing_is_told_of_prices_that_nobody_paid(self) -> None:
         counts = np.zeros((len(EVENTS), 1), np.int64)

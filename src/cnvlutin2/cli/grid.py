@@ -95,8 +95,8 @@ def show(out: Console, *grids: Grid) -> None:
         _print_paragraphs(out, grid)
     else:
         out.print(table)
-    if grid.caption:
-        say(out, grid.caption, style="dim")
+    for line in grid.caption.splitlines():
+        say(out, line, style="dim")
     out.print()
 
 
