@@ -12,9 +12,10 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from cnvlutin2.network import Inputs, Layer
+from cnvlutin2.network import Inputs, Layer, Network, Numeric
 
 Shape = Sequence[int | str | None]
+NUMERICS = [Numeric(), Numeric(quantised=True)]
 ELEMENTS = {
     "float16": TensorProto.FLOAT16,
     "float32": TensorProto.FLOAT,
@@ -98,3 +99,8 @@ def convolved(layer: Layer, *, thresholds: bool = False) -> NDArray[np.float64]:
     assert layer.activation_frac is not None
     assert layer.weight_frac is not None
     return np.ldexp(result.astype(np.float64), -layer.activation_frac - layer.weight_frac)
+
+
+def run(network: Network, given: Inputs, numeric: Numeric | None = None) -> dict[str, Layer]:
+    """Return the layers that a network yields, by name."""
+    return {layer.name: layer for layer in network.run(given, numeric or Numeric())}

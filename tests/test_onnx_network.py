@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
-from onnx_models import convolved, inputs, integers, model, node, plainly_run, saved
+from onnx_models import NUMERICS, convolved, inputs, integers, model, node, plainly_run, run, saved
 
 from cnvlutin2 import simulate
 from cnvlutin2.errors import ConfigError, NetworkError
@@ -34,12 +34,6 @@ from cnvlutin2.network.bundled import bundled_inputs, bundled_names, bundled_pat
 from cnvlutin2.network.onnx.capturing import CapturingSession
 from cnvlutin2.network.onnx.model_file import read_model
 from cnvlutin2.numeric import fraction_bits, quantise
-
-Layers = dict[str, Layer]
-
-
-def run(network: Network, given: Inputs, numeric: Numeric | None = None) -> Layers:
-    return {layer.name: layer for layer in network.run(given, numeric or Numeric())}
 
 
 def accuracy(network: Network, given: Inputs, numeric: Numeric | None = None) -> Accuracy | None:
@@ -244,9 +238,6 @@ def test_unknown_layers_in_thresholds_are_refused(tmp_path: Path) -> None:
             run(network, inputs(integers(1, 3, 8, 8)), numeric)
 
 
-NUMERICS = [Numeric(), Numeric(quantised=True)]
-
-
 @pytest.mark.parametrize("large_bytes", [1, reused_memory.LARGE_BYTES])
 @pytest.mark.parametrize("numeric", NUMERICS)
 def test_batches_together_are_the_whole(
@@ -363,48 +354,6 @@ def test_a_fixed_batch_changes_nothing(images: int, numeric: Numeric, tmp_path: 
     assert accuracy(fixed, given, numeric) == accuracy(free, given, numeric)
 
 
-def tokens(batch: int | str, tokens: int = 17) -> onnx.ModelProto:
-    """Layers on tokens of 32 channels, with the images in the middle (sequence-first), flipped, and first again."""
-    shape = {"x": [batch, tokens, 32]}
-    constants = {f"w{i}": integers(32, 32, seed=i, reach=2) for i in range(4)}
-    fold = {"rows": np.array([-1, 32]), "reverse": np.array([-1]), "end": np.array([-100]), "zero": np.array([0])}
-    nodes = [
-        node("Relu", "x", "r"),
-        node("Transpose", "r", "t", perm=[1, 0, 2]),
-        node("MatMul", "t w0", "m0", "sequence_first"),
-        node("Reshape", "m0 rows", "flat"),
-        node("Gemm", "flat w1", "m1", "folded"),
-        node("Transpose", "m0", "back", perm=[1, 0, 2]),
-        node("Slice", "back reverse end zero reverse", "flipped"),
-        node("MatMul", "flipped w2", "m2", "flipped"),
-        node("Transpose", "m2", "columns", perm=[0, 2, 1]),
-        node("MatMul", "w3 columns", "y", "columns"),
-    ]
-    return model(nodes, shape, ["y"], {**constants, **fold})
-
-
-@pytest.mark.parametrize("numeric", NUMERICS)
-@pytest.mark.parametrize("batch", [2, 3, 5])
-@pytest.mark.parametrize("images", [1, 2, 7])
-def test_images_are_told_apart_wherever_they_lie_in_a_batch(batch: int, images: int, numeric: Numeric, tmp_path: Path) -> None:
-    given = inputs(integers(images, 17, 32, seed=1))
-    fixed, free = (OnnxNetwork(saved(tmp_path, tokens(b), str(b))) for b in (batch, "N"))
-    found, expected = run(fixed, given, numeric), run(free, given, numeric)
-    assert list(found) == list(expected) == ["sequence_first", "folded", "flipped", "columns"]
-    for name, layer in found.items():
-        np.testing.assert_array_equal(layer.activations, expected[name].activations)
-        assert layer.windows == 17
-
-
-def test_an_image_in_a_batch_has_the_cycles_that_it_has_alone(tmp_path: Path) -> None:
-    """Of ones, and of what a ReLU takes away: 8 windows of 2 cycles or 1 each, where half of each other's rows make 12 and 12."""
-    values = np.stack([np.ones((8, 32), np.float32), -np.ones((8, 32), np.float32)])
-    for given, cycles in ((values, [16, 8]), (values[::-1], [8, 16])):
-        network = simulate(saved(tmp_path, tokens(2, tokens=8)), np.ascontiguousarray(given), "cnv2-dispatch").networks[0]
-        assert network.layers[0].layer.name == "sequence_first"
-        assert network.layers[0].cycles.tolist() == cycles
-
-
 def test_layers_that_read_one_tensor_say_so(tmp_path: Path) -> None:
     """Twice as it is and once more through an Identity; as columns it is another, and so is a tensor of equal values."""
     nodes = [
@@ -421,42 +370,6 @@ def test_layers_that_read_one_tensor_say_so(tmp_path: Path) -> None:
         assert tensors[0] == tensors[1] == tensors[2]
         assert None not in tensors
         assert len(set(tensors)) == 3
-
-
-@pytest.mark.parametrize("value", [None, 0, 3])
-def test_images_that_are_indices_are_told_apart(value: int | None, tmp_path: Path) -> None:
-    """Reals that a model looks up in a table of four rows: others than these it does not take."""
-    nodes = [
-        node("Cast", "x", "i", to=onnx.TensorProto.INT64),
-        node("Gather", "table i", "rows"),
-        node("Transpose", "rows", "t", perm=[1, 0, 2]),
-        node("MatMul", "t w", "y", "product"),
-    ]
-    proto = model(nodes, {"x": [3, 9]}, ["y"], {"table": integers(4, 8), "w": integers(8, 8)})
-    values = np.random.default_rng(0).integers(0, 4, (2, 9)).astype(np.float32)
-    values = values if value is None else np.full_like(values, value)
-    layer = run(OnnxNetwork(saved(tmp_path, proto)), inputs(values))["product"]
-    assert layer.activation_frac is not None
-    seen = np.ldexp(layer.activations[:, :, 0].astype(np.float64), -layer.activation_frac)
-    np.testing.assert_array_equal(seen.transpose(0, 2, 1), integers(4, 8)[values.astype(int)])
-
-
-def test_layers_that_mix_images_are_left_out(tmp_path: Path) -> None:
-    nodes = [
-        node("Conv", "x w", "a", "before"),
-        node("ReduceMean", "a", "mean", axes=[0]),
-        node("Sub", "a mean", "b"),
-        node("Conv", "b v", "c", "after"),
-        node("Reshape", "x shape", "side"),
-        node("Conv", "side s", "d", "channels", group=2),
-    ]
-    constants = {"w": integers(4, 3, 1, 1), "v": integers(4, 4, 1, 1), "s": integers(4, 3, 1, 1)}
-    proto = model(nodes, {"x": [2, 3, 4, 4]}, ["c", "d"], {**constants, "shape": np.array([1, 6, 4, 4])})
-    stream = OnnxNetwork(saved(tmp_path, proto)).run(inputs(integers(3, 3, 4, 4, seed=1)), Numeric())
-    assert [layer.name for layer in stream] == ["before"]
-    assert [out.name for out in stream.left_out] == ["after", "channels"]
-    for out in stream.left_out:
-        assert "depends on others of a batch of 2" in out.reason
 
 
 def test_jobs_are_the_threads_of_every_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
