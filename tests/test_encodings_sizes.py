@@ -113,14 +113,16 @@ def test_which_kernels_answer(kernels: Any, monkeypatch: pytest.MonkeyPatch) -> 
 
         return noted
 
-    for module, name in ((streams, "stream_rows"), (streams, "add_fetches"), (gaps, "count_gaps")):
+    kernels_of = ((streams, "stream_rows"), (streams, "add_fetches"), (gaps, "count_gaps"), (gaps, "count_gaps_of_words"))
+    for module, name in kernels_of:
         monkeypatch.setattr(module, name, noting(name, getattr(module, name)))
     monkeypatch.setenv("CNVLUTIN2_KERNELS", kernels)
     form, counts = get_format("packed_viai"), np.full((1, 1, 2, 3), 9, np.uint8)
     form.rows_touched(counts[0], 16, 16)
     fetching.fetched(form, counts, np.ones(6, np.int64), 16, 16, kernels)
-    footprint(np.ones((16, 2, 2), np.int16), kernels=kernels)
-    assert asked == ({"stream_rows", "add_fetches", "count_gaps"} if kernels == "numba" else set())
+    for groups in (1, 16):
+        footprint(np.ones((16, 2, 2), np.int16), groups=groups, kernels=kernels)
+    assert asked == ({name for _, name in kernels_of} if kernels == "numba" else set())
 
 
 @given(arrays(), bricks, st.integers(8, 16))
@@ -221,7 +223,7 @@ def test_all_images_at_once_are_those_one_by_one(layer: Layer, brick: int, packi
     bricks = Storage(layer.geometry.channels, *layer.input_size, brick, layer.groups, stored)
     with pytest.MonkeyPatch.context() as patch:  # in parts of every size
         patch.setattr(storage, "_BRICKS_TOGETHER", together)
-        found = image_footprints(layer, brick_histograms(counts, brick), bricks, 16, group)
+        found = image_footprints(layer.effectual_activations(), brick_histograms(counts, brick), bricks, 16, group)
     assert list(found) == list(expected[0])
     assert {name: bits.tolist() for name, bits in found.items()} == {n: [bits[n] for bits in expected] for n in found}
     assert {bits.dtype for bits in found.values()} == {np.dtype(np.int64)}
@@ -233,10 +235,11 @@ def test_runs_end_with_their_array(threshold: int) -> None:
     density = np.array([0.3, 0, 0.01, 1, 0.05, 0, 0.002]).reshape(7, 1, 1, 1)
     shape = (7, 60, 23, 29)  # more channels of a group than a word holds, more positions than a strip
     maps = np.where(rng.random(shape) < density, rng.integers(-9, 10, shape), 0).astype(np.int16)
-    expected = [footprint(each, threshold, groups=3, kernels="numpy").bits for each in maps]
-    for kernels in ("numpy", "numba"):
-        found = references.reference_bits(maps, threshold, 3, 16, cast(Any, kernels))
-        assert {name: bits.tolist() for name, bits in found.items()} == {n: [bits[n] for bits in expected] for n in found}
+    for groups in (3, 60):  # of many channels, and of one
+        expected = [footprint(each, threshold, groups=groups, kernels="numpy").bits for each in maps]
+        for kernels in ("numpy", "numba"):
+            found = references.reference_bits(effectual(maps, threshold), groups, 16, cast(Any, kernels))
+            assert {name: bits.tolist() for name, bits in found.items()} == {n: [bits[n] for bits in expected] for n in found}
 
 
 @given(

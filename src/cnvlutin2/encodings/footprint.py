@@ -71,7 +71,7 @@ def footprint(
     counts = brick_counts(mask, brick, groups, packing)
     parts = {name: _parts(name, counts, brick, data_bits, pointer_group) for name in all_formats()}
     bits = {name: sum(found.values()) for name, found in parts.items()}
-    references = reference_bits(maps[None], threshold, groups, data_bits, kernels)
+    references = reference_bits(mask[None], groups, data_bits, kernels)
     bits.update({name: int(found[0]) for name, found in references.items()})
     return Footprint(maps.size, int(counts.sum(dtype=np.int64)), bits, parts)
 
@@ -114,13 +114,13 @@ def footprints(layer: Layer, image: int, brick: int, data_bits: int, packing: st
 
 
 def image_footprints(
-    layer: Layer, histograms: NDArray[np.int64], storage: Storage, data_bits: int, pointer_group: int
+    effectual_values: NDArray[np.bool_], histograms: NDArray[np.int64], storage: Storage, data_bits: int, pointer_group: int
 ) -> dict[str, NDArray[np.int64]]:
     """Return what `footprints` returns for each image of a layer's batch, for all of them at once.
 
     Parameters
     ----------
-    layer : Layer
+    effectual_values : bool ``[N, C, H, W]``
     histograms : int64 ``[N, brick + 1]``
         How many of an image's bricks have so many effectual values (`brick_histograms`): sizes follow from that alone.
     storage : Storage
@@ -136,4 +136,4 @@ def image_footprints(
     for name, form in all_formats().items():
         if form.indirect:
             bits[name] += form.pointer_count(storage.bricks, pointer_group) * pointer_widths(bits[name])
-    return {**bits, **reference_bits(layer.activations, layer.threshold, storage.groups, data_bits)}
+    return {**bits, **reference_bits(effectual_values, storage.groups, data_bits)}

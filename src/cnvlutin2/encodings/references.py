@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.encodings.compiled_functions import callable_of, limits_of
-from cnvlutin2.numeric import effectual
+from cnvlutin2.encodings.compiled_functions import callable_of
 from cnvlutin2.simd import Kernels, uses_numba
 
 
@@ -69,33 +68,49 @@ def binary_entropy(density: float) -> float:
 
 
 def reference_bits(
-    maps: NDArray[np.int16], threshold: int, groups: int, data_bits: int, kernels: Kernels | None = None
+    effectual: NDArray[np.bool_], groups: int, data_bits: int, kernels: Kernels | None = None
 ) -> dict[str, NDArray[np.int64]]:
-    """Return the bits of arrays ``[N, C, H, W]`` under each reference codec and the bound, ``[N]`` by name."""
-    counts, fillers, tails = _gaps(maps, threshold, groups, kernels)
+    """Return the bits of arrays under each reference codec and the bound, ``[N]`` by name.
+
+    Parameters
+    ----------
+    effectual : bool ``[N, C, H, W]``
+        Which of their values are effectual.
+    groups, data_bits : int
+    kernels : {"numba", "numpy"}, optional
+    """
+    counts, fillers, tails = _gaps(effectual, groups, kernels)
     bits = {c.name: c.bits(counts, fillers[:, k], tails, data_bits) for k, c in enumerate(GAP_CODECS)}
-    bound = [entropy_bits(maps[0].size, count, data_bits) for count in counts.tolist()]
+    bound = [entropy_bits(effectual[0].size, count, data_bits) for count in counts.tolist()]
     return {**bits, ENTROPY: np.array(bound, np.int64)}
 
 
 def _gaps(
-    maps: NDArray[np.int16], threshold: int, groups: int, kernels: Kernels | None
+    effectual: NDArray[np.bool_], groups: int, kernels: Kernels | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return each array's effectual values, the fillers of each gap codec ``[N, codecs]``, and the length of the last run."""
-    images, channels, height, width = maps.shape
+    images, channels = effectual.shape[:2]
     counts, tails = np.zeros(images, np.int64), np.zeros(images, np.int64)
     fillers = np.zeros((images, _GAP_BITS.size), np.int64)
     inside = channels // groups
+    by_channel = effectual.reshape(images, groups, inside, -1)
     if not uses_numba(kernels):
-        for image, values in enumerate(maps):
-            ordered = effectual(values, threshold).reshape(groups, inside, height, width).transpose(0, 2, 3, 1).reshape(-1)
+        for image, maps in enumerate(by_channel):
+            ordered = maps.transpose(0, 2, 1).reshape(-1)
             edges = np.concatenate([[-1], np.flatnonzero(ordered)])
             lengths = np.diff(edges) - 1
             counts[image], tails[image] = lengths.size, ordered.size - 1 - edges[-1]
             fillers[image] = [(lengths >> bits).sum() for bits in _GAP_BITS]
         return counts, fillers, tails
-    from cnvlutin2.encodings._kernels.gaps import count_gaps
+    from cnvlutin2.encodings._kernels.gaps import WORD_VALUES, count_gaps, count_gaps_of_words
 
-    flat = np.ascontiguousarray(maps).reshape(images, groups, inside, -1)
-    callable_of(count_gaps)(flat, *limits_of(threshold), _GAP_BITS, counts, fillers, tails)
+    if inside == 1:  # values lie as they are stored
+        values = effectual[0].size
+        packed = np.zeros((images, -(-values // WORD_VALUES) * WORD_VALUES // 8), np.uint8)
+        packed[:, : -(-values // 8)] = np.packbits(effectual.reshape(images, -1), axis=1, bitorder="little")
+        words = packed.view(np.uint16)[..., None]
+        callable_of(count_gaps_of_words)(words, values, _GAP_BITS, counts, fillers, tails)
+    else:
+        flat = np.ascontiguousarray(by_channel).view(np.uint8)
+        callable_of(count_gaps)(flat, _GAP_BITS, counts, fillers, tails)
     return counts, fillers, tails

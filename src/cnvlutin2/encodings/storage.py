@@ -15,8 +15,8 @@ from cnvlutin2.errors import ConfigError
 Packing = Literal["brick", "row"]
 Scalar = TypeVar("Scalar", bound=np.generic)
 MIN_BRICK, MAX_BRICK = 2, 64
+_BRICKS_TOGETHER = 1 << 18  # counted at a time: bounds the memory beside the counts
 _ONE_IN_EACH_BYTE = np.uint64(0x0101_0101_0101_0101)
-_BRICKS_TOGETHER = 1 << 18  # counted at a time, unless one image has more: bounds the memory beside the counts
 
 
 def set_whole(owner: object, key: str, least: int, most: int | None = None) -> None:
@@ -226,13 +226,11 @@ def brick_histograms(counts: NDArray[np.integer[Any]], brick: int) -> NDArray[np
     -------
     int64 array, ``[N, brick + 1]``
     """
-    flat, bins = counts.reshape(len(counts), -1), brick + 1
-    found = np.empty((len(flat), bins), np.int64)
-    together = max(1, _BRICKS_TOGETHER // flat.shape[1])
-    for first in range(0, len(flat), together):
-        some = flat[first : first + together]
-        places = some + np.arange(len(some), dtype=np.int64)[:, None] * bins  # each image has bins of its own
-        found[first : first + together] = np.bincount(places.ravel(), minlength=len(some) * bins).reshape(-1, bins)
+    flat = counts.reshape(len(counts), -1)
+    found = np.zeros((len(flat), brick + 1), np.int64)
+    for image, histogram in zip(flat, found, strict=True):
+        for first in range(0, image.size, _BRICKS_TOGETHER):
+            histogram += np.bincount(image[first : first + _BRICKS_TOGETHER], minlength=brick + 1)
     return found
 
 

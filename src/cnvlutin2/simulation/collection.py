@@ -62,7 +62,7 @@ class Collection:
             entry.sizes[organisation.name] = storage, organisation.data_bits, organisation.pointer_group
             entry.timings[organisation.name].append(timing)
         for storage, data_bits, pointer_group in dict.fromkeys(entry.sizes.values()):
-            found = image_footprints(layer, observed.brick_histograms(storage), storage, data_bits, pointer_group)
+            found = image_footprints(observed.bits, observed.brick_histograms(storage), storage, data_bits, pointer_group)
             entry.footprints[storage, data_bits, pointer_group].append(found)
 
     def results(self, organisations: Sequence[Organisation]) -> list[LayerResult]:

@@ -62,8 +62,9 @@ def _compile_this_half() -> None:
     """Compile what meets no weights."""
     layer, o = _layer(), preset("cnv")
     make_engine(1).time([layer], [o])
-    storage = ObservedLayer(layer).schedule(o).storage
-    image_footprints(layer, ObservedLayer(layer).brick_histograms(storage), storage, o.data_bits, o.pointer_group)
+    observed = ObservedLayer(layer)
+    storage = observed.schedule(o).storage
+    image_footprints(observed.bits, observed.brick_histograms(storage), storage, o.data_bits, o.pointer_group)
 
 
 def _layer() -> Layer:
