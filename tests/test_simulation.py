@@ -14,7 +14,9 @@ import cnvlutin2
 from cnvlutin2.errors import ConfigError, NetworkError
 from cnvlutin2.network import ArrayNetwork, Findings, Inputs, Layer, Network, Numeric, Threshold, Thresholds, Topology
 from cnvlutin2.organisation import Organisation, preset, with_overrides
+from cnvlutin2.simulation import session
 from cnvlutin2.testing import layers, organisations
+from cnvlutin2.timing.observed import ObservedWeights
 
 
 def layer(name: str = "conv", seed: int = 1, images: int = 3, most: int = 99, **changes: object) -> Layer:
@@ -157,6 +159,30 @@ def test_the_record_says_whether_the_network_was_executed_quantised(options: dic
 def test_what_is_not_executed_is_not_executed_quantised() -> None:
     found = cnvlutin2.simulate(layer(), thresholds=3, quantised=True, organisations="cnv", cost=False)
     assert found.provenance["quantised"] is False
+
+
+def test_what_a_run_leaves_serves_those_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[ObservedWeights] = []
+
+    class Noted(ObservedWeights):
+        def __init__(self, layer: Layer) -> None:
+            super().__init__(layer)
+            made.append(self)
+
+    monkeypatch.setattr(session, "ObservedWeights", Noted)
+    rng = np.random.default_rng(4)
+    activations, weights = (rng.integers(-3, 4, shape).astype(np.int16) for shape in ((2, 8, 5, 5), (6, 8, 3, 3)))
+    network = ArrayNetwork([Layer("conv", activations, weights)])
+    pruned = [[Layer("conv", activations, weights, weight_threshold=least)] for least in (1, 3)]
+    expected = [cnvlutin2.simulate(layers, None, "all") for layers in pruned]
+    made.clear()
+    for least, number in ((1, 1), (1, 1), (3, 2), (3, 2), (1, 3)):  # the weights of another threshold are others
+        thresholds = Thresholds(Threshold(least))
+        found = cnvlutin2.simulate(network, None, "all", weight_thresholds=thresholds)
+        assert found.to_dict()["networks"] == expected[least // 3].to_dict()["networks"]
+        assert len(made) == number
+    cnvlutin2.simulate(network, None, "cnv", weight_thresholds=1)
+    assert len(made) == 4  # made for other organisations
 
 
 def test_progress_is_told() -> None:

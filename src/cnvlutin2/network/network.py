@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
+from functools import cached_property
 from typing import Self
 
 from cnvlutin2.layer import Layer
 from cnvlutin2.network.input_spec import InputSpec
 from cnvlutin2.network.inputs import Inputs
+from cnvlutin2.network.kept import Kept
 from cnvlutin2.network.layer_stream import Findings, LayerStream
 from cnvlutin2.network.left_out import LeftOut
 from cnvlutin2.network.quantisation import Numeric
@@ -25,6 +27,11 @@ class Network(ABC):
     """What it is executed on; None if it has its own values."""
     left_out: tuple[LeftOut, ...] = ()
     """What is not simulated, as far as it shows without a run (`LayerStream.left_out` is complete)."""
+
+    @cached_property
+    def kept(self) -> Kept:
+        """What runs leave for those to come; results do not depend on it."""
+        return Kept()
 
     @property
     def takes_inputs(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -212,6 +213,7 @@ class Organisation(BaseModel):
         return self.layer_mode if isinstance(self.layer_mode, str) else self.layer_mode.of(layer, first=first)
 
     @classmethod
+    @cache
     def concerning(cls, concern: Concern) -> tuple[str, ...]:
         """Return the names of the parameters that concern something."""
         extras = ((name, field.json_schema_extra) for name, field in cls.model_fields.items())

@@ -118,7 +118,7 @@ def simulate(
         stream = source.run(given, Numeric(data_bits, *limits, quantised=quantised))
         streams.append(stream)
         finished: set[str] = set()
-        for observed, timings in Session(source.name, group, jobs).time(stream):
+        for observed, timings in Session(source, group, jobs).time(stream):
             collection.add(observed, group, timings)
             for observe in watching:
                 observe(observed, group, timings)

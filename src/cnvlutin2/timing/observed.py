@@ -52,13 +52,22 @@ class ObservedWeights:
         self._weights, self._threshold = layer.weights, layer.weight_threshold
         self._tiles: dict[Seats, tuple[NDArray[np.int32], NDArray[np.int32]]] = {}
 
+    def fits(self, layer: Layer) -> bool:
+        """Whether these are a layer's weights, at its threshold."""
+        if (layer.geometry, layer.weight_threshold) != (self.geometry, self._threshold):
+            return False
+        return layer.weights is self._weights or np.array_equal(layer.weights, self._weights)
+
     @cached_property
     def filter_counts(self) -> NDArray[np.int32]:
         """Filters of the group whose weight is effectual, for every weight that an activation meets, ``[C, Kh, Kw]``."""
         g = self.geometry
         counts = np.zeros((g.groups, g.group_channels, *g.kernel), np.int32)
-        for f, weights in enumerate(self._weights):
-            counts[f // g.group_filters] += effectual(weights, self._threshold)
+        groups = self._weights.reshape(g.groups, g.group_filters, g.group_channels, *g.kernel)
+        step = max(1, _TOGETHER // (g.groups * g.filter_weights))
+        for first in range(0, g.group_filters, step):
+            bits = effectual(groups[:, first : first + step], self._threshold)
+            counts += np.add.reduce(bits, axis=1, dtype=np.int32)
         by_channel: NDArray[np.int32] = counts.reshape(g.channels, *g.kernel)
         return by_channel
 

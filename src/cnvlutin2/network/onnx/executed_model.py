@@ -82,7 +82,7 @@ class OnnxNetwork(Network):
     def with_threads(self, threads: int) -> Self:
         """Return the same network, executed by so many threads of onnxruntime."""
         network = copy(self)
-        network._threads = threads
+        network._threads, network.kept = threads, self.kept
         return network
 
     def layer_names(self) -> Sequence[str]:
