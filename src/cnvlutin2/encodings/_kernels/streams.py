@@ -61,8 +61,11 @@ def add_fetches(counts: Bytes, sizes: Counts, uses: Counts, row_bits: int, rows:
     """
     for image in range(counts.shape[0]):
         begin = int(np.int64(0))  # bits of the row before the record
+        all_bits, all_rows = np.int64(0), np.int64(0)
         for brick in range(counts.shape[1]):
             size, times = sizes[counts[image, brick]], uses[brick]
-            bits[image] += size * times
+            all_bits += size * times
             begin, touched = next_record(begin, size, row_bits)
-            rows[image] += touched * times
+            all_rows += touched * times
+        bits[image] += all_bits
+        rows[image] += all_rows
