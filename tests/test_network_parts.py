@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from onnx_models import inputs, integers
 
 from cnvlutin2.errors import ConfigError, NetworkError, UnsupportedLayer
-from cnvlutin2.network import Accuracy, Inputs, Numeric, Threshold, Thresholds, gathering, reused_memory
+from cnvlutin2.network import Accuracy, Inputs, Numeric, Threshold, Thresholds, gathering, large_memory, reused_memory
 from cnvlutin2.network.accuracy import NO_ANSWER, compare_answers, top_classes
 from cnvlutin2.network.attribution import ImageRows, RowOwners, probes
 from cnvlutin2.network.calibration import Ranges, Scales, executes_quantised
 from cnvlutin2.network.gathering import Captured, Gathering, Holding, concatenated, join_small, size_bytes
 from cnvlutin2.network.image_batches import image_batches
+from cnvlutin2.network.large_memory import LargeMemory
 from cnvlutin2.network.reused_memory import next_room, room_like
 from cnvlutin2.numeric import quantise
 
@@ -247,23 +248,33 @@ class TestReusedMemory:
     def test_there_is_room_for_equal_tensors(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(reused_memory, "LARGE_BYTES", 40)
         tensors: dict[str, NDArray[Any]] = {"a": np.ones((3, 3), np.float32), "b": np.ones((1, 2), np.int16)}
-        room = room_like(tensors)
+        room = room_like(tensors, LargeMemory())
         assert room is not None
         for key, like in tensors.items():
             room[key][...] = like
             assert (room[key].shape, room[key].dtype) == (like.shape, like.dtype)
         assert room["b"].ctypes.data - room["a"].ctypes.data == 64  # where a cache line begins
         assert (room["a"] == 1).all()  # not overlapped by what was written last
-        assert room_like({"b": tensors["b"]}) is None
+        assert room_like({"b": tensors["b"]}, LargeMemory()) is None
+
+    def test_large_memory_is_given_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(large_memory, "PIECE_BYTES", 1000)
+        memory = LargeMemory()
+        shapes = ((3, 5), (1,), (0, 4), (200,), (70, 70), (2, 2))
+        given = [memory.empty(shape, np.int16) for shape in shapes]
+        for value, array in enumerate(given):
+            array[...] = value
+        assert [array.shape for array in given] == list(shapes)
+        assert all((array == value).all() for value, array in enumerate(given))
 
     def test_it_is_kept_and_not_taken_where_executions_are_joined(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(reused_memory, "LARGE_BYTES", 1)
         monkeypatch.setattr(gathering, "JOIN_BYTES", 16)
-        tensors = {"x": np.ones((1, 4), np.float32)}
-        room = next_room(None, tensors, {FEED: tensors["x"]})
+        tensors, memory = {"x": np.ones((1, 4), np.float32)}, LargeMemory()
+        room = next_room(None, tensors, {FEED: tensors["x"]}, memory)
         assert room is not None
-        assert next_room(room, tensors, {FEED: tensors["x"]}) is room
-        assert next_room(None, tensors, {FEED: tensors["x"][:, :1]}) is None
+        assert next_room(room, tensors, {FEED: tensors["x"]}, memory) is room
+        assert next_room(None, tensors, {FEED: tensors["x"][:, :1]}, memory) is None
 
 
 class TestAccuracy:

@@ -31,6 +31,7 @@ from cnvlutin2.network import (
     reused_memory,
 )
 from cnvlutin2.network.bundled import bundled_inputs, bundled_names, bundled_path, bundled_record
+from cnvlutin2.network.large_memory import LargeMemory
 from cnvlutin2.network.onnx.capturing import CapturingSession
 from cnvlutin2.network.onnx.model_file import read_model
 from cnvlutin2.numeric import fraction_bits, quantise
@@ -82,7 +83,7 @@ def test_capturing_does_not_change_the_outputs(monkeypatch: pytest.MonkeyPatch) 
         found = [captured.run(values[i : i + 1], "image") for i in range(3)]
         np.testing.assert_array_equal(np.concatenate([scores for scores, _ in found]), plainly_run(path, values))
         for i, (scores, tensors) in enumerate(found):
-            room = reused_memory.room_like(tensors)
+            room = reused_memory.room_like(tensors, LargeMemory())
             assert room is not None
             again, written = captured.run(values[i : i + 1], "image", room)
             np.testing.assert_array_equal(again, scores)

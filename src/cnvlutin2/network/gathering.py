@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.errors import NetworkError
+from cnvlutin2.network.large_memory import LargeMemory
 from cnvlutin2.numeric import quantise
 
 HOLD_BYTES = 256 << 20
 """The most captured values that are held at a time: images beyond are executed twice, the second time in batches."""
-JOIN_BYTES = 1 << 20
+JOIN_BYTES = 1 << 17
 """What captures less than this is looked at together with what comes next."""
 
 Feed = tuple[str, str]
@@ -130,7 +131,8 @@ class Gathering:
         if not self._integers:
             parts = max(1, HOLD_BYTES // 2 // sum(2 * values.size for values in captured.values()))
             room = min(parts * count, self._left)
-            self._integers = {feed: np.empty((room, *values.shape[1:]), np.int16) for feed, values in captured.items()}
+            memory = LargeMemory()
+            self._integers = {feed: memory.empty((room, *values.shape[1:]), np.int16) for feed, values in captured.items()}
         for feed, values in captured.items():
             out = self._integers[feed][self.images : self.images + count]
             check_shape(feed, values, out)

@@ -1,35 +1,28 @@
-"""Memory for captured tensors that one execution after another writes to."""
+"""Memory for captured tensors that one execution after another writes to, or that are held a while."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.network.gathering import Captured, is_enough
+from cnvlutin2.network.large_memory import LargeMemory
 
 LARGE_BYTES = 4 << 20
-"""From this size on arrays lie in large pages, where the system has them: what an execution captures is worth one array."""
-_ALIGNMENT = 64
+"""From this size on captured tensors are worth room of ours: to say where each is to be written takes time, too."""
 
 Tensors = dict[str, NDArray[Any]]
 """Captured tensors as they are in the network, by name."""
 
 
-def room_like(tensors: Tensors) -> Tensors | None:
-    """Return room for the tensors of another execution like one, in one piece; None if too small for large pages.
-
-    Fresh memory is mapped page by page, which for the usual small ones takes a quarter of the time of some networks' inference.
-    """
+def room_like(tensors: Tensors, memory: LargeMemory) -> Tensors | None:
+    """Return room for the tensors of another execution like one; None if they are small."""
     if sum(values.nbytes for values in tensors.values()) < LARGE_BYTES:
         return None
-    ends = np.cumsum([0, *(-(-values.nbytes // _ALIGNMENT) * _ALIGNMENT for values in tensors.values())]).tolist()
-    room = np.empty(ends[-1], np.uint8)
-    pieces = zip(tensors.items(), ends, strict=False)
-    return {name: room[at : at + like.nbytes].view(like.dtype).reshape(like.shape) for (name, like), at in pieces}
+    return {name: memory.empty(values.shape, values.dtype) for name, values in tensors.items()}
 
 
-def next_room(room: Tensors | None, tensors: Tensors, captured: Captured) -> Tensors | None:
+def next_room(room: Tensors | None, tensors: Tensors, captured: Captured, memory: LargeMemory) -> Tensors | None:
     """Return room for the next execution: that of the last, or new room; none if several are looked at together."""
-    return room or (room_like(tensors) if is_enough([captured]) else None)
+    return room or (room_like(tensors, memory) if is_enough([captured]) else None)

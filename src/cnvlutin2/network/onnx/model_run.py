@@ -27,6 +27,7 @@ from cnvlutin2.network.gathering import (
 )
 from cnvlutin2.network.image_batches import ImageBatch, image_batches
 from cnvlutin2.network.inputs import Inputs
+from cnvlutin2.network.large_memory import LargeMemory
 from cnvlutin2.network.left_out import LeftOut
 from cnvlutin2.network.onnx.capturing import CapturingSession, feed_of, image_rows, layer_activations, part_by_fit
 from cnvlutin2.network.onnx.constant_tensors import Constants
@@ -79,6 +80,7 @@ class ModelRun:
         self._file, self._inputs, self._numeric = file, inputs, numeric
         self._nodes, self._left_out_nodes = list(nodes[0]), list(nodes[1])
         self._copies, self._threads = copies, threads
+        self._memory = LargeMemory()
         self._rows: dict[Feed, ImageRows] = {}  # where an image's lie in what feeds layers
         self._dtypes: dict[str, np.dtype[np.generic]] = {}  # of the tensors that layers take in
         self._ranks: dict[str, int] = {}
@@ -137,7 +139,7 @@ class ModelRun:
             ranges.widen(captured, self._inputs.names[first:end])
             if held.offer(captured):
                 room = None
-            some, first, room = [], end, next_room(room, tensors, some[-1])
+            some, first, room = [], end, next_room(room, tensors, some[-1], self._memory)
         return ranges.fracs(self._numeric.data_bits) if ranges else {}
 
     def _look_at(self, session: CapturingSession, tensors: Tensors, batch: ImageBatch) -> None:
@@ -161,7 +163,7 @@ class ModelRun:
             _, tensors = session.run(batch.values, batch.name, room)
             captured = layer_activations(self._nodes, tensors, self._rows)
             yield captured
-            room = next_room(room, tensors, captured)
+            room = next_room(room, tensors, captured, self._memory)
 
     def _execute_quantised(self, layers: Sequence[QuantisedLayer]) -> Iterator[Captured]:
         model = self._file.take()
@@ -174,7 +176,7 @@ class ModelRun:
             self._quantised_answers.append(top_classes(output, self._copies)[:1])
             captured = layer_activations(self._nodes, tensors, self._rows)
             yield captured
-            room = next_room(room, tensors, captured)
+            room = next_room(room, tensors, captured, self._memory)
 
 
 def quantised_filters(constants: Constants, nodes: Sequence[LayerNode], data_bits: int) -> Filters:
