@@ -52,7 +52,10 @@ class Session:
                     self._limits.add(layer, organisation)
             observed = [ObservedLayer(layer, self._weights.get(layer.name)) for layer in together]
             self._weights |= {each.layer.name: each.weights for each in observed}
-            yield from zip(observed, self._engine.time(together, self._organisations), strict=True)
+            timings = self._engine.time(together, self._organisations)
+            del together, layer
+            while observed:  # nothing of a layer is held here while others look at it, or while the next one is made
+                yield observed.pop(0), timings.pop(0)
         self._check_images()
 
     def _count_images(self, layer: Layer) -> None:
@@ -78,5 +81,9 @@ def in_batches(layers: Iterable[Layer]) -> Iterator[list[Layer]]:
             some, held = {}, 0
         some[layer.name] = layer
         held += layer.activations.size
+        del layer
+        if held > TOGETHER:  # it is not held until the next one is there
+            yield list(some.values())
+            some, held = {}, 0
     if some:
         yield list(some.values())
