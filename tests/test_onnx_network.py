@@ -89,7 +89,7 @@ def test_capturing_does_not_change_the_outputs(monkeypatch: pytest.MonkeyPatch) 
             np.testing.assert_array_equal(again, scores)
             for name, tensor in tensors.items():
                 np.testing.assert_array_equal(written[name], tensor)
-                assert np.shares_memory(written[name], room[name]) == (name != captured._input)
+                assert np.shares_memory(written[name], room[name]) == (name != captured._captures.input)
 
 
 @pytest.mark.parametrize("name", bundled_names())

@@ -8,6 +8,7 @@ is that of the one copy on which it depends. Rows that depend on several have no
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -105,18 +106,17 @@ class RowOwners:
     """
 
     def __init__(self, rows: NDArray[Any], images: int) -> None:
-        self._rows, self._images = rows, images
+        self._shape, self._keys, self._images = rows.shape, row_keys(rows), images
         digits = (images - 1).bit_length()
         self._changed = np.zeros((ROUNDS, digits, 2, len(rows)), np.bool_)
         self._alike = True
 
     def compare(self, probe: Probe, rows: NDArray[Any]) -> None:
         """Note what a probe has changed."""
-        if rows.shape != self._rows.shape:
+        if rows.shape != self._shape:
             self._alike = False
             return
-        same = (rows == self._rows) | ((rows != rows) & (self._rows != self._rows))  # or neither is a number
-        self._changed[probe.number, probe.digit, probe.value] = ~same.reshape(len(rows), -1).all(axis=1)
+        self._changed[probe.number, probe.digit, probe.value] = (row_keys(rows) != self._keys).any(axis=1)
 
     def image_rows(self) -> ImageRows:
         """Return where the rows of one image lie.
@@ -126,7 +126,7 @@ class RowOwners:
         UnsupportedLayer
             If a row depends on several images, or the rows do not lie as `ImageRows` says.
         """
-        count = len(self._rows)
+        count = len(self._keys)
         owners = self._owners()
         if count % self._images == 0:
             of_image = count // self._images
@@ -137,7 +137,7 @@ class RowOwners:
 
     def _owners(self) -> NDArray[np.int64]:
         """Return the place of the image on which each row depends, or `_UNKNOWN` where nothing has changed it, ``[R]``."""
-        owners = np.full(len(self._rows), _UNKNOWN)
+        owners = np.full(len(self._keys), _UNKNOWN)
         mixed = not self._alike
         for changed in self._changed:
             seen = changed.any(axis=(0, 1))
@@ -150,6 +150,16 @@ class RowOwners:
                 f"what it sees of an image depends on others of a batch of {self._images}; export the model for single images"
             )
         return owners
+
+
+def row_keys(rows: NDArray[Any]) -> NDArray[np.uint64]:
+    """Return digests ``[R, 2]`` of rows, which stand for them: equal for equal values, and for those that are no numbers."""
+    keys = np.empty((len(rows), 2), np.uint64)
+    for index, row in enumerate(rows):
+        plain = np.where(row == row, row + 0, np.nan).astype(row.dtype) if row.dtype.kind == "f" else row
+        digest = hashlib.blake2b(np.ascontiguousarray(plain).tobytes(), digest_size=16).digest()
+        keys[index] = np.frombuffer(digest, np.uint64)
+    return keys
 
 
 def _in_turn(owners: NDArray[np.int64]) -> bool:

@@ -43,6 +43,14 @@ def check_shape(feed: Feed, values: NDArray[Any], like: NDArray[Any]) -> None:
         raise NetworkError(f"tensor {feed[0]!r}: {what}; give images that the model sees alike")
 
 
+def quantise_captured(values: NDArray[Any], frac: int, bits: int, out: NDArray[np.int16]) -> None:
+    """Put captured values into an array of integers, at a tensor's scale where they are floats."""
+    if values.dtype == np.int16:
+        out[:] = values
+    else:
+        quantise(values.astype(np.float32) if values.dtype == np.float16 else values, frac, bits, out)
+
+
 def is_enough(parts: Sequence[Captured]) -> bool:
     """Whether parts, of which none captures more than the others, need not be joined with more."""
     return len(parts) * size_bytes(parts[0]) >= min(JOIN_BYTES, HOLD_BYTES // 16)
@@ -136,11 +144,7 @@ class Gathering:
         for feed, values in captured.items():
             out = self._integers[feed][self.images : self.images + count]
             check_shape(feed, values, out)
-            if values.dtype == np.int16:
-                out[:] = values
-            else:
-                wide = values.astype(np.float32) if values.dtype == np.float16 else values
-                quantise(wide, fracs[feed[0]], self._data_bits, out)
+            quantise_captured(values, fracs.get(feed[0], 0), self._data_bits, out)
         self.images += count
 
     def take(self) -> tuple[int, dict[Feed, NDArray[np.int16]]]:

@@ -69,7 +69,10 @@ class Session:
                 for organisation in self._organisations:
                     self._limits.add(layer, organisation)
             observed = [bench.observed(layer) for layer in together]
-            yield from zip(observed, bench.engine.time(together, self._organisations), strict=True)
+            timings = bench.engine.time(together, self._organisations)
+            del together, layer
+            while observed:  # nothing of a layer is held here while others look at it, or while the next one is made
+                yield observed.pop(0), timings.pop(0)
         self._check_images()
         self._network.kept.put(self._kind, self._key, bench)
 
@@ -96,5 +99,9 @@ def in_batches(layers: Iterable[Layer]) -> Iterator[list[Layer]]:
             some, held = {}, 0
         some[layer.name] = layer
         held += layer.activations.size
+        del layer
+        if held > TOGETHER:  # it is not held until the next one is there
+            yield list(some.values())
+            some, held = {}, 0
     if some:
         yield list(some.values())

@@ -122,9 +122,11 @@ def simulate(
             collection.add(observed, group, timings)
             for observe in watching:
                 observe(observed, group, timings)
-            finished.add(observed.layer.name)
+            name = observed.layer.name
+            del observed, timings  # before the next one is made
+            finished.add(name)
             if progress is not None:
-                progress(observed.layer.name, done * len(names) + len(finished), len(by_width) * len(names))
+                progress(name, done * len(names) + len(finished), len(by_width) * len(names))
     layers = collection.results(chosen)
     layers, of_network = _with_costs(costs, chosen, layers) if costs else (layers, {})
     images = list(given.names) if given else [str(i) for i in range(layers[0].cycles.size)]

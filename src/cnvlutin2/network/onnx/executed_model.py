@@ -16,12 +16,18 @@ from cnvlutin2.network.input_spec import InputSpec
 from cnvlutin2.network.inputs import Inputs
 from cnvlutin2.network.layer_stream import Findings
 from cnvlutin2.network.network import Network
+from cnvlutin2.network.onnx.capturing import answer_output
 from cnvlutin2.network.onnx.constant_tensors import Constants
 from cnvlutin2.network.onnx.graph import find_layers
 from cnvlutin2.network.onnx.model_file import ModelFile, OnnxModel, read_model
 from cnvlutin2.network.onnx.model_run import ModelRun
+from cnvlutin2.network.onnx.segmented_run import SegmentedRun
+from cnvlutin2.network.onnx.segments import can_be_cut, tensor_sizes
 from cnvlutin2.network.onnx.tensors import first_line
 from cnvlutin2.network.quantisation import Numeric
+
+WHOLE_BYTES = 64 << 20
+"""Up to so much layers' inputs are captured all at once; a model whose layers see more of an image is executed in segments."""
 
 
 class OnnxNetwork(Network):
@@ -93,7 +99,7 @@ class OnnxNetwork(Network):
         """Execute the network and yield its layers in execution order; see `Network.run`.
 
         All layers come once, for all images, if their inputs fit in memory together (`gathering.HOLD_BYTES`); otherwise again
-        and again, for consecutive images each time.
+        and again, for consecutive images each time; for one at a time, if what they see of it is much (`WHOLE_BYTES`).
 
         Raises
         ------
@@ -111,9 +117,20 @@ class OnnxNetwork(Network):
                 raise NetworkError(
                     f"network {self.name!r} is given {len(found)} {what} for {len(inputs.values)} inputs; give one each"
                 )
-        run = ModelRun(self._file, (self._nodes, self._left_out), inputs, numeric, self.input.batch or 1, self._threads)
+        run = self._run(inputs, numeric)
         yield from run.layers()
         return Findings(run.accuracy(), run.quantised, hashes=self.hashes, left_out=tuple(run.left_out))
+
+    def _run(self, inputs: Inputs, numeric: Numeric) -> ModelRun:
+        """Return a run: segment by segment if what layers see of an image is much."""
+        copies = self.input.batch or 1
+        given = self._file, (self._nodes, self._left_out), inputs, numeric, copies, self._threads
+        model = self._file.take()
+        seen = dict.fromkeys(node.activation for node in self._nodes)
+        sizes = tensor_sizes(model.proto, (copies, *inputs.values.shape[1:]), [*seen, answer_output(model.proto.graph)])
+        large = sum(sizes.get(tensor, 0) for tensor in seen) > WHOLE_BYTES and can_be_cut(model.proto)
+        self._file.put_back(model)
+        return SegmentedRun(sizes, *given) if large else ModelRun(*given)
 
 
 def _input_spec(model: OnnxModel) -> InputSpec:

@@ -145,6 +145,10 @@ class ModelFile:
             raise NetworkError(f"{self.path}: has changed since it was opened; run again")
         return model
 
+    def put_back(self, model: OnnxModel) -> None:
+        """Take back a model that was looked at only."""
+        self._kept.append(model)
+
 
 def unique_names(graph: onnx.GraphProto) -> list[str]:
     """Return a name of its own for every node: the node's, else its first output's; a number is added to repeated ones."""

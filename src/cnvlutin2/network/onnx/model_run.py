@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.errors import NetworkError
+from cnvlutin2.errors import NetworkError, UnsupportedLayer
 from cnvlutin2.layer import Layer
 from cnvlutin2.network.accuracy import Accuracy, check_labels, compare_answers, top_classes
 from cnvlutin2.network.attribution import ImageRows
@@ -44,7 +45,7 @@ Filters = dict[str, tuple[NDArray[np.int16], int]]
 
 
 class ModelRun:
-    """One run: what it is given, and what it has found so far.
+    """One run: what it is given, and what it has found so far. All that is captured of an image is captured at once.
 
     Parameters
     ----------
@@ -91,16 +92,11 @@ class ModelRun:
         """Execute the model; yield its layers, all images at once if they fit in memory together (`gathering.HOLD_BYTES`)."""
         model = self._file.take()
         filters = quantised_filters(Constants(model), self._nodes, self._numeric.data_bits)
-        counted = [tensor for node in self._left_out_nodes if node.counted for tensor in node.counted.tensors]
-        session = CapturingSession(model, self._nodes, threads=self._threads, counted=counted)
+        session = CapturingSession(model, self._nodes, threads=self._threads, counted=self._counted())
         del model  # onnxruntime has its own copy of the weights now
         held = Holding(useful=not self._numeric.may_execute_quantised())
         fracs = self._calibrate(session, held)
-        layers = [
-            QuantisedLayer(node, weights, Scales.of(node.name, fracs[node.activation], frac, self._numeric))
-            for node, (weights, frac) in ((node, filters[node.name]) for node in self._nodes)
-        ]
-        self.quantised = executes_quantised(self._numeric, (layer.scales for layer in layers))
+        layers = self._quantised_layers(fracs, filters)
         if self.quantised:
             del session
             captured = self._execute_quantised(layers)
@@ -118,6 +114,28 @@ class ModelRun:
         quantised = np.concatenate(self._quantised_answers) if self._quantised_answers else None
         return compare_answers(np.concatenate(self._float_answers), quantised, self._inputs.labels)
 
+    def _counted(self) -> list[str]:
+        """Return the tensors whose shapes tell the multiply-accumulates of what is left out."""
+        return [tensor for node in self._left_out_nodes if node.counted for tensor in node.counted.tensors]
+
+    def _quantised_layer(self, node: LayerNode, frac: int, filters: Filters) -> QuantisedLayer:
+        weights, weight_frac = filters[node.name]
+        return QuantisedLayer(node, weights, Scales.of(node.name, frac, weight_frac, self._numeric))
+
+    def _quantised_layers(self, fracs: Mapping[str, int], filters: Filters) -> list[QuantisedLayer]:
+        """Return the layers at their scales; then it is known whether the model is executed quantised."""
+        layers = [self._quantised_layer(node, fracs[node.activation], filters) for node in self._nodes]
+        self.quantised = executes_quantised(self._numeric, (layer.scales for layer in layers))
+        return layers
+
+    def _answer(self, scores: NDArray[Any]) -> None:
+        """Note what the model says of the next image, in floating point."""
+        check_labels(self._inputs.labels, scores, self._copies)
+        self._float_answers.append(top_classes(scores, self._copies)[:1])
+
+    def _ranges(self) -> Ranges:
+        return Ranges({feed_of(node): node.name for node in reversed(self._nodes)})
+
     def _calibrate(self, session: CapturingSession, held: Holding) -> dict[str, int]:
         """Execute in floating point: hold what was captured of the first images; return the tensors' fraction bits."""
         ranges: Ranges | None = None
@@ -128,14 +146,13 @@ class ModelRun:
             output, tensors = session.run(batch.values, batch.name, room)
             if batch.index == 0:
                 self._look_at(session, tensors, batch)
-            check_labels(self._inputs.labels, output, self._copies)
-            self._float_answers.append(top_classes(output, self._copies)[:1])
+            self._answer(output)
             some.append(layer_activations(self._nodes, tensors, self._rows))
             end = batch.index + 1
             if not is_enough(some) and end < total:
                 continue
             captured = concatenated(some)
-            ranges = ranges or Ranges({feed_of(node): node.name for node in reversed(self._nodes)})
+            ranges = ranges or self._ranges()
             ranges.widen(captured, self._inputs.names[first:end])
             if held.offer(captured):
                 room = None
@@ -143,19 +160,27 @@ class ModelRun:
         return ranges.fracs(self._numeric.data_bits) if ranges else {}
 
     def _look_at(self, session: CapturingSession, tensors: Tensors, batch: ImageBatch) -> None:
-        """Leave out layers that the tensors of the first image show to be none; note the others' rows, types and ranks."""
+        """See which layers the tensors of the first image show to be none."""
         shapes = session.shapes(batch.values, batch.name)
-        self.left_out += [node.with_macs(shapes, self._copies) for node in self._left_out_nodes]
-        found = image_rows(session, self._nodes, tensors, batch)
-        self._nodes, unfit = part_by_fit(self._nodes, tensors, found, self._copies)
-        self.left_out += unfit
-        self._rows = {feed: rows for feed, rows in found.items() if isinstance(rows, ImageRows)}
-        if not self._nodes:
-            none = unfit[0]
-            raise NetworkError(f"{self._file.path}: has no layer to simulate ({none.name}: {none.reason})")
-        for node in self._nodes:
+        rows = image_rows(lambda values: [session.run(values, batch.name)[1]], self._nodes, [tensors], batch)
+        self._leave_out(shapes, self._part(tensors, rows))
+
+    def _part(self, tensors: Tensors, rows: Mapping[Feed, ImageRows | UnsupportedLayer]) -> list[LeftOut]:
+        """Leave out those layers with their input among some tensors that see no image's; note the others' types and ranks."""
+        fit, unfit = part_by_fit([node for node in self._nodes if node.activation in tensors], tensors, rows, self._copies)
+        kept = {node.index for node in fit}
+        self._nodes = [node for node in self._nodes if node.activation not in tensors or node.index in kept]
+        self._rows |= {feed: found for feed, found in rows.items() if isinstance(found, ImageRows)}
+        for node in fit:
             self._dtypes[node.activation] = tensors[node.activation].dtype
             self._ranks[node.activation] = tensors[node.activation].ndim
+        return unfit
+
+    def _leave_out(self, shapes: Mapping[str, tuple[int, ...]], unfit: Sequence[LeftOut]) -> None:
+        """Note what is left out, of a model whose layers have all been looked at."""
+        self.left_out = [*(node.with_macs(shapes, self._copies) for node in self._left_out_nodes), *unfit]
+        if not self._nodes:
+            raise NetworkError(f"{self._file.path}: has no layer to simulate ({unfit[0].name}: {unfit[0].reason})")
 
     def _execute_again(self, session: CapturingSession, first: int) -> Iterator[Captured]:
         room: Tensors | None = None
@@ -206,24 +231,29 @@ def assemble(
     """Yield a batch's layers, letting go of activations that no later one reads."""
     last = {feed_of(layer.node): index for index, layer in enumerate(layers)}
     for index, layer in enumerate(layers):
-        node, scales = layer.node, layer.scales
-        feed = feed_of(node)
+        feed = feed_of(layer.node)
         activations = gathered.pop(feed) if last[feed] == index else gathered[feed]
-        height, width = activations.shape[2:]
-        yield Layer(
-            name=node.name,
-            activations=activations,
-            weights=layer.weights,
-            strides=node.strides,
-            pads=resolved_pads(node, height, width),
-            dilations=node.dilations,
-            groups=node.groups,
-            threshold=scales.threshold,
-            weight_threshold=scales.weight_threshold,
-            first=node.first,
-            kind=layer_kind(node, ranks[node.activation], width),
-            activation_frac=scales.frac,
-            weight_frac=scales.weight_frac,
-            first_image=first_image,
-            tensor=feed,
-        )
+        yield layer_of(layer, ranks[layer.node.activation], activations, first_image)
+
+
+def layer_of(layer: QuantisedLayer, rank: int, activations: NDArray[np.int16], first_image: int) -> Layer:
+    """Return a layer with its activations ``[N, C, H, W]`` of some images; `rank` is that of its input in the graph."""
+    node, scales = layer.node, layer.scales
+    height, width = activations.shape[2:]
+    return Layer(
+        name=node.name,
+        activations=activations,
+        weights=layer.weights,
+        strides=node.strides,
+        pads=resolved_pads(node, height, width),
+        dilations=node.dilations,
+        groups=node.groups,
+        threshold=scales.threshold,
+        weight_threshold=scales.weight_threshold,
+        first=node.first,
+        kind=layer_kind(node, rank, width),
+        activation_frac=scales.frac,
+        weight_frac=scales.weight_frac,
+        first_image=first_image,
+        tensor=feed_of(node),
+    )

@@ -12,8 +12,13 @@ def names_read(graph: onnx.GraphProto) -> set[str]:
     """Return the tensors that a graph's nodes, nested ones too, and its outputs read."""
     names = {value.name for value in graph.output}
     for node in graph.node:
-        names |= _node_reads(node)
+        names |= node_reads(node)
     return names
+
+
+def node_reads(node: onnx.NodeProto) -> set[str]:
+    """Return the tensors that a node reads, its nested ones too; an empty name is an input that is left out."""
+    return set(node.input).union(*map(names_read, _bodies(node)))
 
 
 def sort_nodes(proto: onnx.ModelProto) -> None:
@@ -29,36 +34,34 @@ def _sort(part: onnx.GraphProto | onnx.FunctionProto) -> None:
     for node in part.node:
         for body in _bodies(node):
             _sort(body)
-    order = _order(part.node)
+    order = execution_order(part.node)
     if order != sorted(order):
         nodes = [onnx.NodeProto.FromString(part.node[index].SerializeToString()) for index in order]
         del part.node[:]
         part.node.extend(nodes)
 
 
-def _order(nodes: Sequence[onnx.NodeProto]) -> list[int]:
-    """Return the order of the nodes: of those that can be next always the first."""
+def execution_order(nodes: Sequence[onnx.NodeProto], ranks: Sequence[int] | None = None) -> list[int]:
+    """Return the order of the nodes: of those that can be next always the first, or the first of those of the lowest rank."""
     makers = {name: index for index, node in enumerate(nodes) for name in node.output if name}
-    waits = [{makers[name] for name in _node_reads(node) if name in makers} for node in nodes]
+    waits = [{makers[name] for name in node_reads(node) if name in makers} for node in nodes]
     readers: list[list[int]] = [[] for _ in nodes]
     for index, awaited in enumerate(waits):
         for maker in awaited:
             readers[maker].append(index)
     left = [len(awaited) for awaited in waits]
-    ready = [index for index, count in enumerate(left) if count == 0]
+    ranks = [0] * len(nodes) if ranks is None else ranks
+    ready = [(ranks[index], index) for index, count in enumerate(left) if count == 0]
+    heapq.heapify(ready)
     order = []
     while ready:
-        index = heapq.heappop(ready)
+        _, index = heapq.heappop(ready)
         order.append(index)
         for reader in readers[index]:
             left[reader] -= 1
             if left[reader] == 0:
-                heapq.heappush(ready, reader)
+                heapq.heappush(ready, (ranks[reader], reader))
     return order if len(order) == len(left) else list(range(len(left)))
-
-
-def _node_reads(node: onnx.NodeProto) -> set[str]:
-    return set(node.input).union(*map(names_read, _bodies(node)))
 
 
 def _bodies(node: onnx.NodeProto) -> Iterable[onnx.GraphProto]:
