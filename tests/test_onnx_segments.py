@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from weakref import WeakSet
 
@@ -21,7 +22,8 @@ from cnvlutin2 import simulate
 from cnvlutin2.errors import NetworkError
 from cnvlutin2.network import Inputs, Layer, LayerStream, Network, Numeric, OnnxNetwork, Threshold, Thresholds, load_inputs
 from cnvlutin2.network.bundled import bundled_inputs, bundled_names, bundled_path
-from cnvlutin2.network.onnx import executed_model, segmented_session, segments
+from cnvlutin2.network.kept import Kept
+from cnvlutin2.network.onnx import capturing, executed_model, segmented_session, segments
 from cnvlutin2.network.onnx.ort_session import OrtSession, OrtTensor, open_session
 from cnvlutin2.network.onnx.segmented_run import SegmentedRun
 from cnvlutin2.network.onnx.segmented_session import KEPT_OPEN
@@ -56,6 +58,7 @@ def assert_the_same(network: Network, given: Inputs, numeric: Numeric, in_segmen
     whole, expected = joined(network, given, numeric)
     for size_bytes in (0, 700, 1 << 40):
         in_segments(size_bytes)
+        network.kept = Kept()
         found, stream = joined(network, given, numeric)
         assert list(found) == list(whole)
         for name, batches in found.items():
@@ -205,10 +208,9 @@ def test_integers_wait_for_their_turn_and_no_longer(tmp_path: Path, in_segments:
 
 def test_only_what_is_large_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two inputs of 16 channels of 32x32 and one of 3 channels of them: 4096 * 35 bytes an image."""
-    network = OnnxNetwork(saved(tmp_path, chain(3, 16, 32)))
     for limit, cut_up in ((4096 * 35, False), (4096 * 35 - 1, True)):
         monkeypatch.setattr(executed_model, "WHOLE_BYTES", limit)
-        run = network._run(inputs(integers(5, 3, 32, 32)), Numeric())
+        run = OnnxNetwork(saved(tmp_path, chain(3, 16, 32)))._run(inputs(integers(5, 3, 32, 32)), Numeric())
         assert isinstance(run, SegmentedRun) == cut_up
 
 
@@ -298,3 +300,31 @@ def test_a_tensor_is_an_array_without_a_copy() -> None:
     for dtype in (np.bool_, np.int64, np.float16, np.float64, np.uint8):
         np.testing.assert_array_equal(OrtTensor.of(values.astype(dtype)).array(), values.astype(dtype))
     assert OrtTensor.of(np.zeros((0, 3), np.int64)).array().shape == (0, 3)
+
+
+@pytest.mark.parametrize("where", [capturing, segmented_session])
+def test_another_run_opens_no_session(
+    where: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_segments: Cut
+) -> None:
+    opened: list[int] = []
+    own = open_session
+
+    def noting(*given: Any, **options: Any) -> Any:
+        opened.append(1)
+        return own(*given, **options)
+
+    monkeypatch.setattr(where, "open_session", noting)
+    if where is segmented_session:
+        in_segments(0)
+    network = OnnxNetwork(saved(tmp_path, chain(3, 16, 8)))
+    for seed, numeric, opens in ((1, Numeric(), True), (2, Numeric(), False), (3, Numeric(8), True), (4, Numeric(8), False)):
+        given = inputs(integers(2, 3, 8, 8, seed=seed))
+        opened.clear()
+        found, stream = joined(network.with_threads(1), given, numeric)
+        assert bool(opened) == opens
+        expected, alone = joined(OnnxNetwork(network.path, threads=1), given, numeric)
+        assert stream.findings == alone.findings
+        for name, batches in found.items():
+            for layer, other in zip(batches, expected[name], strict=True):
+                np.testing.assert_array_equal(layer.activations, other.activations)
+                np.testing.assert_array_equal(layer.weights, other.weights)

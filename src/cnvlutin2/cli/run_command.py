@@ -120,6 +120,7 @@ def run_command(networks: tuple[str, ...], archs: tuple[str, ...], overrides: tu
                         energy=table,
                     )
                 )
+            del network  # and with it what it keeps for another run
     if found:
         _show(_joined(found), collector, options, attempts)
     attempts.finish()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 from onnx import helper
@@ -124,13 +124,20 @@ class OnnxNetwork(Network):
     def _run(self, inputs: Inputs, numeric: Numeric) -> ModelRun:
         """Return a run: segment by segment if what layers see of an image is much."""
         copies = self.input.batch or 1
-        given = self._file, (self._nodes, self._left_out), inputs, numeric, copies, self._threads
+        given = self._file, (self._nodes, self._left_out), inputs, numeric, copies, self._threads, self.kept
+        shape = copies, *inputs.values.shape[1:]
+        large, sizes = found = cast(tuple[bool, Mapping[str, int]] | None, self.kept.take("sizes", shape)) or self._sizes(shape)
+        self.kept.put("sizes", shape, found)
+        return SegmentedRun(sizes, *given) if large else ModelRun(*given)
+
+    def _sizes(self, shape: tuple[int, ...]) -> tuple[bool, Mapping[str, int]]:
+        """Return whether what layers see of an image is much, and its bytes and those of the scores, as far as they are known."""
         model = self._file.take()
         seen = dict.fromkeys(node.activation for node in self._nodes)
-        sizes = tensor_sizes(model.proto, (copies, *inputs.values.shape[1:]), [*seen, answer_output(model.proto.graph)])
+        sizes = tensor_sizes(model.proto, shape, [*seen, answer_output(model.proto.graph)])
         large = sum(sizes.get(tensor, 0) for tensor in seen) > WHOLE_BYTES and can_be_cut(model.proto)
         self._file.put_back(model)
-        return SegmentedRun(sizes, *given) if large else ModelRun(*given)
+        return large, sizes
 
 
 def _input_spec(model: OnnxModel) -> InputSpec:

@@ -5,9 +5,9 @@ All that changes during a run is here; `OnnxNetwork` stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from cnvlutin2.network.gathering import (
 )
 from cnvlutin2.network.image_batches import ImageBatch, image_batches
 from cnvlutin2.network.inputs import Inputs
+from cnvlutin2.network.kept import Kept
 from cnvlutin2.network.large_memory import LargeMemory
 from cnvlutin2.network.left_out import LeftOut
 from cnvlutin2.network.onnx.capturing import CapturingSession, feed_of, image_rows, layer_activations, part_by_fit
@@ -58,6 +59,8 @@ class ModelRun:
         Of an image, that the model takes at once.
     threads : int
         Of onnxruntime.
+    kept : Kept
+        Has the session and the weights of an earlier run, and gets them back.
 
     Attributes
     ----------
@@ -75,12 +78,17 @@ class ModelRun:
         numeric: Numeric,
         copies: int,
         threads: int,
+        kept: Kept,
     ) -> None:
         self.left_out: list[LeftOut] = []
         self.quantised = False
         self._file, self._inputs, self._numeric = file, inputs, numeric
         self._nodes, self._left_out_nodes = list(nodes[0]), list(nodes[1])
-        self._copies, self._threads = copies, threads
+        self._copies, self._threads, self._kept = copies, threads, kept
+        self._opened_for: tuple[Hashable, Hashable] = (
+            type(self).__name__,
+            (numeric.data_bits, copies, threads, inputs.values.shape[1:]),
+        )
         self._memory = LargeMemory()
         self._rows: dict[Feed, ImageRows] = {}  # where an image's lie in what feeds layers
         self._dtypes: dict[str, np.dtype[np.generic]] = {}  # of the tensors that layers take in
@@ -90,15 +98,12 @@ class ModelRun:
 
     def layers(self) -> Iterator[Layer]:
         """Execute the model; yield its layers, all images at once if they fit in memory together (`gathering.HOLD_BYTES`)."""
-        model = self._file.take()
-        filters = quantised_filters(Constants(model), self._nodes, self._numeric.data_bits)
-        session = CapturingSession(model, self._nodes, threads=self._threads, counted=self._counted())
-        del model  # onnxruntime has its own copy of the weights now
+        session, filters = opened = self._opened()
         held = Holding(useful=not self._numeric.may_execute_quantised())
         fracs = self._calibrate(session, held)
         layers = self._quantised_layers(fracs, filters)
         if self.quantised:
-            del session
+            del session, opened
             captured = self._execute_quantised(layers)
         else:
             first = held.images
@@ -108,6 +113,17 @@ class ModelRun:
             gathering.add(part, fracs)
             if gathering.full:
                 yield from assemble(layers, self._ranks, *gathering.take())
+        if not self.quantised:
+            self._kept.put(*self._opened_for, opened)
+
+    def _opened(self) -> tuple[CapturingSession, Filters]:
+        """Return a session on the model, and its weights: those of an earlier run, or new ones."""
+        found = cast(tuple[CapturingSession, Filters] | None, self._kept.take(*self._opened_for))
+        if found is None:
+            model = self._file.take()
+            filters = quantised_filters(Constants(model), self._nodes, self._numeric.data_bits)
+            found = CapturingSession(model, self._nodes, threads=self._threads, counted=self._counted()), filters
+        return found
 
     def accuracy(self) -> Accuracy | None:
         """Return how the model classified; None if it does not, or there is nothing to compare with."""

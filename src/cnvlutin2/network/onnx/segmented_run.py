@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,16 +48,15 @@ class SegmentedRun(ModelRun):
 
     def layers(self) -> Iterator[Layer]:
         """Execute the model; yield its layers, for one image after another."""
-        model = self._file.take()
-        filters = quantised_filters(Constants(model), self._nodes, self._numeric.data_bits)
-        session = SegmentedSession(model, self._nodes, threads=self._threads, counted=self._counted(), sizes=self._sizes)
-        del model
+        session, filters = opened = self._opened_segments()
         if len(self._inputs.values) == self._copies == 1 and not self._numeric.may_execute_quantised():
             yield from self._execute_once(session, filters)
+            self._kept.put(*self._opened_for, opened)
             return
         fracs = self._calibrate_all(session)
         layers = self._quantised_layers(fracs, filters)
         if self.quantised:
+            del opened
             model = self._file.take()
             added = rewrite(model, layers, self._dtypes, self._numeric.data_bits)
             session = SegmentedSession(model, self._nodes, added, self._threads, sizes=self._sizes)
@@ -71,6 +70,18 @@ class SegmentedRun(ModelRun):
                     yield layer_of(by_index[node.index], self._ranks[node.activation], turns.take(self._nodes), batch.index)
             if self.quantised:
                 self._quantised_answers.append(top_classes(session.scores, self._copies)[:1])
+        if not self.quantised:
+            self._kept.put(*self._opened_for, opened)
+
+    def _opened_segments(self) -> tuple[SegmentedSession, Filters]:
+        """Return sessions on the model's segments, and its weights: those of an earlier run, or new ones."""
+        found = cast(tuple[SegmentedSession, Filters] | None, self._kept.take(*self._opened_for))
+        if found is None:
+            model = self._file.take()
+            filters = quantised_filters(Constants(model), self._nodes, self._numeric.data_bits)
+            counted = self._counted()
+            found = SegmentedSession(model, self._nodes, threads=self._threads, counted=counted, sizes=self._sizes), filters
+        return found
 
     def _execute_once(self, session: SegmentedSession, filters: Filters) -> Iterator[Layer]:
         """Execute the only image; yield each layer as soon as what it sees is there."""
