@@ -157,15 +157,16 @@ class _Planner:
         known = self._results.known(key)
         if known is not None:
             return known
+        if schedule.runs.longest == 1 and not schedule.has_rows and schedule.view != "raw":
+            return self._results.unit_runs(schedule, key)
         if o.skip_weights == "none":
             result, factors = self._results.lanes(schedule, key)
-            # Streams of records are walked whole, those of rows apart from what may be done in bands.
             lanes = (schedule.together, schedule.steps, schedule.runs, o.brick, o.run_overhead)
-            apart = len(self._bands) > 1 and schedule.has_rows
-            self._lanes[lanes, apart].append((schedule, result, factors))
+            # Streams of records are walked whole, those of rows apart from what may be done in bands.
+            streams = len(self._bands) > 1 and schedule.has_rows
+            raw_rows = key if schedule.view == "raw" and schedule.steps.row_packed else None
+            self._lanes[lanes, streams, raw_rows].append((schedule, result, factors))
             return result
-        if schedule.runs.longest == 1 and not schedule.has_rows:
-            return self._results.unit_runs(schedule, key)
         result, factors = self._results.pairs(schedule, key)
         self._pairs.append((schedule, result, factors))
         return result
@@ -205,12 +206,13 @@ class _Planner:
         schedules = [_of_band(schedule, band) for schedule, _, _ in some]
         first, storage = schedules[0], recording.storage_record(schedules)
         o, windows = first.organisation, first.steps.windows
-        bricks_matter = bool(storage.mixed.any() or storage.row_bits.any())
+        bricks_matter = not first.steps.row_packed and bool(storage.mixed.any() or storage.row_bits.any())
         slowest = int(first.lane_order.lengths.max()) * (1 + o.run_overhead) * windows
         return LaneRecord(
             steps=recording.steps_record(first),
             pieces=recording.piece_record(first),
             storage=storage,
+            row_bricks=recording.row_bricks_record(first),
             windows=recording.windows_record(first.steps),
             walk=recording.lane_walk(first),
             counted=first.runs.longest > 1 or bricks_matter,

@@ -29,8 +29,9 @@ The last is the sum over the first of the tables of weights; those over the othe
 LAYER = 0
 """Which of a layer's results is the layer itself: its columns are the sums above."""
 
-LANE_QUANTITIES = ("cycles", "costs", "seen")
-"""What is measured where no weights are skipped: the slowest lane's cycles of all windows; all runs' cycles; what lanes see."""
+LANE_QUANTITIES = ("cycles", "costs", "zeros")
+"""What is measured where no weights are skipped: the slowest lane's cycles of all windows; all runs' cycles; what lanes take for
+effectual but is not."""
 
 PAIR_QUANTITIES = ("cycles", "filter_cycles", "costs", "work", "waits")
 """What is measured where they are; see `cnvlutin2.timing.accounting.Measured`."""
@@ -167,6 +168,21 @@ class PieceRecord(NamedTuple):
     run_bricks: Edges
 
 
+class RowBricksRecord(NamedTuple):
+    """The storage bricks of a row-packed layer, whose values windows read apart; of size 0 where none is stored raw.
+
+    Parameters
+    ----------
+    reads : uint64 ``[kernel width, bricks of a row]``
+        The values of each brick that some window reads at each column of the kernel, the first one in the lowest bit.
+    uses : int64 ``[rows of as many maps as are done at a time]``
+        Rows of windows that read each row.
+    """
+
+    reads: NDArray[np.uint64]
+    uses: Ints
+
+
 class WindowsRecord(NamedTuple):
     """Where windows lie: in rows as wide as `pitch`, one for every row of places down to the last window's.
 
@@ -229,10 +245,12 @@ class LaneRecord(NamedTuple):
     steps : StepsRecord
     pieces : PieceRecord
     storage : StorageRecord
+    row_bricks : RowBricksRecord
+        If it is not of size 0, there is one way, which is mixed, of rows that are packed.
     windows : WindowsRecord
     walk : LaneWalk
     counted : bool
-        Whether anything depends on what is in the maps: else every run takes a cycle.
+        Whether cycles depend on what is in the maps: else every run takes one.
     bricks_matter : bool
         Whether some way asks for the counts of bricks.
     wide : bool
@@ -248,6 +266,7 @@ class LaneRecord(NamedTuple):
     steps: StepsRecord
     pieces: PieceRecord
     storage: StorageRecord
+    row_bricks: RowBricksRecord
     windows: WindowsRecord
     walk: LaneWalk
     counted: bool
