@@ -59,6 +59,8 @@ class Tiles(NamedTuple):
         Which of the tiles of all groups and passes is the first one.
     begin : int
         Which of the runs of a window is the lane's first one.
+    lane : int
+        Which of the lanes it is.
     most : uint8 or uint16 ``[passes, tiles + 1, windows]``
         Raised to the cycles of the lane in each window; last, of all tiles together.
     found : int64 ``[quantities]``
@@ -68,6 +70,7 @@ class Tiles(NamedTuple):
     filters: Edges
     first: Integer
     begin: Integer
+    lane: Integer
     most: Units
     found: Ints
 
@@ -239,13 +242,14 @@ def walk_drifting(walk: WalkRecord, drift: tuple[Integer, Integer], lane: Lane, 
     masks, rows, tile_filters, most, digits = lane.digits, lane.least, tiles.filters, tiles.most, lane.digits.shape[2]
     (passes, count), unit, size = tile_filters.shape, most.dtype.type(0), rows.shape[1]
     nothing, extra, each = splat_as(np.int64(0), unit), splat_as(np.int64(overhead), unit), np.int64(not lane.plain) * size
-    spent, all_held = no_sums(), np.int64(0)
+    all_spent, all_held, alike, lanes = np.int64(0), np.int64(0), walk.alike, walk.begins.size - 1
     for tile in range(passes * count):
         filters, at = np.int64(tile_filters[tile // count, tile % count]), (tile + tile // count) * size
+        more, spent, spent_first = np.int64(alike[(tiles.first + tile) * lanes + tiles.lane]) - 1, no_sums(), no_sums()
         place, held = (tiles.first + tile) * weights.shape[3] + tiles.begin, no_sums()
         for x in range(0, lane.windows if filters else 0, VECTOR):
             here, slowest = first_places(lane.windows - x), nothing
-            for f in range(filters):
+            for f in range(filters - more):
                 store(ends, f * VECTOR, nothing)
             for k in range(lane.length):
                 least, begins = load(rows, k * each + x), nothing
@@ -253,14 +257,17 @@ def walk_drifting(walk: WalkRecord, drift: tuple[Integer, Integer], lane: Lane, 
                     begins = load_as(reached, (k - 1 - ahead) * VECTOR, unit)
                 w, a = (place + k) * weights.shape[4] * digits, (x * masks.shape[1] + k * VECTOR) * digits
                 slowest = nothing
-                for f in range(filters):
+                for f in range(filters - more):
                     cost = larger(_products(weights, w + f * digits, masks, a), least)
                     end = plus(larger(load_as(ends, f * VECTOR, unit), begins), plus(widened(cost, unit), extra))
                     store(ends, f * VECTOR, end)
                     slowest, spent = larger(slowest, end), add_up(spent, both(cost, here))
+                    if f == 0:
+                        spent_first = add_up(spent_first, both(cost, here))
                 store(reached, k * VECTOR, slowest)
             held = add_up(held, chosen(here, slowest, nothing))
             store(most, at + x, larger(slowest, load_as(most, at + x, unit)))
         all_held += filters * (total(held) - lane.windows * lane.length * overhead)
-    tiles.found[COSTS] += total(spent)
-    tiles.found[WAITS] += all_held - total(spent)
+        all_spent += total(spent) + more * total(spent_first)
+    tiles.found[COSTS] += all_spent
+    tiles.found[WAITS] += all_held - all_spent

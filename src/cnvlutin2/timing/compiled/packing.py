@@ -9,7 +9,7 @@ from cnvlutin2.layer import Layer
 from cnvlutin2.mapping import Schedule
 from cnvlutin2.simd.lookups import DIGIT_BITS
 from cnvlutin2.timing.compiled.masks import lead_filters, weight_masks
-from cnvlutin2.timing.compiled.records import FREE, WAITING, WalkRecord
+from cnvlutin2.timing.compiled.records import DRIFTING, FREE, WAITING, WalkRecord
 from cnvlutin2.timing.compiled.tuning import LEAD_WINDOWS
 
 MOST = 1 << 15  # no 16-bit magnitude is larger
@@ -44,16 +44,49 @@ def walk_record(schedule: Schedule, layer: Layer, kind: int, windows: int) -> Wa
     masks = np.take(masks, order.step_of * np.int32(runs.runs) + order.run_of, axis=3)
     if schedule.organisation.skip_weights == "shared":
         masks = np.bitwise_or.reduce(masks, axis=4, keepdims=True)
-    leaders = np.zeros(0, np.uint16)
+    leaders, alike = np.zeros((2, 0), np.uint16)
     if kind == WAITING:
         units = masks.reshape(-1, *masks.shape[4:])
         leaders = np.full(len(units), units.shape[1], np.uint16)
         if windows > LEAD_WINDOWS * units.shape[1] > LEAD_WINDOWS:
             lead_filters(units, leaders)
+    if kind == DRIFTING:
+        masks, alike = _gather_alike(masks, order.begins, seats.tile_filters)
     if kind == FREE:
         masks = np.ascontiguousarray(masks.swapaxes(3, 4))
     digits = _digits(masks, runs.longest)
-    return WalkRecord(order.begins, order.step_of, order.run_of, digits, leaders, seats.tile_filters)
+    return WalkRecord(order.begins, order.step_of, order.run_of, digits, leaders, alike, seats.tile_filters)
+
+
+def _gather_alike(
+    masks: NDArray[np.uint8], begins: NDArray[np.int32], tile_filters: NDArray[np.int32]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+    """Put one of the filters of each tile in front that have in a lane all weights that any of the tile has, and the others last.
+
+    They do the same, and where weights are hardly ever ineffectual they are most.
+
+    Parameters
+    ----------
+    masks : uint8 ``[groups, passes, tiles, runs of a window, slots, bytes]``
+    begins : int32 ``[lanes in use + 1]``
+    tile_filters : int32 ``[passes, tiles]``
+
+    Returns
+    -------
+    masks
+        In this order.
+    alike : uint16 ``[groups * passes * tiles * lanes in use]``
+        How many they are, or 1.
+    """
+    gathered, alike = [], []
+    for lane in np.split(masks, begins[1:-1], axis=3):
+        others = (lane != np.bitwise_or.reduce(lane, axis=4, keepdims=True)).any(axis=(3, 5))
+        place = np.where(others, 1, 2)
+        np.put_along_axis(place, others.argmin(axis=3, keepdims=True), 0, axis=3)
+        order = place.argsort(axis=3, kind="stable")
+        gathered.append(np.take_along_axis(lane, order[:, :, :, None, :, None], axis=4))
+        alike.append(np.maximum(1, np.minimum(tile_filters, np.count_nonzero(~others, axis=3))))
+    return np.concatenate(gathered, axis=3), np.stack(alike, axis=3).astype(np.uint16).ravel()
 
 
 def _digits(masks: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:

@@ -136,7 +136,7 @@ def _walking_blocks(walk: Walk) -> WalkBlock:
             begin, length = np.int64(begins[number]), np.int64(begins[number + 1] - begins[number])
             _read_lane(pairs.reads, (pairs.walk.step_of, pairs.walk.run_of), planes, (begin, length), windows, rooms)
             lane = Lane(rooms.digits, rooms.least, planes.run_rows.size == 0, length, pairs.worst, count)
-            tiles = Tiles(tile_filters, first_tile, begin, rooms.most, found)
+            tiles = Tiles(tile_filters, first_tile, begin, number, rooms.most, found)
             walk(pairs.walk, (pairs.drift, pairs.overhead), lane, tiles, rooms)
             if number + 1 == lanes or begins[number + 2] - begins[number + 1] != length:
                 overhead = 0 if pairs.kind == DRIFTING else pairs.overhead * length

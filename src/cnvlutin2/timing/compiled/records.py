@@ -290,6 +290,8 @@ class WalkRecord(NamedTuple):
         Digits of the masks of the effectual weights that meet each run; filters before runs where filters are `FREE`.
     leaders : uint16 ``[groups * passes * tiles * runs of a window]``
         How many filters of the tile come into question as its busiest; they are the first ones. Of size 0 unless `WAITING`.
+    alike : uint16 ``[groups * passes * tiles * lanes in use]``
+        How many filters of the tile do the same in a lane; they are the first one and the last ones. Of size 0 unless `DRIFTING`.
     tile_filters : int32 ``[passes, tiles]``
     """
 
@@ -298,6 +300,7 @@ class WalkRecord(NamedTuple):
     run_of: Edges
     weights: Bytes
     leaders: NDArray[np.uint16]
+    alike: NDArray[np.uint16]
     tile_filters: Edges
 
 
