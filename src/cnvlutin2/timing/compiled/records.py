@@ -282,25 +282,32 @@ class WalkRecord(NamedTuple):
 
     Parameters
     ----------
+    kind : int
+        How the filters of a tile walk a lane: `WAITING`, `FREE` or `DRIFTING`; `WAITING` if they do the same anyway.
     begins : int32 ``[lanes in use + 1]``
         The first run of each lane, and the end.
     step_of, run_of : int32 ``[runs of a window]``
         As of `cnvlutin2.mapping.LaneOrder`.
-    weights : uint8 ``[groups, passes, tiles, runs of a window, filters, digits]``
+    weights : uint8 ``[groups, passes, tiles in use, runs of a window, filters, digits]``
         Digits of the masks of the effectual weights that meet each run; filters before runs where filters are `FREE`.
     leaders : uint16 ``[groups * passes * tiles * runs of a window]``
         How many filters of the tile come into question as its busiest; they are the first ones. Of size 0 unless `WAITING`.
     alike : uint16 ``[groups * passes * tiles * lanes in use]``
         How many filters of the tile do the same in a lane; they are the first one and the last ones. Of size 0 unless `DRIFTING`.
-    tile_filters : int32 ``[passes, tiles]``
+    full : bool ``[groups * passes * tiles * lanes in use]``
+        Whether a tile has in a lane all weights that any of the group has, in one filter at every run if filters are `WAITING`,
+        in all of them if they are `DRIFTING`: all such tiles do the same. Of size 0 if they are `FREE`.
+    tile_filters : int32 ``[passes, tiles in use]``
     """
 
+    kind: int
     begins: Edges
     step_of: Edges
     run_of: Edges
     weights: Bytes
     leaders: NDArray[np.uint16]
     alike: NDArray[np.uint16]
+    full: NDArray[np.bool_]
     tile_filters: Edges
 
 
@@ -332,7 +339,7 @@ class ReadsRecord(NamedTuple):
 
 
 class PairRecord(NamedTuple):
-    """An organisation that skips ineffectual weights.
+    """Organisations that skip ineffectual weights and walk the same ones.
 
     Parameters
     ----------
@@ -345,8 +352,6 @@ class PairRecord(NamedTuple):
         The first and the last brick of each run.
     reads : ReadsRecord
     walk : WalkRecord
-    kind : int
-        `WAITING`, `FREE` or `DRIFTING`.
     drift : int
         Runs that filters may be apart, if `DRIFTING`.
     barrier : bool
@@ -366,10 +371,10 @@ class PairRecord(NamedTuple):
     overhead : int
     wide : bool
         Whether a lane's cycles in a window may take more than a byte.
-    factors : int64 ``[quantities, columns]``
+    factors : int64 ``[ways, quantities, columns]``
         What each of `PAIR_QUANTITIES` adds to cycles and slots.
-    result : int
-        Which of the layer's results it is.
+    results : int64 ``[ways]``
+        Which of the layer's results each way is.
     """
 
     steps: StepsRecord
@@ -378,7 +383,6 @@ class PairRecord(NamedTuple):
     run_bricks: Edges
     reads: ReadsRecord
     walk: WalkRecord
-    kind: int
     drift: int
     barrier: bool
     apart: bool
@@ -391,4 +395,4 @@ class PairRecord(NamedTuple):
     overhead: int
     wide: bool
     factors: Ints
-    result: int
+    results: Ints
