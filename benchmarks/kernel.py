@@ -25,7 +25,6 @@ from cnvlutin2.simd.narrow import larger
 from cnvlutin2.simd.vectors import load, store
 from cnvlutin2.timing import make_engine
 from cnvlutin2.timing.compiled.packing import walk_record
-from cnvlutin2.timing.compiled.recording import kind_of
 
 WINDOWS, FILTERS = 512, 16  # of the bound's block: 512 bytes a digit
 ROUNDS = 20_000
@@ -72,7 +71,7 @@ def _kernel(planes: int, changes: Mapping[str, object]) -> tuple[float, float]:
     organisation = with_overrides(preset("cnv2-weights"), changes)
     schedule, engine = Schedule.of(layer.geometry, organisation), make_engine(jobs=1)
     pairs = layer.macs / schedule.runs.longest
-    leaders = walk_record(schedule, layer, kind_of(schedule), layer.windows).leaders
+    leaders = walk_record(schedule, layer, layer.windows).leaders
     walked = float(leaders.mean()) / organisation.filters_per_tile if leaders.size else 1.0
     return pairs / _best(lambda: engine.time([layer], [organisation])), walked
 

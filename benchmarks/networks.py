@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from benchmarks.depthwise import depthwise_models
 from cnvlutin2.network import Inputs, Layer, Network, Numeric, load_inputs, open_network
 from cnvlutin2.network.topologies import Topology
 
@@ -56,6 +58,14 @@ def cases() -> Iterator[Case]:
     for name in TOPOLOGIES:
         yield _topology(name)
         gc.collect()
+    if not (MODELS / "photos").is_dir():
+        print("depthwise networks: photographs are not at hand, passed over")
+        return
+    with TemporaryDirectory() as folder:
+        for path in depthwise_models(Path(folder)):
+            network = open_network(path)
+            yield _model(path.stem, network, load_inputs(network, photographs()[:1], preprocess="imagenet-torch"), path)
+            gc.collect()
 
 
 def shared_models() -> Iterator[tuple[str, Path]]:

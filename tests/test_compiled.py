@@ -255,8 +255,43 @@ def test_filters_that_lead_are_looked_for_where_windows_are_many(windows: int) -
     some, waiting = layer(40, (1, windows), 30), like([WAYS[2], WAYS[3], WAYS[6]], brick=16)
     check(some, waiting)
     schedule = Schedule.of(some.geometry, waiting[1])
-    leaders = walk_record(schedule, some, recording.kind_of(schedule), some.windows).leaders
+    leaders = walk_record(schedule, some, some.windows).leaders
     assert (leaders.min() < 4) == (windows > 4)
+
+
+def dense(ineffectual: float, *, images: int = 1, **shape: Any) -> Layer:
+    """Return a layer with few ineffectual weights: 40 channels, 37 filters."""
+    some = layer(40, (6, 13), 37, (3, 3), images=images, pads=(1, 1, 1, 1), **shape)
+    weights = np.random.default_rng(3).random(some.weights.shape) >= ineffectual
+    return replace(some, weights=weights.astype(np.int16))
+
+
+DRIFTS = [WAYS[5], *like([WAYS[5]], filter_sync=2, run_overhead=1), *like([WAYS[5]], tile_sync="layer")]
+
+
+@pytest.mark.parametrize("ineffectual", [0, 0.002, 0.02, 1])
+def test_filters_and_tiles_that_do_the_same(ineffectual: float) -> None:
+    """They are walked once: tiles with all weights that any has, and of one tile filters with all that any of it has."""
+    some = dense(ineffectual, images=2)
+    check(some, [*WAYS, *DRIFTS])
+    check(some, like(WAYS, filter_map="spread"))
+    check(some, like(WAYS, tiles=9, lanes=1, filters_per_tile=2))
+    check(dense(ineffectual, groups=1, strides=(2, 1)), like([*WAYS[2:], *DRIFTS], run_overhead=2))
+    waiting, drifting = (walk_record(Schedule.of(some.geometry, way), some, some.windows) for way in (WAYS[3], WAYS[5]))
+    if ineffectual == 0.02:
+        assert 0.2 < waiting.full.mean() < 1
+    if ineffectual == 0.002:
+        assert 0.1 < drifting.full.mean() < 1
+        assert set(drifting.alike.tolist()) == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(("ineffectual", "walks"), [(0, 1), (0.002, 3), (0.1, 4), (1, 1)])
+def test_organisations_that_walk_the_same_weights_are_walked_once(ineffectual: float, walks: int) -> None:
+    """Where all filters of a tile have the same weights, they never part, and shared skipping skips the same."""
+    some = dense(ineffectual)
+    (band,) = plan.plan_layer(some, ObservedWeights(some), WAYS[2:6]).bands
+    assert len(band.pairs) == walks
+    check(some, WAYS[2:6])
 
 
 @pytest.mark.parametrize("options", [{"tiles": 1, "filters_per_tile": 300}, {"tiles": 300, "filters_per_tile": 1}])
@@ -279,6 +314,36 @@ def test_groups_side_by_side(together: int) -> None:
 def test_rows_that_are_packed(stride: int) -> None:
     for pads in ((0, 0, 0, 0), (1, 3, 1, 3)):
         check(layer(3, (9, 150), 5, (3, 5), strides=(stride, stride), pads=pads), like([WAYS[0], *WAYS[2:]], brick=16))
+
+
+RAW = machine(name="raw", format="roe", detect="output", data_bits=4)  # bricks of more than half are stored raw
+
+
+@pytest.mark.parametrize("brick", [8, 11, 64])
+@pytest.mark.parametrize("channels", [1, 3, 7])
+def test_raw_bricks_of_rows(channels: int, brick: int) -> None:
+    """Whether lanes have a value each, so that every run takes a cycle, or more; a row's last brick is shorter."""
+    ways = [*like([RAW], brick=brick), *like([RAW], brick=brick, lanes=64, name="unit"), machine(brick=brick), RAW]
+    for shape in ({"pads": (1, 3, 1, 3)}, {"strides": (2, 3)}):
+        check(layer(3 * channels, (9, 35), 6, (3, 5), groups=3, images=2, **shape), ways)
+    some = layer(3 * channels, (9, 35), 6, (3, 5), groups=3)
+    for organisation in ways:
+        ends = CompiledEngine(NoFallback(), 1).window_ends(some, organisation, "skip")
+        assert ends.tolist() == PLAIN.window_ends(some, organisation, "skip").tolist(), organisation.name
+
+
+def test_raw_bricks_of_many_depthwise_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some maps at a time, and in bands."""
+    some = layer(40, (7, 9), 40, (3, 3), groups=40, images=2, pads=(1, 1, 1, 1))
+    check(some, [RAW])
+    monkeypatch.setattr(recording, "ROWS", 22)
+    recording.row_bricks_record.cache_clear()
+    check(some, [RAW])
+    monkeypatch.setattr(bands, "BAND", 600)
+    bands.bands_of.cache_clear()
+    check(some, [RAW, *like([RAW], group_map="parallel")])
+    for cache in (bands.bands_of, recording.row_bricks_record):
+        cache.cache_clear()
 
 
 @pytest.mark.parametrize("brick", [32, 40, 64])
@@ -355,8 +420,7 @@ def test_ordinary_layers_are_not_left_to_plain(geometry: Geometry) -> None:
     for name in preset_names():
         for options in ({}, {"group_map": "parallel"}, {"filter_map": "spread"}, {"tile_sync": "layer"}):
             schedule = Schedule.of(geometry, with_overrides(preset(name), options))
-            raw_rows = name == "cnv-roe" and schedule.steps.row_packed
-            assert bool(left_to_plain(schedule)) == raw_rows, (name, options)
+            assert not left_to_plain(schedule), (name, options)
 
 
 @pytest.mark.parametrize(

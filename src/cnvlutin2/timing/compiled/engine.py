@@ -91,8 +91,8 @@ class CompiledEngine:
             count_lanes(lanes, room, 0, layer.images, counting.results[0], by_lane)
             cycles[:] = by_lane[0][:, :, None]
         elif record.pairs:
-            by_tile = np.zeros((*shape[:3], schedule.seats.tile_filters.shape[1], shape[3]), np.int64)
             ((count_pairs, pairs),) = record.pairs
+            by_tile = np.zeros((*shape[:3], int(schedule.seats.tile_of.max()) + 1, shape[3]), np.int64)
             count_pairs(pairs, room, 0, layer.images, counting.results[0], by_tile)
             by_tile += chosen.window_overhead
             if chosen.tile_sync == "layer":

@@ -59,6 +59,8 @@ class Tiles(NamedTuple):
         Which of the tiles of all groups and passes is the first one.
     begin : int
         Which of the runs of a window is the lane's first one.
+    lane : int
+        Which of the lanes it is.
     most : uint8 or uint16 ``[passes, tiles + 1, windows]``
         Raised to the cycles of the lane in each window; last, of all tiles together.
     found : int64 ``[quantities]``
@@ -68,6 +70,7 @@ class Tiles(NamedTuple):
     filters: Edges
     first: Integer
     begin: Integer
+    lane: Integer
     most: Units
     found: Ints
 
@@ -83,6 +86,8 @@ class Rooms(NamedTuple):
         Scratch.
     together : uint8 ``[runs, windows]``
         Cycles of each run in the slowest tile; of size 0 unless a run is replaced in all tiles at once.
+    same : uint8 or uint16 ``[2, windows]``
+        The cycles of a tile that is `full`, and scratch for those of others.
     ends, reached : uint8 or uint16 ``[filters, 64]`` and ``[runs, 64]``
         The cycle at which each filter has ended its run, and at which all have ended each run; of size 0 unless filters drift.
     most : uint8 or uint16 ``[passes, tiles + 1, windows]``
@@ -95,6 +100,7 @@ class Rooms(NamedTuple):
     least: Bytes
     some: Bytes
     together: Bytes
+    same: Units
     ends: Units
     reached: Units
     most: Units
@@ -109,10 +115,16 @@ def walk_waiting(walk: WalkRecord, _drift: tuple[Integer, Integer], lane: Lane, 
     masks, least, tile_filters, most = lane.digits, lane.least, tiles.filters, tiles.most
     (passes, count), unit, size, burst = tile_filters.shape, most.dtype.type(0), least.shape[1], 255 // lane.worst
     slots, digits, runs, each = weights.shape[4], masks.shape[2], masks.shape[1], np.int64(not lane.plain) * size
-    all_costs, all_work = np.int64(0), np.int64(0)
+    all_costs, all_work, full_costs, full_work = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    full, same, lanes, is_known = walk.full, rooms.same, walk.begins.size - 1, False
     for tile in range(passes * count):
-        p, t = tile // count, tile % count
+        p, t, is_full = tile // count, tile % count, full[(tiles.first + tile) * lanes + tiles.lane]
         first_run, at, filters = (tiles.first + tile) * weights.shape[3] + tiles.begin, (tile + p) * size, tile_filters[p, t]
+        if is_full and is_known:
+            _repeat(same, most, at)
+            all_work += filters * full_work
+            all_costs += filters * full_costs
+            continue
         works, costs = no_sums(), no_sums()
         for x in range(0, lane.windows if filters else 0, VECTOR):
             here, end = first_places(lane.windows - x), splat_as(np.int64(0), unit)
@@ -128,12 +140,23 @@ def walk_waiting(walk: WalkRecord, _drift: tuple[Integer, Integer], lane: Lane, 
                 works, costs = add_up(works, both(busy, here)), add_up(costs, both(cycles, here))
                 end = plus(end, widened(cycles, unit))
             store(most, at + x, larger(end, load_as(most, at + x, unit)))
+            store(same, np.int64(not is_full) * size + x, end)
+        if is_full and filters:
+            is_known, full_work, full_costs = not together.size, total(works), total(costs)
         all_work += filters * total(works)
         all_costs += filters * total(costs)
         if together.size and t == count - 1:
             _walk_together(lane, together, most, at + size)
     tiles.found[WORK] += all_work
     tiles.found[COSTS] += all_costs
+
+
+@helper
+def _repeat(same: Units, most: Units, at: Integer) -> None:
+    """Raise the cycles of a tile to those of another that does the same; its own begin at `at`."""
+    unit = most.dtype.type(0)
+    for x in range(0, same.shape[1], VECTOR):
+        store(most, at + x, larger(load_as(same, x, unit), load_as(most, at + x, unit)))
 
 
 @inlined_helper
@@ -239,13 +262,21 @@ def walk_drifting(walk: WalkRecord, drift: tuple[Integer, Integer], lane: Lane, 
     masks, rows, tile_filters, most, digits = lane.digits, lane.least, tiles.filters, tiles.most, lane.digits.shape[2]
     (passes, count), unit, size = tile_filters.shape, most.dtype.type(0), rows.shape[1]
     nothing, extra, each = splat_as(np.int64(0), unit), splat_as(np.int64(overhead), unit), np.int64(not lane.plain) * size
-    spent, all_held = no_sums(), np.int64(0)
+    all_spent, all_held, full_spent, full_held = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    alike, full, same, lanes, is_known = walk.alike, walk.full, rooms.same, walk.begins.size - 1, False
     for tile in range(passes * count):
+        is_full = full[(tiles.first + tile) * lanes + tiles.lane]
         filters, at = np.int64(tile_filters[tile // count, tile % count]), (tile + tile // count) * size
+        more, spent, spent_first = np.int64(alike[(tiles.first + tile) * lanes + tiles.lane]) - 1, no_sums(), no_sums()
+        if is_full and is_known:
+            _repeat(same, most, at)
+            all_spent += filters * full_spent
+            all_held += filters * full_held
+            continue
         place, held = (tiles.first + tile) * weights.shape[3] + tiles.begin, no_sums()
         for x in range(0, lane.windows if filters else 0, VECTOR):
             here, slowest = first_places(lane.windows - x), nothing
-            for f in range(filters):
+            for f in range(filters - more):
                 store(ends, f * VECTOR, nothing)
             for k in range(lane.length):
                 least, begins = load(rows, k * each + x), nothing
@@ -253,14 +284,21 @@ def walk_drifting(walk: WalkRecord, drift: tuple[Integer, Integer], lane: Lane, 
                     begins = load_as(reached, (k - 1 - ahead) * VECTOR, unit)
                 w, a = (place + k) * weights.shape[4] * digits, (x * masks.shape[1] + k * VECTOR) * digits
                 slowest = nothing
-                for f in range(filters):
+                for f in range(filters - more):
                     cost = larger(_products(weights, w + f * digits, masks, a), least)
                     end = plus(larger(load_as(ends, f * VECTOR, unit), begins), plus(widened(cost, unit), extra))
                     store(ends, f * VECTOR, end)
                     slowest, spent = larger(slowest, end), add_up(spent, both(cost, here))
+                    if f == 0:
+                        spent_first = add_up(spent_first, both(cost, here))
                 store(reached, k * VECTOR, slowest)
             held = add_up(held, chosen(here, slowest, nothing))
             store(most, at + x, larger(slowest, load_as(most, at + x, unit)))
-        all_held += filters * (total(held) - lane.windows * lane.length * overhead)
-    tiles.found[COSTS] += total(spent)
-    tiles.found[WAITS] += all_held - total(spent)
+            store(same, np.int64(not is_full) * size + x, slowest)
+        own_held = total(held) - lane.windows * lane.length * overhead
+        if is_full and filters:
+            is_known, full_spent, full_held = True, total(spent_first), own_held
+        all_held += filters * own_held
+        all_spent += total(spent) + more * total(spent_first)
+    tiles.found[COSTS] += all_spent
+    tiles.found[WAITS] += all_held - all_spent

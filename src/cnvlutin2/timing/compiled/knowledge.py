@@ -33,7 +33,7 @@ def left_to_plain(schedule: Schedule) -> str:
 
     Such layers are rare; docs/performance.md says what that costs.
     """
-    o, steps, runs = schedule.organisation, schedule.steps, schedule.runs
+    o, runs = schedule.organisation, schedule.runs
     weights, unknown = o.skip_weights != "none", unknown_options(o, KNOWN)
     if unknown:
         return ", ".join(unknown)
@@ -41,8 +41,8 @@ def left_to_plain(schedule: Schedule) -> str:
         return "rows that a format finds in a way of its own"
     if not weights and (not runs.sliced or schedule.view == "all"):
         return "interleaved lanes or zeros multiplied, where no weights are skipped"
-    if schedule.view == "raw" and (weights or steps.row_packed):
-        return "raw bricks where weights are skipped or rows are packed"
+    if schedule.view == "raw" and weights:
+        return "raw bricks where weights are skipped"
     lane = int(np.add.reduceat(worst_cycles(schedule), schedule.runs.lane_parts[:-1]).max()) if not weights else 0
     if max(longest_lane(schedule), _all_lanes(schedule), lane) >= 1 << 16:
         return "cycles beyond 16 bits in a window"

@@ -31,11 +31,14 @@ from cnvlutin2.simd.vectors import (
 )
 from cnvlutin2.timing.compiled.held import Held
 from cnvlutin2.timing.compiled.maps import (
+    RowWords,
     add_planes,
     add_range,
     find_rows,
     flag_raw_bricks,
     make_row_packed,
+    make_row_words,
+    mark_raw_rows,
     part_rows,
     row_packed_values,
 )
@@ -81,11 +84,31 @@ def count_wide_lanes(held: Held[LaneRecord], bits: Bytes, first: int, last: int,
     _count_maps(held.record, bits, (first, last), rooms, results, window_cycles)
 
 
+@kernel
+def count_raw_rows(held: Held[LaneRecord], bits: Bytes, first: int, last: int, results: Ints, window_cycles: Ints) -> None:
+    """Do the same where cycles do not depend on the maps: what lanes see does, where some bricks of rows are stored raw."""
+    lanes, nothing = held.record, np.zeros(0, np.uint8)
+    steps, words, factors, (least, costs) = lanes.steps, make_row_words(lanes.row_bricks), lanes.factors[0], lanes.least
+    groups, together = steps.groups, words.values.size // steps.rows
+    for n in range(first, last):
+        zeros = np.int64(0)
+        for g in range(0, groups, together):
+            maps = (n - first) * groups + g, min(together, groups - g)
+            zeros += mark_raw_rows(steps, lanes.storage, lanes.row_bricks, bits, maps, words, nothing)
+        result = results[n, lanes.results[0]]
+        for column in range(result.size):
+            result[column] += groups * (least * factors[0, column] + costs * factors[1, column]) + zeros * factors[2, column]
+        if window_cycles.size:
+            window_cycles[0, n] = least // window_cycles.shape[3]
+
+
 LaneKernel = Callable[[Held[LaneRecord], Bytes, int, int, Ints, Ints], None]
 
 
 def lane_kernel(record: LaneRecord) -> LaneKernel:
-    """Return the kernel for a record; there are two, so that what is not asked for need not be compiled."""
+    """Return the kernel for a record; there are several, so that what is not asked for need not be compiled."""
+    if not record.counted:
+        return count_raw_rows
     return count_wide_lanes if record.wide else count_lanes
 
 
@@ -100,6 +123,8 @@ class Rooms(NamedTuple):
         Effectual values of pieces.
     bricks, flags, rows : uint8 ``[bricks, room]``, or of size 0 where nobody asks
         Effectual values of storage bricks; which are raw, as of `flag_raw_bricks`; NM rows beyond one.
+    words, marked
+        As of `mark_raw_rows`; of size 0 unless some bricks of rows are stored raw.
     begins : int64 ``[ways]``
         Where the next record begins in its NM row.
     loads : ``[lanes, room]``
@@ -116,6 +141,8 @@ class Rooms(NamedTuple):
     bricks: Bytes
     flags: Bytes
     rows: Bytes
+    words: RowWords
+    marked: Bytes
     begins: Ints
     loads: Units
     columns: Units
@@ -141,6 +168,8 @@ def _make_rooms(lanes: LaneRecord, unit: Units) -> Rooms:
         bricks,
         np.empty_like(bricks),
         np.empty_like(bricks),
+        make_row_words(lanes.row_bricks),
+        np.empty(min(steps.rows, lanes.row_bricks.uses.size) * steps.channels * steps.width, np.uint8),
         np.zeros(lanes.storage.row_bits.size, np.int64),
         np.zeros((planes, height * windows.pitch + VECTOR), unit.dtype),
         np.zeros((planes, across), unit.dtype),
@@ -156,11 +185,11 @@ def _count_maps(
     (first, last), steps, storage, windows = images, lanes.steps, lanes.storage, lanes.windows
     for m in range((last - first) * steps.groups):
         n, g = first + m // steps.groups, m % steps.groups
-        _fill_counts(lanes, bits, m, rooms)
+        zeros_of_rows = _fill_counts(lanes, bits, m, rooms)
         for way in range(storage.mixed.size):
-            mixed, has_rows, seen = storage.mixed[way], storage.row_bits[way] > 0, np.int64(0)
+            mixed, has_rows, zeros = storage.mixed[way] and not steps.row_packed, storage.row_bits[way] > 0, zeros_of_rows
             if mixed:
-                seen = flag_raw_bricks(storage, way, rooms.bricks, steps.values, windows.uses, rooms.flags)
+                zeros = flag_raw_bricks(storage, way, rooms.bricks, steps.values, windows.uses, rooms.flags)
             if has_rows:
                 begin, places = rooms.begins[way] if g else np.int64(0), steps.rows * steps.columns
                 rooms.begins[way] = find_rows(storage, way, begin, rooms.bricks, places, rooms.rows)
@@ -172,26 +201,37 @@ def _count_maps(
                     cycles = _walk_windows(steps, windows, lanes.walk, rooms)
             result, factors = results[n, lanes.results[way]], lanes.factors[way]
             for column in range(result.size):
-                result[column] += cycles * factors[0, column] + costs * factors[1, column] + seen * factors[2, column]
+                result[column] += cycles * factors[0, column] + costs * factors[1, column] + zeros * factors[2, column]
             if window_cycles.size:
                 least = -1 if lanes.walk.longest > 1 or has_rows else lanes.least[0] // window_cycles.shape[3]
                 _note_windows(windows.begins, least, rooms.slowest, window_cycles[way, n, g])
 
 
 @helper
-def _fill_counts(lanes: LaneRecord, bits: Bytes, m: Integer, rooms: Rooms) -> None:
-    """Count the effectual values of a map's pieces and storage bricks, if anything depends on them."""
+def _fill_counts(lanes: LaneRecord, bits: Bytes, m: Integer, rooms: Rooms) -> np.int64:
+    """Count the effectual values of a map's pieces and storage bricks, those that matter.
+
+    Where bricks of rows are stored raw, their values are all counted; return how many are not effectual, over all windows.
+    """
+    zeros = np.int64(0)
     steps, edges, counts, room = lanes.steps, lanes.pieces.edges, rooms.counts, rooms.counts.shape[1]
     places, begin = steps.rows * steps.columns, m * steps.channels * steps.rows * steps.width
-    if lanes.counted and steps.row_packed:
+    if steps.row_packed:
+        marked = rooms.marked
+        if marked.size:
+            for i in range(marked.size):
+                marked[i] = bits[begin + i]
+            zeros = mark_raw_rows(steps, lanes.storage, lanes.row_bricks, bits, (m, np.int64(1)), rooms.words, marked)
+            bits, begin = marked, np.int64(0)
         part_rows(steps, bits, begin, rooms.apart)
         for r in range(edges.size - 1):
             row_packed_values(steps, rooms.apart, edges[r], edges[r + 1], rooms.values)
             add_range(rooms.values, 0, places, edges[r + 1] - edges[r], places, counts, r)
-    elif lanes.counted:
+    else:
         add_planes(bits, begin, places, edges, places, counts)
     if lanes.bricks_matter:
         add_planes(counts.reshape(-1), 0, room, lanes.pieces.bricks, places, rooms.bricks)
+    return zeros
 
 
 @inlined_helper

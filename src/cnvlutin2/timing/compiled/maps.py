@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.simd import VECTOR
-from cnvlutin2.simd.jit import helper, making_helper
+from cnvlutin2.simd.jit import helper, inlined_helper, making_helper
 from cnvlutin2.simd.narrow import both, larger, minus, plus, times
 from cnvlutin2.simd.scans import last_of, moved_up, reduced, running_sums
 from cnvlutin2.simd.sizes import Integer
 from cnvlutin2.simd.vectors import add_bytes, equal, first_places, load, splat, splat_as, store, weighted_sum
-from cnvlutin2.timing.compiled.records import Bytes, Edges, StepsRecord, StorageRecord
+from cnvlutin2.simd.words import bits_in_both, word_at
+from cnvlutin2.timing.compiled.records import Bytes, Edges, RowBricksRecord, StepsRecord, StorageRecord
+
+Words = NDArray[np.uint64]
 
 
 @making_helper
@@ -139,9 +144,9 @@ def flag_raw_bricks(
     Returns
     -------
     int64
-        Values that are taken for effectual, over all windows: all those of raw bricks, and the effectual ones of others.
+        Ineffectual values of raw bricks, which lanes take for effectual, over all windows.
     """
-    room, raw, seen = bricks.shape[1], storage.raw, np.int64(0)
+    room, raw, zeros = bricks.shape[1], storage.raw, np.int64(0)
     for x in range(0, room, VECTOR):
         values = splat_as(np.int64(0), np.uint16(0))
         for b in range(bricks.shape[0]):
@@ -151,9 +156,97 @@ def flag_raw_bricks(
                 found = larger(found, equal(larger(minus(count, splat(raw[way, r, 0])), more), more))
             store(flags, b * room + x, found)
             length = np.uint8(min(storage.brick, step_values - b * storage.brick))
-            values = add_bytes(values, larger(count, both(found, splat(length))))
-        seen += weighted_sum(values, uses, x)
-    return seen
+            values = add_bytes(values, minus(larger(count, both(found, splat(length))), count))
+        zeros += weighted_sum(values, uses, x)
+    return zeros
+
+
+class RowWords(NamedTuple):
+    """Room for a storage brick of every row of some maps, uint64 ``[rows]``; of size 0 unless some of them are stored raw.
+
+    Parameters
+    ----------
+    values : the effectual ones, the first value in the lowest bit.
+    zeros : the others, if the brick is stored raw.
+    """
+
+    values: Words
+    zeros: Words
+
+
+@making_helper
+def make_row_words(row_bricks: RowBricksRecord) -> RowWords:
+    """Make room for `mark_raw_rows`."""
+    return RowWords(np.empty(row_bricks.uses.size, np.uint64), np.empty(row_bricks.uses.size, np.uint64))
+
+
+@helper
+def mark_raw_rows(
+    steps: StepsRecord,
+    storage: StorageRecord,
+    row_bricks: RowBricksRecord,
+    bits: Bytes,
+    maps: tuple[Integer, Integer],
+    words: RowWords,
+    marked: Bytes,
+) -> np.int64:
+    """Count the ineffectual values of bricks of rows that are stored raw, over all windows that read them.
+
+    Parameters
+    ----------
+    steps : StepsRecord
+    storage : StorageRecord
+        In one way.
+    row_bricks : RowBricksRecord
+    bits : uint8
+        Of all maps, channel by channel.
+    maps : (int, int)
+        The first one, and how many.
+    words : RowWords
+    marked : uint8 ``[channels * rows * width]``, or of size 0
+        Unless it is empty, the bits of the one map, in which those of raw bricks are set.
+    """
+    (reads, uses), raw, brick, (first_map, number) = row_bricks, storage.raw, storage.brick, maps
+    values, zeros, size, rows, total = words.values, words.zeros, steps.width * steps.channels, number * steps.rows, np.int64(0)
+    for b in range(reads.shape[1]):
+        first, length = b * brick, min(brick, size - b * brick)
+        known = ~np.uint64(0) >> np.uint64(VECTOR - length)
+        for m in range(number):
+            for y in range(steps.rows):
+                at = (first_map + m) * size * steps.rows + y * steps.width
+                values[m * steps.rows + y] = _row_word(steps, bits, at, first, length) & known
+                zeros[m * steps.rows + y] = 0
+        for r in range(raw.shape[1]):
+            least, most = np.int64(raw[0, r, 0]), np.int64(raw[0, r, 0]) + np.int64(raw[0, r, 1])
+            for y in range(rows):
+                count = np.int64(bits_in_both(values[y], known))
+                zeros[y] |= values[y] ^ known if least <= count <= most else np.uint64(0)
+        for kx in range(reads.shape[0]):
+            read = reads[kx, b]
+            for y in range(rows):
+                total += uses[y] * np.int64(bits_in_both(zeros[y], read))
+        for y in range(rows if marked.size else 0):
+            for i in range(length):
+                if (zeros[y] >> np.uint64(i)) & np.uint64(1):
+                    marked[_row_value(steps, y * steps.width, first + i)] = 1
+    return total
+
+
+@inlined_helper
+def _row_word(steps: StepsRecord, bits: Bytes, at: Integer, first: Integer, length: Integer) -> np.uint64:
+    """Return the bits of some values of a row, whose first one lies at `at`; what the bits behind them are nobody knows."""
+    if steps.channels == 1:
+        return word_at(bits, at + first)
+    word = np.uint64(0)
+    for i in range(length):
+        word |= np.uint64(bits[_row_value(steps, at, first + i)]) << np.uint64(i)
+    return word
+
+
+@inlined_helper
+def _row_value(steps: StepsRecord, at: Integer, value: Integer) -> Integer:
+    """Return where a value of a row, x first, channel inside, lies, whose first one lies at `at`."""
+    return at + value % steps.channels * steps.rows * steps.width + value // steps.channels
 
 
 @helper

@@ -108,12 +108,13 @@ def _make_rooms(pairs: PairRecord, unit: Units) -> Rooms:
     """Make room for a block of windows."""
     weights, (passes, tiles) = pairs.walk.weights, pairs.walk.tile_filters.shape
     size = (min(BLOCK, pairs.reads.windows) + VECTOR - 1) // VECTOR * VECTOR
-    runs, has_rows, drifting = pairs.most_runs, pairs.storage.row_bits[0] > 0, np.int64(pairs.kind == DRIFTING)
+    runs, has_rows, drifting = pairs.most_runs, pairs.storage.row_bits[0] > 0, np.int64(pairs.walk.kind == DRIFTING)
     return Rooms(
         np.zeros((size // VECTOR, runs, weights.shape[5], VECTOR), np.uint8),
         np.ones((runs if has_rows else 1, size), np.uint8),
         np.empty(size, np.uint8),
         np.zeros((runs * np.int64(pairs.barrier), size), np.uint8),
+        np.zeros((2, size), unit.dtype),
         np.zeros((weights.shape[4] * drifting, VECTOR), unit.dtype),
         np.zeros((runs * drifting, VECTOR), unit.dtype),
         np.zeros((passes, tiles + 1, size), unit.dtype),
@@ -136,10 +137,10 @@ def _walking_blocks(walk: Walk) -> WalkBlock:
             begin, length = np.int64(begins[number]), np.int64(begins[number + 1] - begins[number])
             _read_lane(pairs.reads, (pairs.walk.step_of, pairs.walk.run_of), planes, (begin, length), windows, rooms)
             lane = Lane(rooms.digits, rooms.least, planes.run_rows.size == 0, length, pairs.worst, count)
-            tiles = Tiles(tile_filters, first_tile, begin, rooms.most, found)
+            tiles = Tiles(tile_filters, first_tile, begin, number, rooms.most, found)
             walk(pairs.walk, (pairs.drift, pairs.overhead), lane, tiles, rooms)
             if number + 1 == lanes or begins[number + 2] - begins[number + 1] != length:
-                overhead = 0 if pairs.kind == DRIFTING else pairs.overhead * length
+                overhead = 0 if pairs.walk.kind == DRIFTING else pairs.overhead * length
                 _raise_slowest(rooms.most, count, overhead, rooms.slowest)
 
     return walk_block
@@ -175,10 +176,11 @@ def _counting_maps(walk_block: WalkBlock) -> CountMaps:
                 _add_windows(rooms.slowest, pairs.barrier, pairs.apart, tile_filters, count, totals, found)
             if pairs.apart:
                 _add_passes(tile_filters, totals, found)
-            result = results[n, pairs.result]
-            for q in range(found.size):
-                for column in range(result.size):
-                    result[column] += found[q] * pairs.factors[q, column]
+            for way in range(pairs.results.size):
+                result, factors = results[n, pairs.results[way]], pairs.factors[way]
+                for q in range(found.size):
+                    for column in range(result.size):
+                        result[column] += found[q] * factors[q, column]
 
     @making_helper
     def make_and_count(
@@ -199,7 +201,7 @@ _count_waiting, _count_free, _count_drifting = (
 
 @kernel
 def count_waiting_pairs(held: Held[PairRecord], bits: Bytes, first: int, last: int, results: Ints, window_cycles: Ints) -> None:
-    """Count the cycles of an organisation that skips ineffectual weights, and whose filters wait for each other at every run.
+    """Count the cycles of organisations that skip ineffectual weights, and whose filters wait for each other at every run.
 
     Parameters
     ----------
@@ -242,7 +244,7 @@ PairKernel = Callable[[Held[PairRecord], Bytes, int, int, Ints, Ints], None]
 def pair_kernel(record: PairRecord) -> PairKernel:
     """Return the kernel for a record; there are several, so that what is not asked for need not be compiled."""
     drifting = count_widely_drifting_pairs if record.wide else count_drifting_pairs
-    return {WAITING: count_waiting_pairs, FREE: count_free_pairs, DRIFTING: drifting}[record.kind]
+    return {WAITING: count_waiting_pairs, FREE: count_free_pairs, DRIFTING: drifting}[record.walk.kind]
 
 
 @inlined_helper

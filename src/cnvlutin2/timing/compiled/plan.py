@@ -18,14 +18,17 @@ from cnvlutin2.timing.compiled.bands import Band, bands_of, whole
 from cnvlutin2.timing.compiled.held import Held, hold
 from cnvlutin2.timing.compiled.knowledge import KNOWN, left_to_plain
 from cnvlutin2.timing.compiled.lanes import LaneKernel, lane_kernel
-from cnvlutin2.timing.compiled.packing import walk_record
+from cnvlutin2.timing.compiled.packing import Walks
 from cnvlutin2.timing.compiled.pairs import PairKernel, pair_kernel
-from cnvlutin2.timing.compiled.records import WAITING, LaneRecord, LayerRecord, PairRecord, WalkRecord, room_for
+from cnvlutin2.timing.compiled.records import WAITING, LaneRecord, LayerRecord, PairRecord, room_for
 from cnvlutin2.timing.compiled.results import ResultTable
-from cnvlutin2.timing.compiled.sharing import skip_key
+from cnvlutin2.timing.compiled.sharing import pairs_key, skip_key
 from cnvlutin2.timing.compiled.tuning import ACTIVATIONS_PER_NS, BAND, LOOKS_PER_NS
 from cnvlutin2.timing.observed import ObservedWeights
 from cnvlutin2.timing.options import unknown_options
+
+Ways = list[tuple[Schedule, int, NDArray[np.int64]]]
+"""Schedules that are measured together: with each the result that follows, and the factors by which it does."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,10 +122,9 @@ class _Planner:
         self._layer, self._weights = layer, weights
         self._bands = bands_of(layer.geometry) if in_bands else whole(layer.geometry)
         self._results = ResultTable(weights)
-        self._lanes: dict[Hashable, list[tuple[Schedule, int, NDArray[np.int64]]]] = defaultdict(list)
-        self._pairs: list[tuple[Schedule, int, NDArray[np.int64]]] = []
-        self._merged: dict[int, Layer] = {}
-        self._walks: dict[Hashable, WalkRecord] = {}
+        self._walks = Walks(layer)
+        self._lanes: dict[Hashable, Ways] = defaultdict(list)
+        self._pairs: dict[tuple[Hashable, int], Ways] = defaultdict(list)
 
     def plan(self, organisations: Sequence[Organisation]) -> LayerPlan:
         """See `plan_layer`."""
@@ -130,10 +132,10 @@ class _Planner:
         alone = len(self._bands) == 1
         # What is carried from row to row, or known at a pass' end alone, is not done in bands.
         banded_lanes = {key: some for key, some in self._lanes.items() if alone or not any(s.has_rows for s, _, _ in some)}
-        banded_pairs = [each for each in self._pairs if alone or not _needs_whole(each[0])]
+        banded_pairs = {key: some for key, some in self._pairs.items() if alone or not _needs_whole(some[0][0])}
         bands = [self._band(band, banded_lanes, banded_pairs, summed=True) for band in self._bands]
         lanes = {key: some for key, some in self._lanes.items() if key not in banded_lanes}
-        pairs = [each for each in self._pairs if not alone and _needs_whole(each[0])]
+        pairs = {key: some for key, some in self._pairs.items() if key not in banded_pairs}
         if lanes or pairs:
             (band,) = whole(self._layer.geometry)
             bands.append(self._band(band, lanes, pairs, summed=False))
@@ -157,24 +159,25 @@ class _Planner:
         known = self._results.known(key)
         if known is not None:
             return known
+        if schedule.runs.longest == 1 and not schedule.has_rows and schedule.view != "raw":
+            return self._results.unit_runs(schedule, key)
         if o.skip_weights == "none":
             result, factors = self._results.lanes(schedule, key)
-            # Streams of records are walked whole, those of rows apart from what may be done in bands.
             lanes = (schedule.together, schedule.steps, schedule.runs, o.brick, o.run_overhead)
-            apart = len(self._bands) > 1 and schedule.has_rows
-            self._lanes[lanes, apart].append((schedule, result, factors))
+            # Streams of records are walked whole, those of rows apart from what may be done in bands.
+            streams = len(self._bands) > 1 and schedule.has_rows
+            raw_rows = key if schedule.view == "raw" and schedule.steps.row_packed else None
+            self._lanes[lanes, streams, raw_rows].append((schedule, result, factors))
             return result
-        if schedule.runs.longest == 1 and not schedule.has_rows:
-            return self._results.unit_runs(schedule, key)
         result, factors = self._results.pairs(schedule, key)
-        self._pairs.append((schedule, result, factors))
+        self._pairs[pairs_key(schedule), self._walks.number(schedule)].append((schedule, result, factors))
         return result
 
     def _band(
         self,
         band: Band,
-        lanes: dict[Hashable, list[tuple[Schedule, int, NDArray[np.int64]]]],
-        pairs: list[tuple[Schedule, int, NDArray[np.int64]]],
+        lanes: dict[Hashable, Ways],
+        pairs: dict[tuple[Hashable, int], Ways],
         *,
         summed: bool,
     ) -> BandPlan:
@@ -191,7 +194,7 @@ class _Planner:
             factors=factors if summed else np.zeros_like(factors),
         )
         lane_records = [self._lane_record(band, some) for some in lanes.values()]
-        pair_records = [self._pair_record(band, *each) for each in pairs]
+        pair_records = [self._pair_record(band, some, walk) for (_, walk), some in pairs.items()]
         return BandPlan(
             activations=g.channels * g.height * g.width,
             images_together=max(1, BAND // (g.channels * g.height * g.width)),
@@ -201,16 +204,17 @@ class _Planner:
             pairs=tuple((pair_kernel(record), hold(record)) for record in pair_records),
         )
 
-    def _lane_record(self, band: Band, some: list[tuple[Schedule, int, NDArray[np.int64]]]) -> LaneRecord:
+    def _lane_record(self, band: Band, some: Ways) -> LaneRecord:
         schedules = [_of_band(schedule, band) for schedule, _, _ in some]
         first, storage = schedules[0], recording.storage_record(schedules)
         o, windows = first.organisation, first.steps.windows
-        bricks_matter = bool(storage.mixed.any() or storage.row_bits.any())
+        bricks_matter = not first.steps.row_packed and bool(storage.mixed.any() or storage.row_bits.any())
         slowest = int(first.lane_order.lengths.max()) * (1 + o.run_overhead) * windows
         return LaneRecord(
             steps=recording.steps_record(first),
             pieces=recording.piece_record(first),
             storage=storage,
+            row_bricks=recording.row_bricks_record(first),
             windows=recording.windows_record(first.steps),
             walk=recording.lane_walk(first),
             counted=first.runs.longest > 1 or bricks_matter,
@@ -221,8 +225,8 @@ class _Planner:
             results=np.array([result for _, result, _ in some], np.int64),
         )
 
-    def _pair_record(self, band: Band, whole_layer: Schedule, result: int, factors: NDArray[np.int64]) -> PairRecord:
-        schedule, kind = _of_band(whole_layer, band), recording.kind_of(whole_layer)
+    def _pair_record(self, band: Band, some: Ways, walk: int) -> PairRecord:
+        schedule = _of_band(some[0][0], band)
         o, runs, sees_all = schedule.organisation, schedule.runs, schedule.view == "all"
         return PairRecord(
             steps=recording.steps_record(schedule),
@@ -230,8 +234,7 @@ class _Planner:
             brick_edges=np.append(np.arange(0, runs.values, o.brick), runs.values).astype(np.int32),
             run_bricks=np.ascontiguousarray(schedule.run_bricks),
             reads=recording.reads_record(schedule.steps, sees_all=sees_all),
-            walk=self._walk(whole_layer, kind),
-            kind=kind,
+            walk=self._walks[walk],
             drift=o.drift or 0,
             barrier=o.tile_sync == "brick",
             apart=o.tile_sync == "layer",
@@ -243,20 +246,9 @@ class _Planner:
             worst=max(runs.longest, recording.most_rows(schedule)),
             overhead=o.run_overhead,
             wide=recording.longest_lane(schedule) > 255,
-            factors=factors,
-            result=result,
+            factors=np.stack([factors for _, _, factors in some]),
+            results=np.array([result for _, result, _ in some], np.int64),
         )
-
-    def _walk(self, schedule: Schedule, kind: int) -> WalkRecord:
-        """Return the weights of a schedule, which bands and organisations with the same seats share."""
-        o = schedule.organisation
-        key = schedule.together, schedule.steps, schedule.runs, schedule.seats, o.skip_weights, kind
-        if key not in self._walks:
-            if schedule.together not in self._merged:
-                self._merged[schedule.together] = self._layer.side_by_side(schedule.together)
-            merged = self._merged[schedule.together]
-            self._walks[key] = walk_record(schedule, merged, kind, schedule.steps.windows)
-        return self._walks[key]
 
 
 def _of_band(schedule: Schedule, band: Band) -> Schedule:
@@ -272,5 +264,5 @@ def _needs_whole(schedule: Schedule) -> bool:
 def _looks(record: PairRecord) -> int:
     """Return how many digits of weights are looked up for 64 windows at a time."""
     weights = record.walk.weights
-    in_each = int(record.walk.leaders.sum(dtype=np.int64)) * weights.shape[5] if record.kind == WAITING else weights.size
+    in_each = int(record.walk.leaders.sum(dtype=np.int64)) * weights.shape[5] if record.walk.kind == WAITING else weights.size
     return in_each * room_for(record.reads.windows) // VECTOR

@@ -20,11 +20,13 @@ from cnvlutin2.timing.compiled.records import (
     PieceRecord,
     ReadsRecord,
     ReadWords,
+    RowBricksRecord,
     StepsRecord,
     StorageRecord,
     WindowsRecord,
     room_for,
 )
+from cnvlutin2.timing.compiled.tuning import ROWS
 
 
 def worst_cycles(schedule: Schedule) -> NDArray[np.int64]:
@@ -140,6 +142,19 @@ def _row_units(sizes: NDArray[np.int64], row_bits: int) -> int:
     growth = np.diff(sizes)
     even = row_bits > 0 and sizes[0] > 0 and sizes.max() <= row_bits and growth.min() == growth.max() >= 0
     return row_bits // unit if even and row_bits // unit <= LARGEST_ROW else 0
+
+
+@lru_cache(maxsize=1024)
+def row_bricks_record(schedule: Schedule) -> RowBricksRecord:
+    """Describe the bricks of rows, if some are stored raw."""
+    if not schedule.steps.row_packed or schedule.view != "raw":
+        return RowBricksRecord(np.zeros((0, 0), np.uint64), np.zeros(0, np.int64))
+    positions, brick = StepMap.of(schedule.geometry, 1, "brick"), schedule.organisation.brick
+    values = np.repeat(positions.lines_used[1], schedule.geometry.group_channels, axis=1)
+    bricks = np.pad(values, ((0, 0), (0, -values.shape[1] % brick))).reshape(len(values), -1, brick)
+    words = np.packbits(np.pad(bricks, ((0, 0), (0, 0), (0, 64 - brick))), axis=2, bitorder="little").view("<u8")
+    maps = min(schedule.groups, max(1, ROWS // positions.height))
+    return RowBricksRecord(words[..., 0].astype(np.uint64), np.tile(positions.uses[0], maps))
 
 
 @lru_cache(maxsize=1024)

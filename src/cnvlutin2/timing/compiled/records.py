@@ -29,8 +29,9 @@ The last is the sum over the first of the tables of weights; those over the othe
 LAYER = 0
 """Which of a layer's results is the layer itself: its columns are the sums above."""
 
-LANE_QUANTITIES = ("cycles", "costs", "seen")
-"""What is measured where no weights are skipped: the slowest lane's cycles of all windows; all runs' cycles; what lanes see."""
+LANE_QUANTITIES = ("cycles", "costs", "zeros")
+"""What is measured where no weights are skipped: the slowest lane's cycles of all windows; all runs' cycles; what lanes take for
+effectual but is not."""
 
 PAIR_QUANTITIES = ("cycles", "filter_cycles", "costs", "work", "waits")
 """What is measured where they are; see `cnvlutin2.timing.accounting.Measured`."""
@@ -167,6 +168,21 @@ class PieceRecord(NamedTuple):
     run_bricks: Edges
 
 
+class RowBricksRecord(NamedTuple):
+    """The storage bricks of a row-packed layer, whose values windows read apart; of size 0 where none is stored raw.
+
+    Parameters
+    ----------
+    reads : uint64 ``[kernel width, bricks of a row]``
+        The values of each brick that some window reads at each column of the kernel, the first one in the lowest bit.
+    uses : int64 ``[rows of as many maps as are done at a time]``
+        Rows of windows that read each row.
+    """
+
+    reads: NDArray[np.uint64]
+    uses: Ints
+
+
 class WindowsRecord(NamedTuple):
     """Where windows lie: in rows as wide as `pitch`, one for every row of places down to the last window's.
 
@@ -229,10 +245,12 @@ class LaneRecord(NamedTuple):
     steps : StepsRecord
     pieces : PieceRecord
     storage : StorageRecord
+    row_bricks : RowBricksRecord
+        If it is not of size 0, there is one way, which is mixed, of rows that are packed.
     windows : WindowsRecord
     walk : LaneWalk
     counted : bool
-        Whether anything depends on what is in the maps: else every run takes a cycle.
+        Whether cycles depend on what is in the maps: else every run takes one.
     bricks_matter : bool
         Whether some way asks for the counts of bricks.
     wide : bool
@@ -248,6 +266,7 @@ class LaneRecord(NamedTuple):
     steps: StepsRecord
     pieces: PieceRecord
     storage: StorageRecord
+    row_bricks: RowBricksRecord
     windows: WindowsRecord
     walk: LaneWalk
     counted: bool
@@ -263,22 +282,32 @@ class WalkRecord(NamedTuple):
 
     Parameters
     ----------
+    kind : int
+        How the filters of a tile walk a lane: `WAITING`, `FREE` or `DRIFTING`; `WAITING` if they do the same anyway.
     begins : int32 ``[lanes in use + 1]``
         The first run of each lane, and the end.
     step_of, run_of : int32 ``[runs of a window]``
         As of `cnvlutin2.mapping.LaneOrder`.
-    weights : uint8 ``[groups, passes, tiles, runs of a window, filters, digits]``
+    weights : uint8 ``[groups, passes, tiles in use, runs of a window, filters, digits]``
         Digits of the masks of the effectual weights that meet each run; filters before runs where filters are `FREE`.
     leaders : uint16 ``[groups * passes * tiles * runs of a window]``
         How many filters of the tile come into question as its busiest; they are the first ones. Of size 0 unless `WAITING`.
-    tile_filters : int32 ``[passes, tiles]``
+    alike : uint16 ``[groups * passes * tiles * lanes in use]``
+        How many filters of the tile do the same in a lane; they are the first one and the last ones. Of size 0 unless `DRIFTING`.
+    full : bool ``[groups * passes * tiles * lanes in use]``
+        Whether a tile has in a lane all weights that any of the group has, in one filter at every run if filters are `WAITING`,
+        in all of them if they are `DRIFTING`: all such tiles do the same. Of size 0 if they are `FREE`.
+    tile_filters : int32 ``[passes, tiles in use]``
     """
 
+    kind: int
     begins: Edges
     step_of: Edges
     run_of: Edges
     weights: Bytes
     leaders: NDArray[np.uint16]
+    alike: NDArray[np.uint16]
+    full: NDArray[np.bool_]
     tile_filters: Edges
 
 
@@ -310,7 +339,7 @@ class ReadsRecord(NamedTuple):
 
 
 class PairRecord(NamedTuple):
-    """An organisation that skips ineffectual weights.
+    """Organisations that skip ineffectual weights and walk the same ones.
 
     Parameters
     ----------
@@ -323,8 +352,6 @@ class PairRecord(NamedTuple):
         The first and the last brick of each run.
     reads : ReadsRecord
     walk : WalkRecord
-    kind : int
-        `WAITING`, `FREE` or `DRIFTING`.
     drift : int
         Runs that filters may be apart, if `DRIFTING`.
     barrier : bool
@@ -344,10 +371,10 @@ class PairRecord(NamedTuple):
     overhead : int
     wide : bool
         Whether a lane's cycles in a window may take more than a byte.
-    factors : int64 ``[quantities, columns]``
+    factors : int64 ``[ways, quantities, columns]``
         What each of `PAIR_QUANTITIES` adds to cycles and slots.
-    result : int
-        Which of the layer's results it is.
+    results : int64 ``[ways]``
+        Which of the layer's results each way is.
     """
 
     steps: StepsRecord
@@ -356,7 +383,6 @@ class PairRecord(NamedTuple):
     run_bricks: Edges
     reads: ReadsRecord
     walk: WalkRecord
-    kind: int
     drift: int
     barrier: bool
     apart: bool
@@ -369,4 +395,4 @@ class PairRecord(NamedTuple):
     overhead: int
     wide: bool
     factors: Ints
-    result: int
+    results: Ints

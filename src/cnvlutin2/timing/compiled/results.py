@@ -71,9 +71,8 @@ class ResultTable:
         """
 
         def timing(numbers: Counts) -> Timing:
-            cycles, costs, raw = numbers[-len(LANE_QUANTITIES) :]
-            seen = numbers[SEEN] if schedule.view == "effectual" else raw
-            return skip_timing(schedule, lanes_measured(schedule, cycles, costs, seen, numbers[SEEN], numbers[MACS]))
+            (cycles, costs, zeros), seen = numbers[-len(LANE_QUANTITIES) :], numbers[SEEN]
+            return skip_timing(schedule, lanes_measured(schedule, cycles, costs, seen + zeros, seen, numbers[MACS]))
 
         self._known[key], factors = self._add(timing, len(LANE_QUANTITIES))
         return self._known[key], factors
@@ -94,10 +93,29 @@ class ResultTable:
         return self._known[key], factors
 
     def unit_runs(self, schedule: Schedule, key: Hashable) -> int:
-        """Add the result of a schedule that skips weights where every run takes one cycle: only what is multiplied varies."""
+        """Add the result of a schedule where every run takes one cycle: only what is multiplied varies."""
+        o = schedule.organisation
+        window = int(schedule.lane_order.lengths.max()) * (1 + o.run_overhead)
+        timing = self._unit_lanes(schedule, window) if o.skip_weights == "none" else self._unit_pairs(schedule, window)
+        self._known[key], _ = self._add(timing, 0)
+        return self._known[key]
+
+    @staticmethod
+    def _unit_lanes(schedule: Schedule, window: int) -> Formula:
+        """Return the formula where no weights are skipped."""
+        maps_windows = schedule.steps.windows * schedule.groups
+
+        def timing(numbers: Counts) -> Timing:
+            seen, ones = numbers[SEEN], np.ones_like(numbers[SEEN])
+            cycles, costs = ones * window * maps_windows, ones * schedule.window_runs * maps_windows
+            return skip_timing(schedule, lanes_measured(schedule, cycles, costs, seen, seen, numbers[MACS]))
+
+        return timing
+
+    def _unit_pairs(self, schedule: Schedule, window: int) -> Formula:
+        """Return the formula where weights are skipped."""
         products, useful = self._products(schedule)
         o, windows = schedule.organisation, schedule.steps.windows
-        window = int(schedule.lane_order.lengths.max()) * (1 + o.run_overhead)
         shares = o.skip_weights == "per_filter" and not o.filters_part  # a filter's cycle with the others of its tile
         busy = self._seen_by_tiles(schedule) if shares else products
 
@@ -115,8 +133,7 @@ class ResultTable:
             )
             return skip_timing(schedule, measured)
 
-        self._known[key], _ = self._add(timing, 0)
-        return self._known[key]
+        return timing
 
     def _products(self, schedule: Schedule) -> tuple[Callable[[Counts], Counts], Callable[[Counts], Counts]]:
         """Return what tells the products that are multiplied, and those of them whose activation is effectual."""

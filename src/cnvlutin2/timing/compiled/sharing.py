@@ -20,20 +20,29 @@ SKIPPING = {"skip_weights", "filter_sync", "tile_sync", "run_overhead"}
 
 def skip_key(schedule: Schedule) -> Hashable:
     """Return everything on which cycles and slots in skip mode depend."""
-    o, idle = schedule.organisation, set[str]()
-    if not schedule.has_rows and schedule.view != "raw":
-        idle |= STORAGE
-    if o.skip_weights == "none":
-        idle |= {"filter_sync", "tile_sync"}
-    elif not o.filters_part:
-        idle |= {"filter_sync"}
-    mapped = schedule.together, schedule.steps, schedule.runs, schedule.seats, schedule.view
-    return "skip", mapped, _others(o, TOLD_BY_SCHEDULE | idle)
+    o = schedule.organisation
+    idle = {"filter_sync", "tile_sync"} if o.skip_weights == "none" else set() if o.filters_part else {"filter_sync"}
+    return "skip", _mapped(schedule), _others(o, _told(schedule) | idle)
+
+
+def pairs_key(schedule: Schedule) -> Hashable:
+    """Return everything on which what is measured of pairs depends, but for the weights as they are walked."""
+    return _mapped(schedule), _others(schedule.organisation, _told(schedule) | {"skip_weights", "filter_sync"})
 
 
 def dense_key(schedule: Schedule) -> Hashable:
     """Return everything on which cycles and slots in dense mode depend."""
     return "dense", schedule.together, schedule.steps, _others(schedule.organisation, TOLD_BY_SCHEDULE | STORAGE | SKIPPING)
+
+
+def _mapped(schedule: Schedule) -> Hashable:
+    """Return how values fall on lanes, filters on tiles, and what lanes see."""
+    return schedule.together, schedule.steps, schedule.runs, schedule.seats, schedule.view
+
+
+def _told(schedule: Schedule) -> set[str]:
+    """Return the options that stand in other keys, or make no difference to a layer in skip mode."""
+    return TOLD_BY_SCHEDULE | (STORAGE if not schedule.has_rows and schedule.view != "raw" else set())
 
 
 def _others(organisation: Organisation, left_out: set[str]) -> tuple[object, ...]:

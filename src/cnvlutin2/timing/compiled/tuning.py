@@ -17,3 +17,6 @@ BLOCK = 512
 
 LEAD_WINDOWS = 1
 """Windows for each filter of a tile from which looking for the filters that lead pays."""
+
+ROWS = 512
+"""Rows of row-packed maps whose bricks are looked at together, where some are stored raw: their words stay in the first cache."""
