@@ -111,12 +111,10 @@ class OnnxNetwork(Network):
         if inputs is None:
             raise NetworkError(f"network {self.name!r} has no inputs of its own; give images or an .npy batch with --input")
         numeric.check_names(self.layer_names())
-        self.input.check(inputs.values, inputs.names[0] if len(inputs.names) else "input")
+        self.input.check(inputs.shape, inputs.dtype, inputs.names[0] if len(inputs.names) else "input")
         for what, found in (("names", inputs.names), ("labels", inputs.labels)):
-            if found is not None and len(found) != len(inputs.values):
-                raise NetworkError(
-                    f"network {self.name!r} is given {len(found)} {what} for {len(inputs.values)} inputs; give one each"
-                )
+            if found is not None and len(found) != len(inputs):
+                raise NetworkError(f"network {self.name!r} is given {len(found)} {what} for {len(inputs)} inputs; give one each")
         run = self._run(inputs, numeric)
         yield from run.layers()
         return Findings(run.accuracy(), run.quantised, hashes=self.hashes, left_out=tuple(run.left_out))
@@ -127,7 +125,7 @@ class OnnxNetwork(Network):
         given = self._file, (self._nodes, self._left_out), inputs, numeric, copies, self._threads
         model = self._file.take()
         seen = dict.fromkeys(node.activation for node in self._nodes)
-        sizes = tensor_sizes(model.proto, (copies, *inputs.values.shape[1:]), [*seen, answer_output(model.proto.graph)])
+        sizes = tensor_sizes(model.proto, (copies, *inputs.shape[1:]), [*seen, answer_output(model.proto.graph)])
         large = sum(sizes.get(tensor, 0) for tensor in seen) > WHOLE_BYTES and can_be_cut(model.proto)
         self._file.put_back(model)
         return SegmentedRun(sizes, *given) if large else ModelRun(*given)

@@ -101,7 +101,7 @@ class ModelRun:
         else:
             first = held.images
             captured = chain(held.drain(), self._execute_again(session, first))
-        gathering = Gathering(len(self._inputs.values), self._numeric.data_bits)
+        gathering = Gathering(len(self._inputs), self._numeric.data_bits)
         for part in join_small(captured):
             gathering.add(part, fracs)
             if gathering.full:
@@ -138,7 +138,7 @@ class ModelRun:
         """Execute in floating point: hold what was captured of the first images; return the tensors' fraction bits."""
         ranges: Ranges | None = None
         some: list[Captured] = []
-        first, total = 0, len(self._inputs.values)  # the first image of `some`
+        first, total = 0, len(self._inputs)  # the first image of `some`
         room: Tensors | None = None
         for batch in image_batches(self._inputs, self._copies):
             output, tensors = session.run(batch.values, batch.name, room)

@@ -52,7 +52,7 @@ class SegmentedRun(ModelRun):
         filters = quantised_filters(Constants(model), self._nodes, self._numeric.data_bits)
         session = SegmentedSession(model, self._nodes, threads=self._threads, counted=self._counted(), sizes=self._sizes)
         del model
-        if len(self._inputs.values) == self._copies == 1 and not self._numeric.may_execute_quantised():
+        if len(self._inputs) == self._copies == 1 and not self._numeric.may_execute_quantised():
             yield from self._execute_once(session, filters)
             return
         fracs = self._calibrate_all(session)
