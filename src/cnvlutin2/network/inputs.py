@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from types import MappingProxyType
 from typing import Any
 
@@ -39,6 +40,7 @@ class Inputs:
         settings: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._values = values
+        self._seen: Callable[[int, int], None] | None = None
         # Names that every file can hold: those of files may be in any encoding.
         self.names: Sequence[str] = [encodable(name) for name in names]
         self.hashes: Mapping[str, str] = {encodable(name): digest for name, digest in hashes.items()}
@@ -65,7 +67,15 @@ class Inputs:
 
     def image(self, index: int) -> NDArray[np.generic]:
         """Return the values of one image, ``[1, ...]``."""
+        if self._seen is not None:
+            self._seen(index, len(self))
         return self._values[index : index + 1]
+
+    def watched(self, seen: Callable[[int, int], None]) -> Inputs:
+        """Return the same inputs; `seen` is called with an image's index, and how many there are, when one is asked for."""
+        found = copy(self)
+        found._seen = seen
+        return found
 
     def with_labels(self, labels: NDArray[np.int64], hashes: Mapping[str, str]) -> Inputs:
         """Return the same inputs with labels ``[N]``, and the hashes of the files that these are from."""
