@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
-NAMES = ("inference", "whole", "kernel", "growth", "memory", "start", "encodings")
+NAMES = ("inference", "whole", "kernel", "growth", "memory", "resident", "start", "encodings")
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from cnvlutin2.cost.energy import by_component, cautions, total_pj
 from cnvlutin2.cost.event_counts import ROW
 from cnvlutin2.cost.float_sums import mean, sum_in_order
 from cnvlutin2.cost.float_sums import total as total_of
+from cnvlutin2.cost.packed_rows import PackedRows
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.machine import DRAM, EVENTS
 from cnvlutin2.network import Findings
@@ -98,7 +99,7 @@ class TestPrices:
             for each in paid.values():
                 energy += each
             events, waits = counts[layer, :, image : image + 1].copy(), cycles[layer, image : image + 1].copy()
-            record = LayerCost(events, waits, waits, waits, waits, prices.energy_pj(events, waits)).record(0)
+            (record,) = LayerCost(events, waits, waits, waits, waits, prices.energy_pj(events, waits)).records()
             assert record["energy_pj"] == {**paid, "total": energy}
             assert total_pj(by_component(found[layer]))[image] == energy
 
@@ -371,3 +372,36 @@ class TestResults:
         assert small.total_cycles.tolist() == large.total_cycles.tolist()
         assert (small.total_pj < large.total_pj).all()
         assert small.total_mm2 < large.total_mm2
+
+
+class TestPackedRows:
+    @pytest.mark.parametrize("images", [1, 63, 64, 1000])
+    def test_they_are_what_they_were(self, images: int) -> None:
+        random = np.random.default_rng(images)
+        for most in (1, 255, 256, 65535, 65536, (1 << 32) - 1, 1 << 32, (1 << 63) - 1):
+            counts = random.integers(0, most, (3, images), endpoint=True)
+            counts[0], counts[1, 0] = most, -1  # the same for all, and one that is negative
+            counts[2, -1] = most
+            found = PackedRows(counts).array()
+            assert found.dtype == np.int64
+            assert found.tolist() == counts.tolist()
+        energies = random.random((3, images))
+        energies[0], energies[1] = 0.1, -0.0
+        energies[1, 0] = 0.0
+        assert PackedRows(energies).array().tobytes() == energies.tobytes()
+
+    def test_they_take_what_their_values_need(self) -> None:
+        values = np.arange(1000) % 200
+        rows = np.stack([np.full(1000, 1 << 40), values, 300 * values, 70_000 * values, values << 40])
+        assert PackedRows(rows).nbytes == 8 + 1000 * (1 + 2 + 4 + 8)
+        assert PackedRows(rows[:, :63]).nbytes == 5 * 63 * 8
+
+    def test_results_of_many_images_take_less_than_200_bytes(self) -> None:
+        """A layer, an organisation and an image; footprints, shared by organisations, and densities apart."""
+        random = np.random.default_rng(0)
+        images = (random.integers(-99, 99, (256, 16, 8, 8)) * (random.random((256, 1, 8, 8)) < 0.5)).astype(np.int16)
+        layer = Layer("conv", images, random.integers(-9, 9, (32, 16, 3, 3)).astype(np.int16))
+        for found in simulate(ArrayNetwork([layer]), organisations="all").networks[0].layers:
+            assert found.cost is not None
+            arrays = [value.nbytes for value in vars(found.cost).values() if isinstance(value, (np.ndarray, PackedRows))]
+            assert sum(arrays) + found.packed_slots.nbytes + found.cycles.nbytes < 200 * 256

@@ -15,8 +15,9 @@ from onnx_models import integers, model, node, saved
 from PIL import Image
 
 from cnvlutin2.errors import Cnvlutin2Warning, ConfigError, NetworkError
-from cnvlutin2.network import Inputs, Network, Numeric, OnnxNetwork, default_inputs, load_inputs, open_network
+from cnvlutin2.network import Inputs, Network, Numeric, OnnxNetwork, default_inputs, input_files, load_inputs, open_network
 from cnvlutin2.network.bundled import bundled_inputs
+from cnvlutin2.network.photos import read_photo
 
 
 def network(
@@ -462,3 +463,57 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.npy")
     with pytest.raises(NetworkError, match="neither a file nor a folder"):
         load_inputs(network(tmp_path), [tmp_path / "pipe.npy"])
+
+
+def test_more_images_than_are_held_are_read_when_they_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Photos before and after a batch of doubles; in memory are the first files, until one goes beyond the limit."""
+    net, folder = network(tmp_path), tmp_path / "images"
+    folder.mkdir()
+    for i in range(5):
+        photo(folder, name=f"{i}.png", seed=i)
+    batch(folder, integers(3, 3, 8, 8, dtype="float64"), "2b.npy")
+    read: list[str] = []
+    own = read_photo
+
+    def noting(path: Path, *given: Any) -> NDArray[Any]:
+        read.append(path.name)
+        return own(path, *given)
+
+    monkeypatch.setattr(input_files, "read_photo", noting)
+    whole = load_inputs(net, [folder], preprocess="unit", labels=[0] * 8)
+    assert len(read) == 5
+    image = 3 * 8 * 8 * 4
+    for held_bytes, photos in ((image - 1, 1), (2 * image, 3), (7 * image, 5)):
+        monkeypatch.setattr(input_files, "HELD_BYTES", held_bytes)
+        read.clear()
+        found = load_inputs(net, [folder], preprocess="unit", labels=[0] * 8)
+        assert len(read) == photos  # that are held, and the first of which is not
+        assert (found.shape, found.dtype.name, len(found)) == ((8, 3, 8, 8), "float32", 8)
+        for key in ("names", "hashes", "settings"):
+            assert getattr(found, key) == getattr(whole, key)
+        for i in range(8):
+            np.testing.assert_array_equal(found.image(i), whole.values[i : i + 1])
+        np.testing.assert_array_equal(found.values, whole.values)
+        layers = [list(net.run(each, Numeric())) for each in (found, whole)]
+        np.testing.assert_array_equal(layers[0][0].activations, layers[1][0].activations)
+
+
+def test_a_large_batch_is_not_kept_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = integers(5, 3, 8, 8)
+    path = batch(tmp_path, values)
+    monkeypatch.setattr(input_files, "HELD_BYTES", 100)
+    found = load_inputs(network(tmp_path), [path], limit=4)
+    assert found.shape == (4, 3, 8, 8)
+    image = found.image(3)
+    np.testing.assert_array_equal(image, values[3:4])
+    assert not isinstance(image, np.memmap)
+    assert image.base is None
+
+
+def test_a_damaged_photo_that_is_not_held_is_named_when_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, good = network(tmp_path), photo(tmp_path)
+    (tmp_path / "bad.png").write_bytes(b"no photo")
+    monkeypatch.setattr(input_files, "HELD_BYTES", 0)
+    found = load_inputs(net, [good, tmp_path / "bad.png"], preprocess="unit")
+    with pytest.raises(NetworkError, match=r"bad\.png: cannot be read as a photo"):
+        list(net.run(found, Numeric()))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import platform
+import resource
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,7 +23,7 @@ from cnvlutin2.network.calibration import Ranges, Scales, executes_quantised
 from cnvlutin2.network.gathering import Captured, Gathering, Holding, concatenated, join_small, size_bytes
 from cnvlutin2.network.image_batches import image_batches
 from cnvlutin2.network.large_memory import LargeMemory
-from cnvlutin2.network.reused_memory import next_room, room_like
+from cnvlutin2.network.reused_memory import give_back, next_room, room_like
 from cnvlutin2.numeric import quantise
 
 FEED, OTHER = ("x", "map"), ("y", "rows")
@@ -306,3 +309,23 @@ class TestAccuracy:
         assert compare_answers(floats, np.array([1, 0, 0, 1]), labels) == Accuracy(4, 1, 3, 2)
         assert compare_answers(none, quantised, labels) is None
         assert compare_answers(floats, none, labels) is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists() or platform.libc_ver()[0] != "glibc", reason="of glibc, on Linux")
+def test_memory_that_was_freed_is_given_back() -> None:
+    """A hundred pieces of a megabyte between others that stay: nothing of them is at the end of the heap."""
+
+    def resident_bytes() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    np.ones(24 << 20, np.uint8)  # from then on glibc keeps pieces up to this size in its heap
+    freed, kept = [], []
+    for _ in range(100):
+        freed.append(np.ones(1 << 20, np.uint8))
+        kept.append(np.ones(1 << 13, np.uint8))
+    give_back()
+    before = resident_bytes()
+    freed.clear()
+    give_back()
+    assert before - resident_bytes() > 50 << 20
+    assert len(kept) == 100

@@ -20,7 +20,7 @@ from cnvlutin2.network import ArrayNetwork, Findings, Inputs, Layer, LeftOut, Ne
 from cnvlutin2.network.trace_file import save_trace
 from cnvlutin2.network.traces import save_traces
 from cnvlutin2.organisation import preset, with_overrides
-from cnvlutin2.results import SCHEMA, Coverage, Results, json_schema, write_csv, write_parquet
+from cnvlutin2.results import SCHEMA, Coverage, Results, json_schema, write_csv, write_json, write_parquet
 from cnvlutin2.results.coverage import percent
 
 VALIDATOR = Draft202012Validator(json_schema())
@@ -269,3 +269,15 @@ def _at(document: Any, place: Sequence[str | int]) -> dict[str, Any]:
         document = document[key]
     assert isinstance(document, dict)
     return document
+
+
+def test_json_is_written_run_by_run_as_the_whole_would_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The layout with nothing left out, and names with all that JSON escapes."""
+    activations = np.arange(-64, 64, dtype=np.int16).reshape(2, 16, 2, 2)
+    layers = [Layer(name, activations, np.ones((16, 16, 1, 1), np.int16)) for name in ('a\n"b', "]\n}", "c")]
+    results = cnvlutin2.simulate(ArrayNetwork(layers), organisations="cnv,cnv2-weights")
+    expected = json.dumps(results.to_dict(), indent=1) + "\n"
+    write_json(results, str(tmp_path / "results.json"))
+    assert (tmp_path / "results.json").read_text("utf-8") == expected
+    write_json(results, "-")
+    assert capsys.readouterr().out == expected

@@ -105,10 +105,11 @@ def run_command(networks: tuple[str, ...], archs: tuple[str, ...], overrides: tu
         with attempts.attempt():
             network = open_one()
             with progress_bar(network.name) as progress, writing_traces(options["save_traces"], attempts) as observers:
+                inputs = read_inputs(network, options)
                 found.append(
                     simulate(
                         network,
-                        read_inputs(network, options),
+                        inputs.watched(progress.see) if inputs and progress else inputs,
                         organisations,
                         quantised=options["quantised"],
                         verify=options["verify"],

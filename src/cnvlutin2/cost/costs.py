@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +11,11 @@ from numpy.typing import NDArray
 from cnvlutin2.cost.energy import Energies, by_component, total_pj
 from cnvlutin2.cost.event_counts import Events, as_events
 from cnvlutin2.cost.float_sums import mean, sum_in_order, total
+from cnvlutin2.cost.packed_rows import PackedRows
 from cnvlutin2.machine import DRAM
 from cnvlutin2.timing.engine import Counts
 
 
-@dataclass(frozen=True, eq=False)
 class LayerCost:
     """A layer under one organisation, for all images.
 
@@ -32,34 +31,54 @@ class LayerCost:
         In pJ, in the order of `cnvlutin2.cost.energy.COMPONENTS`.
     """
 
-    counts: Counts
-    encoder_stall_cycles: Counts
-    dram_cycles: Counts
-    total_cycles: Counts
-    dense_total_cycles: Counts
-    energies: NDArray[np.float64]
+    def __init__(
+        self,
+        counts: Counts,
+        encoder_stall_cycles: Counts,
+        dram_cycles: Counts,
+        total_cycles: Counts,
+        dense_total_cycles: Counts,
+        energies: NDArray[np.float64],
+    ) -> None:
+        self._counts, self._energies = PackedRows(counts), PackedRows(energies)
+        self.encoder_stall_cycles = encoder_stall_cycles
+        self.dram_cycles = dram_cycles
+        self.total_cycles = total_cycles
+        self.dense_total_cycles = dense_total_cycles
 
-    @cached_property
+    @property
+    def counts(self) -> Counts:
+        """The events, int64 ``[events, N]``; unpacked at each time."""
+        return self._counts.array()
+
+    @property
+    def energies(self) -> NDArray[np.float64]:
+        """The energies in pJ, float64 ``[components, N]``; unpacked at each time."""
+        return self._energies.array()
+
+    @property
     def events(self) -> Events:
         """The events by name, int64 ``[N]`` each."""
         return as_events(self.counts)
 
-    @cached_property
+    @property
     def energy_pj(self) -> Energies:
         """The energies by component, float64 ``[N]`` each: ``dram`` is off chip, ``static`` leakage, the others dynamic."""
         return by_component(self.energies)
 
-    def record(self, image: int) -> dict[str, object]:
-        """Return an image's figures as plain values, as in the JSON."""
-        energies = {name: float(energy[image]) for name, energy in self.energy_pj.items()}
-        return {
-            "encoder_stall_cycles": int(self.encoder_stall_cycles[image]),
-            "dram_cycles": int(self.dram_cycles[image]),
-            "total_cycles": int(self.total_cycles[image]),
-            "dense_total_cycles": int(self.dense_total_cycles[image]),
-            "events": {name: int(counts[image]) for name, counts in self.events.items()},
-            "energy_pj": {**energies, "total": sum_in_order(energies.values())},
-        }
+    def records(self) -> Iterator[dict[str, object]]:
+        """Yield each image's figures as plain values, as in the JSON."""
+        events, energy_pj = self.events, self.energy_pj
+        for image in range(self.total_cycles.size):
+            energies = {name: float(energy[image]) for name, energy in energy_pj.items()}
+            yield {
+                "encoder_stall_cycles": int(self.encoder_stall_cycles[image]),
+                "dram_cycles": int(self.dram_cycles[image]),
+                "total_cycles": int(self.total_cycles[image]),
+                "dense_total_cycles": int(self.dense_total_cycles[image]),
+                "events": {name: int(counts[image]) for name, counts in events.items()},
+                "energy_pj": {**energies, "total": sum_in_order(energies.values())},
+            }
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,8 +38,8 @@ def image_batches(inputs: Inputs, copies: int, first: int = 0) -> Iterator[Image
     NetworkError
         If a value is infinite or not a number; names the input.
     """
-    for index in range(first, len(inputs.values)):
-        image = np.ascontiguousarray(inputs.values[index : index + 1])
+    for index in range(first, len(inputs)):
+        image = np.ascontiguousarray(inputs.image(index))
         if image.dtype.kind == "f" and not np.isfinite(image).all():
             raise NetworkError(f"{inputs.names[index]}: holds values that are infinite or not numbers; give finite values")
         yield ImageBatch(index, inputs.names[index], np.repeat(image, copies, axis=0) if copies > 1 else image)

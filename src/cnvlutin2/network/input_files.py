@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from cnvlutin2.network.inputs import Inputs
 from cnvlutin2.network.network import Network
 from cnvlutin2.network.npz import map_npy
 from cnvlutin2.network.photos import SUFFIXES, Recipe, choose_recipe, crop_size, read_photo
+from cnvlutin2.network.stored_images import HELD_BYTES, StoredImages, StoredPart
 
 
 def default_inputs(network: Network, limit: int | None = None) -> Inputs:
@@ -82,6 +84,8 @@ def load_inputs(
     Returns
     -------
     Inputs
+        All values, if they are no more than `stored_images.HELD_BYTES`; of more, those of further files are read as they are
+        asked for, so that memory does not grow with their number (a damaged photo shows only then).
 
     Raises
     ------
@@ -114,32 +118,63 @@ def load_inputs(
         return found
     classes = _labels(labels, len(found.names), cut=limit is not None)
     hashed = {str(labels): sha256(Path(labels))} if isinstance(labels, (str, Path)) else {}
-    return replace(found, labels=classes, hashes={**found.hashes, **hashed})
+    return found.with_labels(classes, hashed)
 
 
 def _read(files: Iterable[Path], spec: InputSpec, photos: _PhotoReader, limit: int | None) -> Inputs:
-    parts: list[NDArray[np.generic]] = []
+    parts: list[StoredPart] = []
     names: list[str] = []
     hashes: dict[str, str] = {}
+    held: list[NDArray[np.generic]] = []  # of the first files, until they are too much
+    held_bytes = 0
     for path in files:
         room = None if limit is None else limit - len(names)
         if room == 0:
             break
+        few = held_bytes <= HELD_BYTES
         if path.suffix.lower() == ".npy":
-            values = map_npy(path)
-            batch = spec.fitted(values[:room] if values.ndim else values, str(path))
-            names += [f"{path}[{i}]" for i in range(len(batch))]
+            mapped = map_npy(path)
+            mapped = mapped[:room] if mapped.ndim else mapped
+            part = _stored_batch(path, spec, mapped)
+            batch = spec.fitted(mapped, str(path)) if few and _bytes(part, spec) <= HELD_BYTES else None
+            names += [f"{path}[{i}]" for i in range(part.shape[0])]
         else:
-            batch = photos.read(path)
+            batch = photos.read(path) if few or not photos.settings else None  # the first one tells how all are read
+            part = _stored_photo(path, photos, (1, *(parts[0].shape[1:] if batch is None else batch.shape[1:])))
             names.append(str(path))
-        if parts and batch.shape[1:] != parts[0].shape[1:]:
+        if parts and part.shape[1:] != parts[0].shape[1:]:
             raise NetworkError(
-                f"{path}: is {list(batch.shape[1:])} an input, others are {list(parts[0].shape[1:])}; give equal ones"
+                f"{path}: is {list(part.shape[1:])} an input, others are {list(parts[0].shape[1:])}; give equal ones"
             )
-        parts.append(batch)
+        held_bytes += _bytes(part, spec)
+        if batch is not None and len(held) == len(parts):
+            held.append(batch)
+            part = _in_memory(batch)
+        parts.append(part)
         hashes[str(path)] = sha256(path)
-    together = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    if held_bytes > HELD_BYTES:
+        return Inputs(StoredImages(parts, spec.dtype), names, hashes, settings=photos.settings)
+    together = held[0] if len(held) == 1 else np.concatenate(held)
     return Inputs(together, names, hashes, settings=photos.settings)
+
+
+def _bytes(part: StoredPart, spec: InputSpec) -> int:
+    return math.prod(part.shape) * spec.dtype.itemsize
+
+
+def _stored_batch(path: Path, spec: InputSpec, mapped: NDArray[np.generic]) -> StoredPart:
+    """Return the images of an `.npy`; its header says whether they fit."""
+    spec.check_fits(mapped.shape, mapped.dtype, str(path))
+    # Mapped anew for each image: what was read of a file counts as the process's own memory as long as it is mapped.
+    return StoredPart(mapped.shape, lambda begin, end: spec.fitted(np.array(map_npy(path)[begin:end]), str(path)))
+
+
+def _stored_photo(path: Path, photos: _PhotoReader, shape: tuple[int, ...]) -> StoredPart:
+    return StoredPart(shape, lambda _begin, _end: photos.read(path))
+
+
+def _in_memory(batch: NDArray[np.generic]) -> StoredPart:
+    return StoredPart(batch.shape, lambda begin, end: batch[begin:end])
 
 
 class _PhotoReader:
@@ -164,7 +199,7 @@ class _PhotoReader:
         values = read_photo(path, size, self._resize, recipe)
         ordered = values if layout == "NCHW" else values.transpose(1, 2, 0)
         batch = np.ascontiguousarray(ordered[None].astype(self._spec.dtype))
-        self._spec.check(batch, str(path))
+        self._spec.check(batch.shape, batch.dtype, str(path))
         return batch
 
     def _decide(self) -> tuple[Layout, tuple[int, int], Recipe]:

@@ -46,7 +46,7 @@ class InputSpec:
         """Return the shape and dtype as a text: ``float32 [N, 3, 224, 224]``."""
         return f"{self.dtype} [{', '.join(['N', *('?' if size is None else str(size) for size in self.shape[1:])])}]"
 
-    def check(self, values: NDArray[np.generic], name: str) -> None:
+    def check(self, shape: tuple[int, ...], dtype: np.dtype[np.generic], name: str) -> None:
         """Refuse values of another shape or dtype, or none at all.
 
         Raises
@@ -54,13 +54,24 @@ class InputSpec:
         NetworkError
             Names the file, and the shape that is wanted.
         """
-        fits = values.ndim == len(self.shape) and all(
-            size in {None, own} for size, own in zip(self.shape[1:], values.shape[1:], strict=True)
+        fits = len(shape) == len(self.shape) and all(
+            size in {None, own} for size, own in zip(self.shape[1:], shape[1:], strict=True)
         )
-        if not fits or values.dtype != self.dtype:
-            raise NetworkError(f"{name}: is {values.dtype} {list(values.shape)}, but {self.source} takes {self.wanted()}")
-        if values.size == 0:
-            raise NetworkError(f"{name}: holds no values: {list(values.shape)}; give at least one image")
+        if not fits or dtype != self.dtype:
+            raise NetworkError(f"{name}: is {dtype} {list(shape)}, but {self.source} takes {self.wanted()}")
+        if 0 in shape:
+            raise NetworkError(f"{name}: holds no values: {list(shape)}; give at least one image")
+
+    def check_fits(self, shape: tuple[int, ...], dtype: np.dtype[np.generic], name: str) -> None:
+        """Refuse values that cannot be made the model's (`fitted`), or none at all.
+
+        Raises
+        ------
+        NetworkError
+            As `check`.
+        """
+        floats = dtype.kind == "f" and self.dtype.kind == "f"
+        self.check(shape, self.dtype if floats or dtype.newbyteorder("=") == self.dtype else dtype, name)
 
     def fitted(self, values: NDArray[np.generic], name: str) -> NDArray[np.generic]:
         """Return values in the model's dtype: floating point of another width, and another byte order, are converted.
@@ -70,14 +81,11 @@ class InputSpec:
         NetworkError
             As `check`.
         """
-        floats = values.dtype.kind == "f" and self.dtype.kind == "f"
-        if values.dtype != self.dtype and (floats or values.dtype.newbyteorder("=") == self.dtype):
-            # Checked before anything is converted, for the values may be mapped from a large file.
-            self.check(np.broadcast_to(np.zeros((), self.dtype), values.shape), name)
-            with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such when it runs
-                return values.astype(self.dtype)
-        self.check(values, name)
-        return values
+        self.check_fits(values.shape, values.dtype, name)  # before anything is converted: they may be mapped from a large file
+        if values.dtype == self.dtype:
+            return values
+        with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such when it runs
+            return values.astype(self.dtype)
 
     def layout(self, asked: Layout | None = None) -> Layout:
         """Return the order of an image input's dimensions: as asked, or told by where the 1 or 3 channels are.

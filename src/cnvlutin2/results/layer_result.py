@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnvlutin2.cost.packed_rows import PackedRows
 from cnvlutin2.timing.slots import SLOT_KINDS
 
 if TYPE_CHECKING:
@@ -78,8 +80,8 @@ class LayerResult:
     cycles, effectual_macs : int64 ``[N]``
     dense_cycles : int
         Of the dense baseline of the same size without overheads, an image.
-    slots : int64 ``[N, len(SLOT_KINDS)]``
-        Multiplier slots by kind.
+    packed_slots : PackedRows
+        Multiplier slots, a row a kind.
     activation_density : float64 ``[N]``
         Effectual part of the stored activations.
     footprint_bits : mapping of str to int64 ``[N]``
@@ -94,7 +96,7 @@ class LayerResult:
     cycles: Counts
     effectual_macs: Counts
     dense_cycles: int
-    slots: Counts
+    packed_slots: PackedRows[np.int64]
     activation_density: NDArray[np.float64]
     footprint_bits: Mapping[str, Counts]
     cost: LayerCost | None = None
@@ -109,14 +111,20 @@ class LayerResult:
         return self.layer.name
 
     @property
+    def slots(self) -> Counts:
+        """Multiplier slots by kind, int64 ``[N, len(SLOT_KINDS)]``; unpacked at each time."""
+        return self.packed_slots.array().T
+
+    @property
     def speedup(self) -> float:
         """Dense cycles by cycles, over all images."""
         return self.dense_cycles * self.cycles.size / int(self.cycles.sum())
 
     def runs(self) -> Iterator[dict[str, Any]]:
         """Yield one record an image, as in the JSON."""
-        layer = self.layer
-        for image in range(self.cycles.size):
+        layer, slots = self.layer, self.slots
+        costs = self.cost.records() if self.cost else repeat({}, self.cycles.size)
+        for image, cost in enumerate(costs):
             yield {
                 "layer": layer.name,
                 "arch": self.arch,
@@ -129,6 +137,6 @@ class LayerResult:
                 "activation_density": float(self.activation_density[image]),
                 "weight_density": layer.weight_density,
                 "footprint_bits": {name: int(bits[image]) for name, bits in self.footprint_bits.items()},
-                "slots": dict(zip(SLOT_KINDS, self.slots[image].tolist(), strict=True)),
-                **(self.cost.record(image) if self.cost else {}),
+                "slots": dict(zip(SLOT_KINDS, slots[image].tolist(), strict=True)),
+                **cost,
             }

@@ -87,12 +87,15 @@ class Results:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, in the layout of the JSON results (`json_schema`)."""
+        return {**self.without_runs(), "runs": list(self.runs())}
+
+    def without_runs(self) -> dict[str, Any]:
+        """Return what `to_dict` does, but for the runs, which come last there."""
         return {
             "schema": SCHEMA,
             "provenance": dict(self.provenance),
             "organisations": {name: o.model_dump() for name, o in self.organisations.items()},
             "networks": [_summary(network, self.organisations) for network in self.networks],
-            "runs": list(self.runs()),
         }
 
 

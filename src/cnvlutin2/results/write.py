@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cnvlutin2.files import write_whole
@@ -13,13 +14,12 @@ from cnvlutin2.results.simulation_results import Results
 
 def write_json(results: Results, target: str) -> None:
     """Write the results as JSON to a file, or to standard output for ``-``."""
-    text = json.dumps(results.to_dict(), indent=1, allow_nan=False) + "\n"
-    _write_text(text, target)
+    _write_text(_json_pieces(results), target)
 
 
 def write_csv(results: Results, target: str) -> None:
     """Write the runs as CSV to a file, or to standard output for ``-``; its texts are safe in a spreadsheet (`defused`)."""
-    _write_text(defused(results.to_frame()).to_csv(index=False), target)
+    _write_text([defused(results.to_frame()).to_csv(index=False)], target)
 
 
 def write_parquet(results: Results, target: str) -> None:
@@ -28,8 +28,24 @@ def write_parquet(results: Results, target: str) -> None:
     write_whole(Path(target), lambda path: frame.to_parquet(path, index=False))
 
 
-def _write_text(text: str, target: str) -> None:
+def _json_pieces(results: Results) -> Iterator[str]:
+    """Yield `Results.to_dict` as JSON, run by run: of many images they would take far more memory than the results."""
+    head = json.dumps({**results.without_runs(), "runs": []}, indent=1, allow_nan=False)
+    yield head.removesuffix("]\n}")
+    between = "\n  "
+    for run in results.runs():
+        yield between + json.dumps(run, indent=1, allow_nan=False).replace("\n", "\n  ")
+        between = ",\n  "
+    yield "\n ]\n}\n" if between.startswith(",") else "]\n}\n"
+
+
+def _write_text(pieces: Iterable[str], target: str) -> None:
     if target == "-":
-        sys.stdout.write(text)
+        sys.stdout.writelines(pieces)
         return
-    write_whole(Path(target), lambda path: path.write_text(text, "utf-8"))
+
+    def write(path: Path) -> None:
+        with path.open("w", encoding="utf-8") as file:
+            file.writelines(pieces)
+
+    write_whole(Path(target), write)

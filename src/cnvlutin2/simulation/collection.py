@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.cost import TimedLayer, settle_modes
+from cnvlutin2.cost.packed_rows import PackedRows
 from cnvlutin2.encodings import Storage, image_footprints
 from cnvlutin2.layer import Geometry
 from cnvlutin2.organisation import Organisation
@@ -99,7 +100,9 @@ class _Shared:
         entry, name = self._entry, organisation.name
         timing, dense_cycles = entry.timing(organisation, mode), entry.timings[name][0].dense_cycles
         bits = self._bits[entry.sizes[name]]
-        return LayerResult(entry.info, name, mode, timing.cycles, self._macs, dense_cycles, timing.slots, self._densities, bits)
+        return LayerResult(
+            entry.info, name, mode, timing.cycles, self._macs, dense_cycles, PackedRows(timing.slots.T), self._densities, bits
+        )
 
 
 def _joined(parts: Sequence[NDArray[Scalar]]) -> NDArray[Scalar]:

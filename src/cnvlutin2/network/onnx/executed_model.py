@@ -111,12 +111,10 @@ class OnnxNetwork(Network):
         if inputs is None:
             raise NetworkError(f"network {self.name!r} has no inputs of its own; give images or an .npy batch with --input")
         numeric.check_names(self.layer_names())
-        self.input.check(inputs.values, inputs.names[0] if len(inputs.names) else "input")
+        self.input.check(inputs.shape, inputs.dtype, inputs.names[0] if len(inputs.names) else "input")
         for what, found in (("names", inputs.names), ("labels", inputs.labels)):
-            if found is not None and len(found) != len(inputs.values):
-                raise NetworkError(
-                    f"network {self.name!r} is given {len(found)} {what} for {len(inputs.values)} inputs; give one each"
-                )
+            if found is not None and len(found) != len(inputs):
+                raise NetworkError(f"network {self.name!r} is given {len(found)} {what} for {len(inputs)} inputs; give one each")
         run = self._run(inputs, numeric)
         yield from run.layers()
         return Findings(run.accuracy(), run.quantised, hashes=self.hashes, left_out=tuple(run.left_out))
@@ -125,7 +123,7 @@ class OnnxNetwork(Network):
         """Return a run: segment by segment if what layers see of an image is much."""
         copies = self.input.batch or 1
         given = self._file, (self._nodes, self._left_out), inputs, numeric, copies, self._threads, self.kept
-        shape = copies, *inputs.values.shape[1:]
+        shape = copies, *inputs.shape[1:]
         large, sizes = found = cast(tuple[bool, Mapping[str, int]] | None, self.kept.take("sizes", shape)) or self._sizes(shape)
         self.kept.put("sizes", shape, found)
         return SegmentedRun(sizes, *given) if large else ModelRun(*given)

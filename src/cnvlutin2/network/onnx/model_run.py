@@ -87,7 +87,7 @@ class ModelRun:
         self._copies, self._threads, self._kept = copies, threads, kept
         self._opened_for: tuple[Hashable, Hashable] = (
             type(self).__name__,
-            (numeric.data_bits, copies, threads, inputs.values.shape[1:]),
+            (numeric.data_bits, copies, threads, inputs.shape[1:]),
         )
         self._memory = LargeMemory()
         self._rows: dict[Feed, ImageRows] = {}  # where an image's lie in what feeds layers
@@ -108,7 +108,7 @@ class ModelRun:
         else:
             first = held.images
             captured = chain(held.drain(), self._execute_again(session, first))
-        gathering = Gathering(len(self._inputs.values), self._numeric.data_bits)
+        gathering = Gathering(len(self._inputs), self._numeric.data_bits)
         for part in join_small(captured):
             gathering.add(part, fracs)
             if gathering.full:
@@ -156,7 +156,7 @@ class ModelRun:
         """Execute in floating point: hold what was captured of the first images; return the tensors' fraction bits."""
         ranges: Ranges | None = None
         some: list[Captured] = []
-        first, total = 0, len(self._inputs.values)  # the first image of `some`
+        first, total = 0, len(self._inputs)  # the first image of `some`
         room: Tensors | None = None
         for batch in image_batches(self._inputs, self._copies):
             output, tensors = session.run(batch.values, batch.name, room)

@@ -49,7 +49,7 @@ class SegmentedRun(ModelRun):
     def layers(self) -> Iterator[Layer]:
         """Execute the model; yield its layers, for one image after another."""
         session, filters = opened = self._opened_segments()
-        if len(self._inputs.values) == self._copies == 1 and not self._numeric.may_execute_quantised():
+        if len(self._inputs) == self._copies == 1 and not self._numeric.may_execute_quantised():
             yield from self._execute_once(session, filters)
             self._kept.put(*self._opened_for, opened)
             return

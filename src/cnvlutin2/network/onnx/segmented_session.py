@@ -17,7 +17,7 @@ from cnvlutin2.network.onnx.node_order import node_reads
 from cnvlutin2.network.onnx.ort_session import OrtSession, OrtTensor, open_session
 from cnvlutin2.network.onnx.quantised_graph import Added
 from cnvlutin2.network.onnx.segments import Segment, cut, optimised
-from cnvlutin2.network.reused_memory import Tensors
+from cnvlutin2.network.reused_memory import Tensors, give_back
 
 KEPT_OPEN = 16
 """Segments whose sessions stay open from one image to the next: each has threads of its own."""
@@ -87,6 +87,7 @@ class SegmentedSession:
         self.scores, self.shapes = np.empty(0), {captures.input: values.shape}
         yield from self._captured({captures.input: values, **self._folded}, name)
         for number, segment in enumerate(self._segments):
+            give_back()
             with captures.complaining(name):
                 session = self._session(number, held)
                 found = session.run_tensors(segment.leaves, {tensor: held[tensor] for tensor in segment.takes})
