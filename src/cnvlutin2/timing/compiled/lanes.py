@@ -122,7 +122,7 @@ def _mark_image(lanes: LaneRecord, bits: Bytes, words: RowWords, marked: Bytes) 
 
 
 @helper
-def _add_quantities(lanes: LaneRecord, way: Integer, quantities: tuple[np.int64, np.int64, np.int64], results: Ints) -> None:
+def _add_quantities(lanes: LaneRecord, way: Integer, quantities: tuple[Integer, Integer, Integer], results: Ints) -> None:
     """Add what was measured of a map to the result of a way; `quantities` are those of `LANE_QUANTITIES`."""
     (cycles, costs, zeros), factors, result = quantities, lanes.factors[way], results[lanes.results[way]]
     for column in range(result.size):
