@@ -9,14 +9,35 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from numba import njit
+from numba.core import config
+from numba.core.compiler import Compiler
 from numba.core.dispatcher import Dispatcher
 
 from cnvlutin2.simd.kernel_cache import KernelCache
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_KERNEL: Callable[[F], F] = njit(nogil=True, no_cfunc_wrapper=True)  # type: ignore[call-overload]
-_INLINED_KERNEL: Callable[[F], F] = njit(nogil=True, no_cfunc_wrapper=True, forceinline=True)  # type: ignore[call-overload]
+LEVEL = 2
+"""How far LLVM optimises, of 3: the third level makes these kernels no faster, and takes a quarter longer."""
+
+
+class _KernelCompiler(Compiler):
+    """Numba's compiler, LLVM at that level."""
+
+    def compile_extra(self, func: Callable[..., Any]) -> Any:
+        """Compile a function; Numba's lock is held, so nobody else compiles meanwhile."""
+        level = config.OPT  # type: ignore[attr-defined] # set as it reads the environment
+        config.OPT = type(level)(min(level, LEVEL))  # type: ignore[attr-defined]
+        try:
+            return super().compile_extra(func)  # type: ignore[no-untyped-call]
+        finally:
+            config.OPT = level  # type: ignore[attr-defined]
+
+
+_KERNEL: Callable[[F], F] = njit(nogil=True, no_cfunc_wrapper=True, pipeline_class=_KernelCompiler)  # type: ignore[call-overload]
+_INLINED_KERNEL: Callable[[F], F] = njit(  # type: ignore[call-overload]
+    nogil=True, no_cfunc_wrapper=True, forceinline=True, pipeline_class=_KernelCompiler
+)
 
 
 def kernel(function: F) -> F:
@@ -29,16 +50,16 @@ def inlined_kernel(function: F) -> F:
     return _kept(_INLINED_KERNEL(function))
 
 
-making_helper: Callable[[F], F] = njit(nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True)  # type: ignore[call-overload]
+making_helper: Callable[[F], F] = njit(nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True, pipeline_class=_KernelCompiler)  # type: ignore[call-overload]
 """For functions that only kernels call, and that make arrays: they are part of what is kept of these."""
 
 inlined_making_helper: Callable[[F], F] = njit(  # type: ignore[call-overload]
-    nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True, forceinline=True
+    nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True, forceinline=True, pipeline_class=_KernelCompiler
 )
 """For those that become part of their callers' code whatever the compiler thinks of it."""
 
 helper: Callable[[F], F] = njit(  # type: ignore[call-overload]
-    nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True, _nrt=False
+    nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True, _nrt=False, pipeline_class=_KernelCompiler
 )
 """For functions that only kernels call, and that make no arrays, nor do what they call.
 
@@ -46,7 +67,7 @@ The owners of the arrays that they are given are not counted, which took longer 
 """
 
 inlined_helper: Callable[[F], F] = njit(  # type: ignore[call-overload]
-    nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True, forceinline=True, _nrt=False
+    nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True, forceinline=True, _nrt=False, pipeline_class=_KernelCompiler
 )
 """For those that become part of their callers' code whatever the compiler thinks of it."""
 

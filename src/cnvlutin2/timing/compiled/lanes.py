@@ -86,20 +86,47 @@ def count_wide_lanes(held: Held[LaneRecord], bits: Bytes, first: int, last: int,
 
 @kernel
 def count_raw_rows(held: Held[LaneRecord], bits: Bytes, first: int, last: int, results: Ints, window_cycles: Ints) -> None:
-    """Do the same where cycles do not depend on the maps: what lanes see does, where some bricks of rows are stored raw."""
-    lanes, nothing = held.record, np.zeros(0, np.uint8)
-    steps, words, factors, (least, costs) = lanes.steps, make_row_words(lanes.row_bricks), lanes.factors[0], lanes.least
-    groups, together = steps.groups, words.values.size // steps.rows
+    """Do the same where bricks of rows are stored raw, and every run takes a cycle: only what lanes see depends on the maps."""
+    lanes, words, nothing = held.record, make_row_words(held.record.row_bricks), np.zeros(0, np.uint8)
+    cycles, costs = lanes.least[0] * lanes.steps.groups, lanes.least[1] * lanes.steps.groups
+    size = lanes.steps.groups * lanes.steps.channels * lanes.steps.rows * lanes.steps.width
     for n in range(first, last):
-        zeros = np.int64(0)
-        for g in range(0, groups, together):
-            maps = (n - first) * groups + g, min(together, groups - g)
-            zeros += mark_raw_rows(steps, lanes.storage, lanes.row_bricks, bits, maps, words, nothing)
-        result = results[n, lanes.results[0]]
-        for column in range(result.size):
-            result[column] += groups * (least * factors[0, column] + costs * factors[1, column]) + zeros * factors[2, column]
+        zeros = _mark_image(lanes, bits[(n - first) * size :], words, nothing)
+        _add_quantities(lanes, 0, (cycles, costs, zeros), results[n])
         if window_cycles.size:
-            window_cycles[0, n] = least // window_cycles.shape[3]
+            window_cycles[0, n] = lanes.least[0] // window_cycles.shape[3]
+
+
+@kernel
+def count_raw_row_lanes(held: Held[LaneRecord], bits: Bytes, first: int, last: int, results: Ints, window_cycles: Ints) -> None:
+    """Do the same where runs take more: values of raw bricks are taken for effectual."""
+    lanes, words = held.record, make_row_words(held.record.row_bricks)
+    steps, rooms = lanes.steps, _make_rooms(lanes, np.zeros(0, np.uint16))
+    size = steps.groups * steps.channels * steps.rows * steps.width
+    for n in range(first, last):
+        image = bits[(n - first) * size : (n - first + 1) * size + VECTOR]
+        marked = image.copy()
+        zeros = _mark_image(lanes, image, words, marked)
+        _add_quantities(lanes, 0, (np.int64(0), np.int64(0), zeros), results[n])
+        _count_maps(lanes, marked, (n, n + 1), rooms, results, window_cycles)
+
+
+@helper
+def _mark_image(lanes: LaneRecord, bits: Bytes, words: RowWords, marked: Bytes) -> np.int64:
+    """Mark the raw bricks of an image's rows; as `mark_raw_rows`."""
+    steps, zeros, together = lanes.steps, np.int64(0), words.values.size // lanes.steps.rows
+    for g in range(0, steps.groups, together):
+        maps = np.int64(g), min(together, steps.groups - g)
+        zeros += mark_raw_rows(steps, lanes.storage, lanes.row_bricks, bits, maps, words, marked)
+    return zeros
+
+
+@helper
+def _add_quantities(lanes: LaneRecord, way: Integer, quantities: tuple[Integer, Integer, Integer], results: Ints) -> None:
+    """Add what was measured of a map to the result of a way; `quantities` are those of `LANE_QUANTITIES`."""
+    (cycles, costs, zeros), factors, result = quantities, lanes.factors[way], results[lanes.results[way]]
+    for column in range(result.size):
+        result[column] += cycles * factors[0, column] + costs * factors[1, column] + zeros * factors[2, column]
 
 
 LaneKernel = Callable[[Held[LaneRecord], Bytes, int, int, Ints, Ints], None]
@@ -107,8 +134,8 @@ LaneKernel = Callable[[Held[LaneRecord], Bytes, int, int, Ints, Ints], None]
 
 def lane_kernel(record: LaneRecord) -> LaneKernel:
     """Return the kernel for a record; there are several, so that what is not asked for need not be compiled."""
-    if not record.counted:
-        return count_raw_rows
+    if record.row_bricks.uses.size:
+        return count_raw_row_lanes if record.counted else count_raw_rows
     return count_wide_lanes if record.wide else count_lanes
 
 
@@ -123,8 +150,6 @@ class Rooms(NamedTuple):
         Effectual values of pieces.
     bricks, flags, rows : uint8 ``[bricks, room]``, or of size 0 where nobody asks
         Effectual values of storage bricks; which are raw, as of `flag_raw_bricks`; NM rows beyond one.
-    words, marked
-        As of `mark_raw_rows`; of size 0 unless some bricks of rows are stored raw.
     begins : int64 ``[ways]``
         Where the next record begins in its NM row.
     loads : ``[lanes, room]``
@@ -141,8 +166,6 @@ class Rooms(NamedTuple):
     bricks: Bytes
     flags: Bytes
     rows: Bytes
-    words: RowWords
-    marked: Bytes
     begins: Ints
     loads: Units
     columns: Units
@@ -168,8 +191,6 @@ def _make_rooms(lanes: LaneRecord, unit: Units) -> Rooms:
         bricks,
         np.empty_like(bricks),
         np.empty_like(bricks),
-        make_row_words(lanes.row_bricks),
-        np.empty(min(steps.rows, lanes.row_bricks.uses.size) * steps.channels * steps.width, np.uint8),
         np.zeros(lanes.storage.row_bits.size, np.int64),
         np.zeros((planes, height * windows.pitch + VECTOR), unit.dtype),
         np.zeros((planes, across), unit.dtype),
@@ -185,9 +206,9 @@ def _count_maps(
     (first, last), steps, storage, windows = images, lanes.steps, lanes.storage, lanes.windows
     for m in range((last - first) * steps.groups):
         n, g = first + m // steps.groups, m % steps.groups
-        zeros_of_rows = _fill_counts(lanes, bits, m, rooms)
+        _fill_counts(lanes, bits, m, rooms)
         for way in range(storage.mixed.size):
-            mixed, has_rows, zeros = storage.mixed[way] and not steps.row_packed, storage.row_bits[way] > 0, zeros_of_rows
+            mixed, has_rows, zeros = storage.mixed[way] and not steps.row_packed, storage.row_bits[way] > 0, np.int64(0)
             if mixed:
                 zeros = flag_raw_bricks(storage, way, rooms.bricks, steps.values, windows.uses, rooms.flags)
             if has_rows:
@@ -199,30 +220,18 @@ def _count_maps(
                 costs += extra
                 if not windows.alone:
                     cycles = _walk_windows(steps, windows, lanes.walk, rooms)
-            result, factors = results[n, lanes.results[way]], lanes.factors[way]
-            for column in range(result.size):
-                result[column] += cycles * factors[0, column] + costs * factors[1, column] + zeros * factors[2, column]
+            _add_quantities(lanes, way, (cycles, costs, zeros), results[n])
             if window_cycles.size:
                 least = -1 if lanes.walk.longest > 1 or has_rows else lanes.least[0] // window_cycles.shape[3]
                 _note_windows(windows.begins, least, rooms.slowest, window_cycles[way, n, g])
 
 
 @helper
-def _fill_counts(lanes: LaneRecord, bits: Bytes, m: Integer, rooms: Rooms) -> np.int64:
-    """Count the effectual values of a map's pieces and storage bricks, those that matter.
-
-    Where bricks of rows are stored raw, their values are all counted; return how many are not effectual, over all windows.
-    """
-    zeros = np.int64(0)
+def _fill_counts(lanes: LaneRecord, bits: Bytes, m: Integer, rooms: Rooms) -> None:
+    """Count the effectual values of a map's pieces and storage bricks, if these matter."""
     steps, edges, counts, room = lanes.steps, lanes.pieces.edges, rooms.counts, rooms.counts.shape[1]
     places, begin = steps.rows * steps.columns, m * steps.channels * steps.rows * steps.width
     if steps.row_packed:
-        marked = rooms.marked
-        if marked.size:
-            for i in range(marked.size):
-                marked[i] = bits[begin + i]
-            zeros = mark_raw_rows(steps, lanes.storage, lanes.row_bricks, bits, (m, np.int64(1)), rooms.words, marked)
-            bits, begin = marked, np.int64(0)
         part_rows(steps, bits, begin, rooms.apart)
         for r in range(edges.size - 1):
             row_packed_values(steps, rooms.apart, edges[r], edges[r + 1], rooms.values)
@@ -231,7 +240,6 @@ def _fill_counts(lanes: LaneRecord, bits: Bytes, m: Integer, rooms: Rooms) -> np
         add_planes(bits, begin, places, edges, places, counts)
     if lanes.bricks_matter:
         add_planes(counts.reshape(-1), 0, room, lanes.pieces.bricks, places, rooms.bricks)
-    return zeros
 
 
 @inlined_helper

@@ -199,12 +199,12 @@ def mark_raw_rows(
         In one way.
     row_bricks : RowBricksRecord
     bits : uint8
-        Of all maps, channel by channel.
+        Of an image's maps, channel by channel.
     maps : (int, int)
         The first one, and how many.
     words : RowWords
-    marked : uint8 ``[channels * rows * width]``, or of size 0
-        Unless it is empty, the bits of the one map, in which those of raw bricks are set.
+    marked : uint8, as `bits`, or of size 0
+        Unless it is empty, the same bits, in which those of raw bricks are set.
     """
     (reads, uses), raw, brick, (first_map, number) = row_bricks, storage.raw, storage.brick, maps
     values, zeros, size, rows, total = words.values, words.zeros, steps.width * steps.channels, number * steps.rows, np.int64(0)
@@ -225,10 +225,12 @@ def mark_raw_rows(
             read = reads[kx, b]
             for y in range(rows):
                 total += uses[y] * np.int64(bits_in_both(zeros[y], read))
-        for y in range(rows if marked.size else 0):
-            for i in range(length):
-                if (zeros[y] >> np.uint64(i)) & np.uint64(1):
-                    marked[_row_value(steps, y * steps.width, first + i)] = 1
+        for m in range(number if marked.size else 0):
+            for y in range(steps.rows):
+                word, at = zeros[m * steps.rows + y], (first_map + m) * size * steps.rows + y * steps.width
+                for i in range(length):
+                    if (word >> np.uint64(i)) & np.uint64(1):
+                        marked[_row_value(steps, at, first + i)] = 1
     return total
 
 
