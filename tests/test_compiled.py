@@ -285,6 +285,13 @@ def test_filters_and_tiles_that_do_the_same(ineffectual: float) -> None:
         assert set(drifting.alike.tolist()) == {1, 2, 3, 4}
 
 
+def test_tiles_that_do_the_same_in_blocks_of_several_sizes() -> None:
+    """A shorter block, behind which a longer one has left its cycles, and the longer one of the next image."""
+    some = layer(40, (1, BLOCK + 65), 9, images=3)
+    some = replace(some, weights=np.ones_like(some.weights))
+    check(some, like([*WAYS, *DRIFTS], tiles=3, filters_per_tile=3))
+
+
 @pytest.mark.parametrize(("ineffectual", "walks"), [(0, 1), (0.002, 3), (0.1, 4), (1, 1)])
 def test_organisations_that_walk_the_same_weights_are_walked_once(ineffectual: float, walks: int) -> None:
     """Where all filters of a tile have the same weights, they never part, and shared skipping skips the same."""

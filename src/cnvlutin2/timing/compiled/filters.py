@@ -121,7 +121,7 @@ def walk_waiting(walk: WalkRecord, _drift: tuple[Integer, Integer], lane: Lane, 
         p, t, is_full = tile // count, tile % count, full[(tiles.first + tile) * lanes + tiles.lane]
         first_run, at, filters = (tiles.first + tile) * weights.shape[3] + tiles.begin, (tile + p) * size, tile_filters[p, t]
         if is_full and is_known:
-            _repeat(same, most, at)
+            _repeat(same, most, at, lane.windows)
             all_work += filters * full_work
             all_costs += filters * full_costs
             continue
@@ -152,10 +152,10 @@ def walk_waiting(walk: WalkRecord, _drift: tuple[Integer, Integer], lane: Lane, 
 
 
 @helper
-def _repeat(same: Units, most: Units, at: Integer) -> None:
+def _repeat(same: Units, most: Units, at: Integer, windows: Integer) -> None:
     """Raise the cycles of a tile to those of another that does the same; its own begin at `at`."""
     unit = most.dtype.type(0)
-    for x in range(0, same.shape[1], VECTOR):
+    for x in range(0, windows, VECTOR):  # what a longer block has left behind it is not of these windows
         store(most, at + x, larger(load_as(same, x, unit), load_as(most, at + x, unit)))
 
 
@@ -269,7 +269,7 @@ def walk_drifting(walk: WalkRecord, drift: tuple[Integer, Integer], lane: Lane, 
         filters, at = np.int64(tile_filters[tile // count, tile % count]), (tile + tile // count) * size
         more, spent, spent_first = np.int64(alike[(tiles.first + tile) * lanes + tiles.lane]) - 1, no_sums(), no_sums()
         if is_full and is_known:
-            _repeat(same, most, at)
+            _repeat(same, most, at, lane.windows)
             all_spent += filters * full_spent
             all_held += filters * full_held
             continue
