@@ -11,8 +11,8 @@ from cnvlutin2.errors import ConfigError
 from cnvlutin2.machine import Machine
 from cnvlutin2.organisation import Organisation
 
-FrontEnd = Literal["dense", "raw", "zfnaf", "roe", "viai", "packed_viai"]
-"""How the next value of a run is found: all in turn; by comparing; or from what the format says."""
+Form = Literal["dense", "raw", "viai", "packed_viai", "zfnaf", "roe"]
+"""How NM holds runs (`design.run_layout`)."""
 
 NEVER_MORE_ROWS = 3
 """NM rows that a run may touch: a packed record is at most 15 bits longer than a row, wherever it begins."""
@@ -107,22 +107,17 @@ class Parameters:
         return self.organisation.offset_bits
 
     @property
-    def length_bits(self) -> int:
-        """Bits of a run's number of values, 0 to `brick`."""
-        return self.brick.bit_length()
-
-    @property
     def rows_bits(self) -> int:
         """Bits of the NM rows that fetching a run touches, `r`; 0 where it is always one."""
-        return NEVER_MORE_ROWS.bit_length() if self.front_end == "packed_viai" else 0
+        return NEVER_MORE_ROWS.bit_length() if self.form == "packed_viai" else 0
 
     @cached_property
-    def front_end(self) -> FrontEnd:
-        """How lanes find their next value."""
+    def form(self) -> Form:
+        """How NM holds runs, and so how lanes find their next value."""
         o = self.organisation
         if not o.skips or (not o.skip_activations and not get_format(o.format).indirect):
             return "dense"
-        by_format: dict[str, FrontEnd] = {
+        by_format: dict[str, Form] = {
             "dense": "raw",
             "zfnaf": "zfnaf",
             "roe": "roe",
@@ -140,27 +135,23 @@ class Parameters:
     def detects(self) -> bool:
         """Whether values that are stored without a mark are compared with the threshold at fetch."""
         o = self.organisation
-        return not self.always_forced and o.detect == "dispatch" and self.front_end in ("raw", "roe")
+        return not self.always_forced and o.detect == "dispatch" and self.form in ("raw", "roe")
 
     @property
-    def row_bits(self) -> int:
-        """Bits of a run's row, as it stands in NM.
-
-        Fields as in the formats (docs/model.md), from the least significant bit up; zeros fill what is left. ``dense``: the
-        values in place, ineffectual ones as 0. ``raw``: the values in place, as they are. ``zfnaf``: an entry (value, offset)
-        each, the effectual ones first. ``viai``: the vector, the values in place. ``packed_viai``: the vector, the effectual
-        values one after another. ``roe``: the flag; the entries, or for flag 0 the values in place; and for flag 0 the vector
-        of those that a lane takes: all that lie in a storage brick that is raw, the effectual ones of others (a run may lie in
-        two storage bricks).
-        """
-        values = self.brick * self.data_bits
-        extra = {"zfnaf": self.brick * self.offset_bits, "viai": self.brick, "packed_viai": self.brick, "roe": 1 + self.brick}
-        return values + extra.get(self.front_end, 0)
+    def record_bits(self) -> int:
+        """Bits of a run's record (`design.run_layout.RowLayout`): its values, and what marks them."""
+        marks = {"viai": self.brick, "packed_viai": self.brick, "zfnaf": self.brick * self.offset_bits, "roe": 1}
+        return self.brick * self.data_bits + marks.get(self.form, 0)
 
     @property
     def user_bits(self) -> int:
-        """Bits beside a run's row: its number of values, and `r` above it."""
-        return self.length_bits + self.rows_bits
+        """Bits beside a run's record: at which offsets it has a value, ``live``, and `r` above it."""
+        return self.brick + self.rows_bits
+
+    @property
+    def row_bits(self) -> int:
+        """Bits of a row of NM: a run's record and what stands beside it."""
+        return self.record_bits + self.user_bits
 
     @property
     def skip_weights(self) -> Literal["none", "shared", "per_filter"]:
@@ -168,29 +159,34 @@ class Parameters:
         return self.organisation.skip_weights if self.organisation.skips else "none"
 
     @property
-    def central(self) -> bool:
-        """Whether one dispatcher walks for all tiles: these do not differ where no weights are skipped."""
-        return self.skip_weights == "none"
+    def mask_streams(self) -> int:
+        """Masks that a run has in a tile: none, one for all its filters, or one for each."""
+        return {"none": 0, "shared": 1, "per_filter": self.filters_per_tile}[self.skip_weights]
+
+    @property
+    def tiles_in_step(self) -> bool:
+        """Whether tiles that skip weights wait for each other at every run: the lanes of all tiles are one with more streams."""
+        return self.skip_weights != "none" and self.organisation.tile_sync == "brick"
 
     @property
     def walks(self) -> int:
-        """How many dispatchers there are: one, or one a tile."""
-        return 1 if self.central else self.tiles
+        """How many walk a window, each for itself: one for all tiles, or each tile behind its FIFOs."""
+        return 1 if self.skip_weights == "none" or self.tiles_in_step else self.tiles
+
+    @property
+    def tile_streams(self) -> int:
+        """Values that a lane gives a tile in a cycle: one, or one for each filter."""
+        return self.filters_per_tile if self.skip_weights == "per_filter" else 1
 
     @property
     def streams(self) -> int:
-        """Offset streams of a lane: one, or one for each filter of the tile."""
-        return self.filters_per_tile if self.skip_weights == "per_filter" else 1
+        """Streams of a lane: those of its tile, or of all."""
+        return self.tile_streams * (self.tiles if self.tiles_in_step else 1)
 
     @property
     def drift(self) -> int:
         """How many runs a stream may be ahead of the slowest of its lane."""
         return self.organisation.drift or 0
-
-    @property
-    def tiles_in_step(self) -> bool:
-        """Whether tiles wait for each other at every run, so that no FIFO stands before their lanes."""
-        return not self.central and self.organisation.tile_sync == "brick"
 
     @property
     def run_overhead(self) -> int:

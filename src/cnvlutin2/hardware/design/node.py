@@ -8,10 +8,10 @@ Ports, in the order in which a pass uses them. Widths are those of `Parameters`;
     ``tuser`` is, from bit 0 up: word (``word_bits``: the offset, `q` above it), lane (``lane_bits``), tile (``tile_bits``).
 ``masks_tvalid, masks_tready, masks_tdata[S*B], masks_tuser``
     Only where weights are skipped: which weights of a run are wanted, bit ``s*B + offset`` for stream `s` (of `S`: one, or one a
-    filter). ``tuser``: `q` (``run_number_bits``), lane, tile. Masks of tiles and filters without work have to be 0.
+    filter, ``mask_streams``). ``tuser``: `q` (``run_number_bits``), lane, tile. Masks of tiles and filters without work have to be 0.
 ``nm_tvalid, nm_tready, nm_tdata[row_bits], nm_tuser``
-    Only with NM inside (``nm_rows > 0``): writes the row of a run. ``tuser``: address (``nm_address_bits``), lane, rows `r` - 1
-    (``rows_bits``, with packed VIAI alone).
+    Only with NM inside (``nm_rows > 0``): writes the row of a run (`run_layout.RowLayout`). ``tuser``: address
+    (``nm_address_bits``), lane.
 ``lane_enable[L]``
     Lanes that have a run in a window. Like all that follows up to ``start``, to be held from ``start`` to ``done``.
 ``windows[32]``
@@ -26,9 +26,10 @@ Ports, in the order in which a pass uses them. Widths are those of `Parameters`;
     Only with NM inside: the nested counters, see `fetch`.
 ``start``
     A pulse of one cycle. From it to ``done`` a pass takes ``cycles + FILL + DRAIN``.
-``run_<l>_tvalid, run_<l>_tready, run_<l>_tdata[row_bits], run_<l>_tuser[user_bits], run_<l>_tlast``
-    The runs of lane `l`, window after window: the row as it stands in NM; the number of its values (``length_bits``) and above it
-    `r` (``rows_bits``, with packed VIAI alone; at least 1); whether it is the lane's last of the window. May be offered early.
+``run_<l>_tvalid, run_<l>_tready, run_<l>_tdata[record_bits], run_<l>_tuser[user_bits], run_<l>_tlast``
+    The runs of lane `l`, window after window: the record, and in ``tuser`` ``live`` (``brick`` bits) and above it ``rows``
+    (``rows_bits``, with packed VIAI alone); all as in `run_layout.RowLayout`. Last: the lane's last run of the window. May be
+    offered before ``start``, and is from then on taken as fast as the lanes walk; those of the next pass not before ``done``.
 ``wend, wend_window[32], wend_cycle[32]``
     A window has ended, its number, and the cycle of the pass in which it did, counted from 1; the cycle after it happened.
 ``outputs_tvalid, outputs_tdata[T*F*accumulator_bits], outputs_tuser[32], outputs_tlast``
