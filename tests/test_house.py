@@ -39,6 +39,7 @@ ROOMS = (
     "simulation",
     "reproduction",
     "report",
+    "hardware",
     "testing",
     "cli",
     "__main__",

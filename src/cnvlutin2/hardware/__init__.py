@@ -1,0 +1,1 @@
+"""The accelerator itself: hardware from the same `Organisation`, cycle for cycle (docs/hardware.md)."""
