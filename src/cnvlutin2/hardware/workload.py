@@ -259,11 +259,10 @@ class Workload:
 
     def _wanted(self, weights: Values, due: Bits) -> Bits:
         kind = "none" if self.mode == "dense" else self.organisation.skip_weights
+        effectual_ones: Bits = weights != 0
         if kind == "per_filter":
-            return weights != 0
-        some = due if kind == "none" else (weights != 0).any(axis=1, keepdims=True)
-        spread: Bits = np.broadcast_to(some, weights.shape)
-        return spread
+            return effectual_ones
+        return np.broadcast_to(due if kind == "none" else effectual_ones.any(axis=1, keepdims=True), weights.shape)
 
 
 def skipping_plan(schedule: Schedule) -> Plan:
