@@ -66,6 +66,7 @@ SHARED_NAMES = {
     "organisation": "a package's main module",
     "maps": "streams of whole maps, and the compiled engine's maps of lanes",
     "results": "the package, and the compiled engine's",
+    "encoders": "waiting for them, and the hardware's",
 }
 """Modules' names that two have, and who; a compiled twin in ``_kernels`` has the name of what it is the twin of."""
 

@@ -1,0 +1,58 @@
+"""`Dispatcher`: takes the rows that fetch brings and broadcasts their runs to the lanes of the tiles (docs/hardware.md)."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module
+from amaranth.lib import data
+from amaranth.lib.wiring import Component, In, Out
+
+from cnvlutin2.hardware.design.run_layout import RowLayout
+
+
+class Dispatcher(Component):
+    """A front end a neuron lane, and its way to all tiles: a run leaves in the cycle in which all of them take it.
+
+    Parameters
+    ----------
+    layout : RowLayout
+        Of the rows.
+    lanes : int
+        `L`.
+    tiles : int
+        Who gets each lane's runs: FIFOs of tiles, or the one lane that works for all (1).
+    detect : bool
+        As of `FrontEnd`.
+
+    Attributes
+    ----------
+    dense, threshold : In
+        As of `FrontEnd`; do not change in a pass.
+    row_valid, row_ready, row, row_last : In ``[lanes]``, Out, In, In
+        Bit or element `l`: the row port of lane `l`. `row_ready` comes from `ready` alone.
+    valid, ready : Out, In ``[lanes * tiles]``
+        Bit ``l * tiles + t``: lane `l` to tile `t`. `ready` must not depend on `valid`. A tile's `valid` is there once all tiles
+        are ready, so that all take a run in the same cycle.
+    run, last : Out ``[lanes]``
+        The run of each lane, the same for all tiles.
+    """
+
+    def __init__(self, layout: RowLayout, lanes: int, tiles: int = 1, *, detect: bool = False) -> None:
+        self.layout, self.lanes, self.tiles, self.detect = layout, lanes, tiles, detect
+        super().__init__(
+            {
+                "dense": In(1),
+                "threshold": In(layout.data_bits),
+                "row_valid": In(lanes),
+                "row_ready": Out(lanes),
+                "row": In(data.ArrayLayout(layout.shape, lanes)),
+                "row_last": In(lanes),
+                "valid": Out(lanes * tiles),
+                "ready": In(lanes * tiles),
+                "run": Out(data.ArrayLayout(layout.run.shape, lanes)),
+                "last": Out(lanes),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Return the logic."""
+        return Module()

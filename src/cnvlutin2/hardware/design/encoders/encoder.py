@@ -1,0 +1,71 @@
+"""`Encoder`: what stands behind a tile, or behind what puts bricks together."""
+
+from __future__ import annotations
+
+from amaranth import Module, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from cnvlutin2.encodings import get_format
+
+
+class Encoder(wiring.Component):
+    """Encodes bricks, some values a cycle.
+
+    Parameters
+    ----------
+    format_name : str
+    brick : int
+        Values a brick.
+    data_bits : int
+        Bits of a value as it is stored.
+    values_per_cycle : int
+        Values that pass in a cycle (`encoder_values_per_cycle`); 0 or `brick` and more: a brick a cycle.
+
+    Attributes
+    ----------
+    threshold : unsigned, `data_bits` bits, in
+        A value is effectual if its magnitude is at least this (`saturated_threshold`). It does not change while values pass.
+    bricks : stream, in
+        Payload: ``values``, `brick` signed integers as they are stored, those from ``count`` on being ignored and stored as 0;
+        ``count``, the values that the brick has without its fill, 1 to `brick`. `ready` may depend on ``count``.
+    records : stream, out
+        Payload: ``bits``, as many as the largest record has, zero from its own end on; ``length``, the record's bits.
+        A record a brick, in order.
+    busy : 1 bit, out
+        Values are waiting or passing. `v` values of bricks that come without a gap keep it at 1 for ``ceil(v / n)`` cycles
+        (a brick is never done in less than one), beginning with the cycle after the first brick's transfer; the last record is
+        valid in the cycle in which it falls.
+    """
+
+    def __init__(self, format_name: str, brick: int, data_bits: int, values_per_cycle: int) -> None:
+        most_bits = get_format(format_name).most_bits(brick, data_bits)
+        values = data.ArrayLayout(signed(data_bits), brick)
+        super().__init__(
+            {
+                "threshold": In(unsigned(data_bits)),
+                "bricks": In(stream.Signature(data.StructLayout({"values": values, "count": range(brick + 1)}))),
+                "records": Out(stream.Signature(data.StructLayout({"bits": most_bits, "length": range(most_bits + 1)}))),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Return the circuit."""
+        raise NotImplementedError
+
+
+def encoder_for(format_name: str, brick: int, data_bits: int, values_per_cycle: int) -> Encoder:
+    """Return the encoder of a format.
+
+    Raises
+    ------
+    ConfigError
+        If no encoder is built for the format; names those for which there is one.
+    """
+    return Encoder(format_name, brick, data_bits, values_per_cycle)
+
+
+def saturated_threshold(threshold: int, data_bits: int) -> int:
+    """Return a layer's threshold in `data_bits` bits: from one more than the largest magnitude on, nothing is effectual."""
+    return min(threshold, (1 << (data_bits - 1)) + 1)
