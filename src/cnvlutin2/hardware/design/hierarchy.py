@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import is_dataclass
 
 from amaranth.back import rtlil
 from amaranth.hdl import ClockSignal, Const, Instance, Module, ResetSignal, Value
@@ -61,9 +62,13 @@ class Library:
 
 def identity(part: Component) -> tuple[type, Hashable]:
     """Return what makes a part's module what it is: its class and what it was made of."""
-    ports = {path[0] for path, _, _ in part.signature.flatten(part)}
-    made_of = {name: value for name, value in vars(part).items() if not name.startswith("_") and name not in ports}
+    made_of = {name: value for name, value in vars(part).items() if name[0] != "_" and _makes(value)}
     return type(part), tuple(sorted(made_of.items()))
+
+
+def _makes(value: object) -> bool:
+    """Return whether an attribute is one of those that say what a part is made of, and no signal or part of it."""
+    return value is None or isinstance(value, (int, str)) or (is_dataclass(value) and not isinstance(value, type))
 
 
 def ports_of(part: Component) -> Iterator[tuple[str, Flow, Value]]:
@@ -83,7 +88,7 @@ def place(m: Module, platform: object, name: str, part: Component) -> None:
     name : str
         Of the instance.
     part : Component
-        Made of hashable things, which stand in its attributes; of numbers alone if it is a `WrittenPart`.
+        What it is made of stands in its attributes: numbers, words, and dataclasses that can be hashed.
     """
     if not isinstance(platform, Library):
         m.submodules[name] = part

@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component
 
 from cnvlutin2.hardware.design.drift import Drift
+from cnvlutin2.hardware.design.hierarchy import place
 from cnvlutin2.hardware.design.streams import LaneShape
 from cnvlutin2.hardware.design.walk import Walk
 
@@ -51,7 +52,8 @@ class Lane(Component):
     def elaborate(self, platform: object) -> Module:
         """Return the logic."""
         m = Module()
-        m.submodules.behind = behind = self.behind
+        behind = self.behind
+        place(m, platform, type(behind).__name__.lower(), behind)
         m.d.comb += [
             behind.dense.eq(self.dense),
             behind.p_valid.eq(self.p_valid),
