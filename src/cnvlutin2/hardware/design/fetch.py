@@ -102,7 +102,9 @@ class Fetch(Component):
     def elaborate(self, platform: object) -> Module:
         """Return the logic."""
         m = Module()
-        moves, from_outside, given = Signal(), Signal(), Signal.like(self.row)
+        moves = Signal()
+        from_outside = Signal()
+        given = Signal.like(self.row, reset_less=True)
         m.d.comb += [
             moves.eq(self.running & (~self.valid | self.ready)),
             self.run_ready.eq(moves & from_outside),
@@ -125,12 +127,19 @@ class Fetch(Component):
     def _from_nm(self, m: Module, moves: Signal) -> Signal:
         """Count addresses, and put what NM gives in place of what came from outside; return whether there is one more."""
         p, settings = self.parameters, self.settings
-        run, base = Signal(COORDINATE_BITS), Signal(p.nm_address_bits)
-        x, y = Signal(signed(COORDINATE_BITS)), Signal(signed(COORDINATE_BITS))
+        run = Signal(COORDINATE_BITS)
+        base = Signal(p.nm_address_bits)
+        x = Signal(signed(COORDINATE_BITS))
+        y = Signal(signed(COORDINATE_BITS))
         counts = [Signal(COORDINATE_BITS, name=f"{level}_count") for level in LEVELS]
         at_end = [Signal(name=f"{level}_at_end") for level in LEVELS]
-        fetches, more, inside, read, live = Signal(), Signal(), Signal(), Signal(), Signal(p.brick)
-        ends_step, padding = Signal(), Signal()
+        fetches = Signal()
+        more = Signal()
+        inside = Signal()
+        read = Signal()
+        live = Signal(p.brick)
+        ends_step = Signal()
+        padding = Signal()
         m.d.comb += [
             fetches.eq(moves & more & ~self.feed),
             ends_step.eq(run == self.runs),

@@ -43,8 +43,10 @@ class Fifo(Component):
         words = Memory(self.width, self.depth)
         place(m, platform, "words", words)
         level = Signal(range(self.depth + 1))
-        head, tail = Signal(words.address_bits), Signal(words.address_bits)
-        takes, reads = Signal(), Signal()
+        head = Signal(words.address_bits)
+        tail = Signal(words.address_bits)
+        takes = Signal()
+        reads = Signal()
         m.d.comb += [
             self.in_ready.eq(level != self.depth),
             takes.eq(self.in_valid & self.in_ready),

@@ -44,6 +44,7 @@ class FilterSlot(Component):
                 "accumulator": Out(signed(accumulator_bits)),
             }
         )
+        self._kept = Signal(signed(accumulator_bits), name="kept_accumulator", reset_less=True)
 
     def elaborate(self, platform: object) -> Module:
         """Return the logic."""
@@ -52,17 +53,18 @@ class FilterSlot(Component):
         for lane in range(self.lanes):
             multiplier = Multiplier(self.data_bits)
             place(m, platform, f"multiplier_{lane}", multiplier)
-            product = Signal(signed(2 * self.data_bits), name=f"product_{lane}")
+            product = Signal(signed(2 * self.data_bits), name=f"product_{lane}", reset_less=True)
             m.d.comb += multiplier.activation.eq(self.activations[lane]), multiplier.weight.eq(self.weights[lane])
             m.d.sync += product.eq(multiplier.product)
             products.append(product)
         tree = adder_tree(products)
-        total = Signal(tree.shape(), name="sum")
+        total = Signal(tree.shape(), name="sum", reset_less=True)
         m.d.sync += total.eq(tree)
         kept = Signal(signed(self.accumulator_bits))
         with m.If(~self.first):
-            m.d.comb += kept.eq(self.accumulator)
-        m.d.sync += self.accumulator.eq(kept + total)
+            m.d.comb += kept.eq(self._kept)
+        m.d.sync += self._kept.eq(kept + total)
+        m.d.comb += self.accumulator.eq(self._kept)
         return m
 
 

@@ -57,7 +57,7 @@ class Library:
         """Return whether a module has a port, as a clock."""
         if module in self.written:
             return port == "clk"
-        return re.search(rf"^ *wire width \d+ input \d+ \\{port}$", self.modules[module], re.MULTILINE) is not None
+        return re.search(rf"^ *wire width \d+ input \d+ +\\{port}$", self.modules[module], re.MULTILINE) is not None
 
 
 def identity(part: Component) -> tuple[type, Hashable]:
@@ -94,6 +94,7 @@ def place(m: Module, platform: object, name: str, part: Component) -> None:
         m.submodules[name] = part
         return
     module = platform.take(part)
+    _count_as_used(part)
     given: dict[str, object] = {}
     if isinstance(part, WrittenPart):
         given |= {f"p_{key}": Const(value, 32) for key, value in part.verilog_parameters.items()}
@@ -104,3 +105,9 @@ def place(m: Module, platform: object, name: str, part: Component) -> None:
         value.name = f"{name}_{port}"  # else all of them are called as the port is
         given[f"{'i' if flow is Flow.In else 'o'}_{port}"] = value
     m.submodules[name] = Instance(module, **given)
+
+
+def _count_as_used(part: Component) -> None:
+    """Spare Amaranth's warning that a part was never elaborated: one of its kind was."""
+    for each in (part, *(value for value in vars(part).values() if isinstance(value, Component))):
+        each._MustUse__used = True

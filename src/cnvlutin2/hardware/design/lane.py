@@ -23,7 +23,8 @@ class Lane(Component):
     Attributes
     ----------
     dense : In
-        Take weight masks for ones, and add no cycles for NM rows or run overhead: the layer runs dense. Does not change in a pass.
+        Take weight masks for ones, and add no cycles for NM rows or run overhead: the layer runs dense. Does not change in a
+        pass.
     valid, ready, run, last : In, Out, In, In
         The row port: a run is taken in a cycle in which both are 1; `last` says that it is the lane's last of the window. `ready`
         comes from registers and `go` alone.

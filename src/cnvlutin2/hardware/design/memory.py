@@ -42,6 +42,7 @@ module memory #(
   output reg [WIDTH-1:0] read_data
 );
   reg [WIDTH-1:0] words [0:DEPTH-1];
+  initial read_data = 0; // for simulators that know unknown bits: an activation of 0 meets a weight that was never read
   always @(posedge clk) begin
     if (write_en) words[write_address] <= write_data;
     if (read_en) read_data <= words[read_address];

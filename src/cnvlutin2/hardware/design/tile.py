@@ -60,10 +60,11 @@ class Tile(Component):
     def elaborate(self, platform: object) -> Module:
         """Return the logic."""
         m, p = Module(), self.parameters
-        first, wend = Signal(LATENCY), Signal(TILE_LATENCY)
+        first = Signal(LATENCY)
+        wend = Signal(TILE_LATENCY)
         m.d.sync += first.eq((first << 1) | self.first), wend.eq((wend << 1) | self.wend)
         m.d.comb += self.accumulators_valid.eq(wend[-1])
-        acts = [Signal(p.data_bits, name=f"act_{i}") for i in range(p.lanes * p.tile_streams)]
+        acts = [Signal(p.data_bits, name=f"act_{i}", reset_less=True) for i in range(p.lanes * p.tile_streams)]
         for i, act in enumerate(acts):
             with m.If(self.val[i]):
                 m.d.sync += act.eq(self.act[i])

@@ -50,7 +50,9 @@ class WindowControl(Component):
     def elaborate(self, platform: object) -> Module:
         """Return the logic."""
         m = Module()
-        ended, opened, counts = Signal(COUNT_BITS), Signal(), Signal()
+        ended = Signal(COUNT_BITS)
+        opened = Signal()
+        counts = Signal()
         m.d.comb += counts.eq(self.running & (self.open | opened))
         m.d.comb += self.last.eq(self.number == self.windows - 1), self.done.eq(self.busy & self.leaves & self.last)
         m.d.sync += self.window_ended.eq(self.wend)
