@@ -57,7 +57,19 @@ def build(verilog: str, parameters: Parameters, *, waves: bool) -> Path:
     find_tool("make", "make")
     find_tool("g++", "g++")
     command = [verilator, "--cc", "--exe", "--build", "-j", "1", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert"]
-    command += ["--output-split", "20000", "-Wno-fatal", "-CFLAGS", "-O2", "--top-module", TOP, "--prefix", "Vnode", "--Mdir", "."]
+    command += [
+        "--output-split",
+        "20000",
+        "-Wno-fatal",
+        "-CFLAGS",
+        "-O2",
+        "--top-module",
+        TOP,
+        "--prefix",
+        "Vnode",
+        "--Mdir",
+        ".",
+    ]
     command += [*(["--trace-fst"] if waves else []), "node.v", "driver.cpp", "-o", "node"]
     files = [("node.v", verilog), ("driver.cpp", driver), ("ports.inc", port_functions(ports, parameters))]
     return built(files, [command]) / "node"
@@ -96,7 +108,9 @@ def port_functions(ports: Ports, parameters: Parameters) -> str:
     text += ["}", "static void offer_run(int lane, bool valid, const Word* row, bool last) {", "    switch (lane) {"]
     for lane in range(lanes):
         data, user = f"put(node->run_{lane}_tdata, row)", f"put(node->run_{lane}_tuser, row + RUN_DATA_WORDS)"
-        text.append(f"    case {lane}: node->run_{lane}_tvalid = valid; node->run_{lane}_tlast = last; if (valid) {{ {data}; {user}; }} break;")
+        text.append(
+            f"    case {lane}: node->run_{lane}_tvalid = valid; node->run_{lane}_tlast = last; if (valid) {{ {data}; {user}; }} break;"
+        )
     text += ["    }", "}", "static bool run_ready(int lane) {", "    switch (lane) {"]
     text += [f"    case {lane}: return node->run_{lane}_tready;" for lane in range(lanes)]
     text += ["    }", "    return false;", "}"]
