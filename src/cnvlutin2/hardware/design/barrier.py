@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
 
@@ -44,7 +44,25 @@ class Barrier(Component):
                 "open": Out(1),
             }
         )
+        self.all_fin = Signal()
+        self.held = Signal(range(window_overhead + 1)) if window_overhead else None
 
     def elaborate(self, platform: object) -> Module:
         """Return the logic."""
-        return Module()
+        m = Module()
+        m.d.comb += [
+            self.all_fin.eq((self.fin | ~self.enable).all()),
+            self.wend.eq(self.open & self.all_fin & self._held_long_enough(m)),
+            self.go.eq((self.wend | ~self.open) & (self.p_valid | ~self.enable).all() & self.enable.any()),
+        ]
+        m.d.sync += [self.first.eq(self.go), self.open.eq(self.go | (self.open & ~self.wend))]
+        return m
+
+    def _held_long_enough(self, m: Module) -> Value:
+        """Count the window's overhead once all lanes have ended, and return whether it is over with this cycle."""
+        if self.held is None:
+            return Const(1)
+        over = self.held == self.window_overhead
+        with m.If(self.open & self.all_fin):
+            m.d.sync += self.held.eq(Mux(over, 0, self.held + 1))
+        return over

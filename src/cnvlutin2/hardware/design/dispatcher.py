@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
+from cnvlutin2.hardware.design.front_ends import FrontEnd
 from cnvlutin2.hardware.design.run_layout import RowLayout
 
 
@@ -55,4 +56,19 @@ class Dispatcher(Component):
 
     def elaborate(self, platform: object) -> Module:
         """Return the logic."""
-        return Module()
+        m = Module()
+        for lane in range(self.lanes):
+            m.submodules[f"front_end_{lane}"] = front_end = FrontEnd(self.layout, detect=self.detect)
+            ready = self.ready[lane * self.tiles : (lane + 1) * self.tiles]
+            taken = Signal(name=f"taken_{lane}")
+            m.d.comb += [
+                front_end.dense.eq(self.dense),
+                front_end.threshold.eq(self.threshold),
+                front_end.row.eq(self.row[lane]),
+                self.run[lane].eq(front_end.run),
+                self.last[lane].eq(self.row_last[lane]),
+                self.row_ready[lane].eq(ready.all()),
+                taken.eq(self.row_valid[lane] & self.row_ready[lane]),
+                self.valid[lane * self.tiles : (lane + 1) * self.tiles].eq(taken.replicate(self.tiles)),
+            ]
+        return m

@@ -2,66 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib.wiring import Component
 
-from amaranth.hdl import Module
-from amaranth.lib import data
-from amaranth.lib.wiring import Component, In, Out, Signature
+from cnvlutin2.hardware.design.drift import Drift
+from cnvlutin2.hardware.design.streams import LaneShape
+from cnvlutin2.hardware.design.walk import Walk
 
-from cnvlutin2.hardware.design.run_layout import RunLayout
-
-
-@dataclass(frozen=True)
-class LaneShape:
-    """What a lane is made of.
-
-    Parameters
-    ----------
-    run : RunLayout
-        The runs that it gets.
-    streams : int
-        Values that it issues in a cycle, `S`: 1 for ``skip_weights = none`` and ``shared``, a filter's each for ``per_filter``.
-    weight_masks : bool
-        Whether a run's values are also skipped for its weights' sake, by a mask a stream (``shared``, ``per_filter``).
-    q_bits : int
-        Bits of the number of a run in its window.
-    run_overhead : int
-        Cycles added to every run, but in a layer that runs dense.
-    drift : int
-        How many runs a stream may be ahead of the slowest one (``filter_sync``); 0 if they wait for each other at every run.
-    """
-
-    run: RunLayout
-    streams: int = 1
-    weight_masks: bool = False
-    q_bits: int = 8
-    run_overhead: int = 0
-    drift: int = 0
-
-    @property
-    def signature(self) -> Signature:
-        """The ports of `Lane`."""
-        run, streams = self.run, self.streams
-        ports = {
-            "dense": In(1),
-            "valid": In(1),
-            "ready": Out(1),
-            "run": In(run.shape),
-            "last": In(1),
-            "p_valid": Out(1),
-            "fin": Out(1),
-            "go": In(1),
-            "starved": Out(1),
-            "val": Out(streams),
-            "act": Out(data.ArrayLayout(run.data_bits, streams)),
-            "off": Out(data.ArrayLayout(run.offset_bits, streams)),
-            "q": Out(data.ArrayLayout(self.q_bits, streams)),
-        }
-        if self.weight_masks:
-            ports["mask_en"] = Out(1)
-            ports["mask_q"] = Out(self.q_bits)
-            ports["mask"] = In(data.ArrayLayout(run.brick, streams))
-        return Signature(ports)
+__all__ = ["Lane", "LaneShape"]
 
 
 class Lane(Component):
@@ -94,7 +42,49 @@ class Lane(Component):
     def __init__(self, shape: LaneShape) -> None:
         self.shape = shape
         super().__init__(shape.signature)
+        self.p_run = Signal(shape.run.shape, reset_less=True)
+        self.p_last = Signal(reset_less=True)
+        self.p_q = Signal(shape.q_bits, reset_less=True)
+        self.next_q = Signal(shape.q_bits)
+        self.behind: Walk | Drift = Drift(shape) if shape.drift else Walk(shape)
 
     def elaborate(self, platform: object) -> Module:
         """Return the logic."""
-        return Module()
+        m = Module()
+        m.submodules.behind = behind = self.behind
+        m.d.comb += [
+            behind.dense.eq(self.dense),
+            behind.p_valid.eq(self.p_valid),
+            behind.p_run.eq(self.p_run),
+            behind.p_last.eq(self.p_last),
+            behind.p_q.eq(self.p_q),
+            behind.go.eq(self.go),
+            self.fin.eq(behind.fin),
+            self.starved.eq(behind.starved),
+            *(getattr(self, port).eq(getattr(behind, port)) for port in ("val", "act", "off", "q")),
+            *(behind.p_masks[s].eq(self._wanted(s)) for s in range(self.shape.streams)),
+            self.ready.eq(~self.p_valid | behind.load),
+        ]
+        with m.If(behind.load):
+            m.d.sync += self.p_valid.eq(0)
+        with m.If(self.valid & self.ready):
+            m.d.sync += [
+                self.p_valid.eq(1),
+                self.p_run.eq(self.run),
+                self.p_last.eq(self.last),
+                self.p_q.eq(self.next_q),
+                self.next_q.eq(Mux(self.last, 0, self.next_q + 1)),
+            ]
+        if self.shape.weight_masks:
+            m.d.comb += [self.mask_en.eq(self.valid & self.ready), self.mask_q.eq(self.next_q)]
+        return m
+
+    def _wanted(self, s: int) -> Value:
+        """Return which slots of P a stream has to issue."""
+        held = self.p_run.mask
+        if not self.shape.weight_masks:
+            return held
+        weights = self.mask[s]
+        if self.shape.run.slot_offsets:
+            weights = Cat(*(weights.bit_select(self.p_run.offsets[i], 1) for i in range(self.shape.run.brick)))
+        return Mux(self.dense, held, held & weights)
