@@ -112,6 +112,8 @@ class PassWorkload(NamedTuple):
     wanted : bool, as `weights`
         Which weights are not skipped: effectual ones (``per_filter``), those of an offset where some of the tile's weights are
         effectual (``shared``), all that have a value (``none``). Nothing in seats without a filter.
+    occupied : bool ``[tiles, filters_per_tile]``
+        Which seats have a filter.
     outputs : int64 ``[W, tiles, filters_per_tile]``
         The accumulators of every seat at the end of every window; 0 without a filter.
     window_ends : int64 ``[W]``
@@ -125,6 +127,7 @@ class PassWorkload(NamedTuple):
     places: NDArray[np.int32]
     weights: Values
     wanted: Bits
+    occupied: Bits
     outputs: Ints
     window_ends: Ints
 
@@ -232,14 +235,15 @@ class Workload:
         kept = np.where(effectual(flat, layer.weight_threshold), flat, np.int16(0))
         met, held, due = self._met
         by_seat = np.zeros((o.tiles, o.filters_per_tile, *met.shape), np.int16)
-        has_filter = np.zeros((o.tiles, o.filters_per_tile), np.bool_)
+        occupied = np.zeros((o.tiles, o.filters_per_tile), np.bool_)
         seat = seats.tile_of[own], seats.slot_of[own]
         by_seat[seat] = np.where(held, kept[:, met], np.int16(0))
-        has_filter[seat] = True
+        occupied[seat] = True
         outputs = np.zeros((self.layer.windows, o.tiles, o.filters_per_tile), np.int64)
         outputs[:, *seat] = self.outputs[filters].T
-        wanted = self._wanted(by_seat, due) & has_filter[..., None, None]
-        return PassWorkload(group, number, plan, rows, places, by_seat, wanted, outputs, self.window_ends[group, number])
+        wanted = self._wanted(by_seat, due) & occupied[..., None, None]
+        ends = self.window_ends[group, number]
+        return PassWorkload(group, number, plan, rows, places, by_seat, wanted, occupied, outputs, ends)
 
     @cached_property
     def _met(self) -> tuple[Ints, Bits, Bits]:
