@@ -24,7 +24,7 @@ from cnvlutin2.organisation import with_overrides
 
 pytest.importorskip("amaranth", reason="the hardware is written in Amaranth: install cnvlutin2[hardware]")
 
-from amaranth import Cat
+from amaranth.hdl import Cat
 from amaranth.sim import Simulator
 
 from cnvlutin2.hardware.design.encoders import Encoder, encoder_for, saturated_threshold

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from amaranth import Module, unsigned
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Module, unsigned
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from cnvlutin2.encodings import get_format
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.hardware.design.encoders.record_gathering import Gathering
 from cnvlutin2.hardware.design.encoders.record_layouts import RECORDS
 from cnvlutin2.hardware.design.encoders.value_queue import ValueQueue, brick_layout
+from cnvlutin2.hardware.design.hierarchy import place
 
 
-class Encoder(wiring.Component):
+class Encoder(Component):
     """Encodes bricks, some values a cycle.
 
     Parameters
@@ -44,9 +45,8 @@ class Encoder(wiring.Component):
     """
 
     def __init__(self, format_name: str, brick: int, data_bits: int, values_per_cycle: int) -> None:
-        self._record_of = RECORDS[format_name]
-        self._brick, self._data_bits = brick, data_bits
-        self._slots = min(values_per_cycle or brick, brick)
+        self.format_name, self.brick, self.data_bits = format_name, brick, data_bits
+        self.slots = min(values_per_cycle or brick, brick)
         most_bits = get_format(format_name).most_bits(brick, data_bits)
         super().__init__(
             {
@@ -60,11 +60,12 @@ class Encoder(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Return the circuit: a queue of values, what gathers a record from those that pass, and a register for it."""
         m = Module()
-        m.submodules.queue = queue = ValueQueue(self._brick, self._data_bits, self._slots)
-        wiring.connect(m, wiring.flipped(self.bricks), queue.bricks)
-        slots = [(queue.values[index].value, index < queue.filled, queue.values[index].last) for index in range(self._slots)]
-        gathered = Gathering(m, self._brick, self._data_bits, slots, self.threshold, queue.advance)
-        record, payload = self._record_of(gathered), self.records.payload
+        queue = ValueQueue(self.brick, self.data_bits, self.slots)
+        place(m, platform, "queue", queue)
+        connect(m, flipped(self.bricks), queue.bricks)
+        slots = [(queue.values[index].value, index < queue.filled, queue.values[index].last) for index in range(self.slots)]
+        gathered = Gathering(m, self.brick, self.data_bits, slots, self.threshold, queue.advance)
+        record, payload = RECORDS[self.format_name](gathered), self.records.payload
         m.d.comb += [
             queue.advance.eq(~gathered.completes | ~self.records.valid | self.records.ready),
             self.busy.eq(queue.filled != 0),

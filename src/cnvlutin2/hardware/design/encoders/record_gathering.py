@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from amaranth import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from cnvlutin2.encodings.storage import offset_bits
 from cnvlutin2.hardware.design.encoders.word_moves import moved_down, moved_up, to_the_front

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from amaranth import Cat, Const, Mux, Value
+from amaranth.hdl import Cat, Const, Mux, Value
 
 from cnvlutin2.encodings import get_format
 from cnvlutin2.encodings.base import POINTER_UNIT_BITS

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth import Cat, Module, Mux, Signal, Value, signed
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import Component, In, Out
 
 from cnvlutin2.hardware.design.encoders.word_moves import moved_up
 
 
-class ValueQueue(wiring.Component):
+class ValueQueue(Component):
     """Shows the next values of the bricks that went in.
 
     A cycle's values may come from the end of one brick and the beginning of the next: so bricks that come without a gap pass at
