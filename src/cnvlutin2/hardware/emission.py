@@ -38,7 +38,7 @@ WAIVERS = """\
 """
 
 
-def emit_verilog(parameters: Parameters) -> str:
+def emit_design(parameters: Parameters) -> str:
     """Return the Verilog of a design: the same text for the same parameters.
 
     Parameters

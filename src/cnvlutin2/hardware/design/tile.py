@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
 from cnvlutin2.hardware.design.filter_slot import LATENCY, FilterSlot
 from cnvlutin2.hardware.design.hierarchy import place
 from cnvlutin2.hardware.design.memory import Memory
+from cnvlutin2.hardware.design.selecting_slot import SelectingSlot
 from cnvlutin2.hardware.parameters import Parameters
 
 TILE_LATENCY = LATENCY + 1
@@ -60,47 +61,56 @@ class Tile(Component):
     def elaborate(self, platform: object) -> Module:
         """Return the logic."""
         m, p = Module(), self.parameters
-        first = Signal(LATENCY)
-        wend = Signal(TILE_LATENCY)
+        first = Signal(LATENCY, name="first_at")
+        wend = Signal(TILE_LATENCY, name="wend_at")
+        writes = Signal(p.lanes)
         m.d.sync += first.eq((first << 1) | self.first), wend.eq((wend << 1) | self.wend)
         m.d.comb += self.accumulators_valid.eq(wend[-1])
-        acts = [Signal(p.data_bits, name=f"act_{i}", reset_less=True) for i in range(p.lanes * p.tile_streams)]
-        for i, act in enumerate(acts):
-            with m.If(self.val[i]):
-                m.d.sync += act.eq(self.act[i])
-            with m.Else():
-                m.d.sync += act.eq(0)
-        weights = self._weights(m, platform)
-        for f in range(p.filters_per_tile):
-            slot = FilterSlot(p.lanes, p.data_bits, p.accumulator_bits)
-            place(m, platform, f"filter_{f}", slot)
-            m.d.comb += slot.first.eq(first[-1]), self.accumulators[f].eq(slot.accumulator)
-            for lane in range(p.lanes):
-                stream = lane * p.tile_streams + f % p.tile_streams
-                m.d.comb += slot.activations[lane].eq(acts[stream]), slot.weights[lane].eq(weights[lane][f])
+        m.d.comb += [writes[lane].eq(self.weights_valid & (self.weights_lane == lane)) for lane in range(p.lanes)]
+        if p.skip_weights == "per_filter":
+            self._selecting_slots(m, platform, first[-1], writes)
+        else:
+            self._slots(m, platform, first[-1], writes)
         return m
 
-    def _weights(self, m: Module, platform: object) -> list[list[Value]]:
-        """Return the weight that each lane reads for each filter."""
+    def _selecting_slots(self, m: Module, platform: object, first: Value, writes: Signal) -> None:
+        """Put in slots with banks of their own: a multiplier reads its weight where its stream says."""
         p = self.parameters
-        together = p.filters_per_tile // p.tile_streams
-        found = []
+        for f in range(p.filters_per_tile):
+            slot = SelectingSlot(p)
+            place(m, platform, f"filter_{f}", slot)
+            m.d.comb += [
+                slot.first.eq(first),
+                slot.weights_write.eq(writes),
+                slot.weights_word.eq(self.weights_word),
+                slot.weight.eq(self.weights[f]),
+                self.accumulators[f].eq(slot.accumulator),
+                slot.val.eq(Cat(self.val[lane * p.tile_streams + f] for lane in range(p.lanes))),
+                slot.act.eq(Cat(self.act[lane * p.tile_streams + f] for lane in range(p.lanes))),
+                slot.word.eq(Cat(self.word[lane * p.tile_streams + f] for lane in range(p.lanes))),
+            ]
+
+    def _slots(self, m: Module, platform: object, first: Value, writes: Signal) -> None:
+        """Put in a bank a lane, whose words are the weights of all filters, and slots to which lanes give the same."""
+        p = self.parameters
+        slots = [FilterSlot(p.lanes, p.data_bits, p.accumulator_bits) for _ in range(p.filters_per_tile)]
+        for f, slot in enumerate(slots):
+            place(m, platform, f"filter_{f}", slot)
+            m.d.comb += slot.first.eq(first), self.accumulators[f].eq(slot.accumulator)
         for lane in range(p.lanes):
-            writes = Signal(name=f"sb_{lane}_write")
-            m.d.comb += writes.eq(self.weights_valid & (self.weights_lane == lane))
-            read = []
-            for s in range(p.tile_streams):
-                stream = lane * p.tile_streams + s
-                bank = Memory(p.data_bits * together, p.window_runs << p.offset_bits)
-                place(m, platform, f"sb_{lane}" if p.tile_streams == 1 else f"sb_{lane}_{s}", bank)
-                own = self.weights.as_value().word_select(s, bank.width)
-                m.d.comb += [
-                    bank.write_en.eq(writes),
-                    bank.write_address.eq(self.weights_word),
-                    bank.write_data.eq(own),
-                    bank.read_en.eq(self.val[stream]),
-                    bank.read_address.eq(self.word[stream]),
-                ]
-                read += [bank.read_data.word_select(f, p.data_bits) for f in range(together)]
-            found.append(read)
-        return found
+            act = Signal(p.data_bits, name=f"act_{lane}", reset_less=True)
+            with m.If(self.val[lane]):
+                m.d.sync += act.eq(self.act[lane])
+            with m.Else():
+                m.d.sync += act.eq(0)
+            bank = Memory(p.data_bits * p.filters_per_tile, p.window_runs << p.offset_bits)
+            place(m, platform, f"sb_{lane}", bank)
+            m.d.comb += [
+                bank.write_en.eq(writes[lane]),
+                bank.write_address.eq(self.weights_word),
+                bank.write_data.eq(self.weights),
+                bank.read_en.eq(self.val[lane]),
+                bank.read_address.eq(self.word[lane]),
+            ]
+            for f, slot in enumerate(slots):
+                m.d.comb += slot.activations[lane].eq(act), slot.weights[lane].eq(bank.read_data.word_select(f, p.data_bits))

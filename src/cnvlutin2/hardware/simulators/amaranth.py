@@ -18,7 +18,7 @@ from cnvlutin2.hardware.stimuli import PassStimuli, Transfers
 _SETTINGS = ("lane_enable", "windows", "force_masks", "threshold", "feed")
 
 
-class Amaranth:
+class AmaranthSimulator:
     """Runs a design as it is described, without emitting it."""
 
     name = "amaranth"
