@@ -44,11 +44,13 @@ class Bench:
     ----------
     gaps, held : float
         How often there is no brick to give, and how often a record is not taken, by chance.
+    taken_from : int
+        The first cycle in which a record is taken.
     """
 
-    def __init__(self, encoder: Encoder, gaps: float = 0.0, held: float = 0.0, seed: int = 0) -> None:
+    def __init__(self, encoder: Encoder, gaps: float = 0.0, held: float = 0.0, seed: int = 0, taken_from: int = 0) -> None:
         self.encoder = encoder
-        self.gaps, self.held = gaps, held
+        self.gaps, self.held, self.taken_from = gaps, held, taken_from
         self.chance = random.Random(seed)  # noqa: S311 - a test
         self.cycles = 0
         self.busy: list[int] = []
@@ -71,7 +73,7 @@ class Bench:
                     ctx.set(dut.bricks.payload, {"values": values, "count": count})
                     offered = True
                 ctx.set(dut.bricks.valid, offered)
-                ctx.set(dut.records.ready, self.chance.random() >= self.held)
+                ctx.set(dut.records.ready, self.cycles >= self.taken_from and self.chance.random() >= self.held)
                 if ctx.get(dut.busy):
                     self.busy.append(self.cycles)
                 self.cycles += 1
@@ -148,6 +150,17 @@ def test_bricks_without_gaps_take_the_cycles_of_their_values(name: str, values_p
         bench.records([(rng.integers(-128, 128, 8).tolist(), count) for _ in range(11)], 2)
         rate = min(values_per_cycle or count, count)  # a brick enters in a cycle, so none takes less
         assert bench.busy == list(range(1, 1 + -(-11 * count // rate)))
+
+
+@pytest.mark.parametrize("values_per_cycle", [1, 2, 3])
+def test_a_record_that_waits_holds_nobody_up_until_the_next_is_complete(values_per_cycle: int) -> None:
+    """The second of two records is not later for the first one being taken only when it is due itself."""
+    bricks: list[Brick] = [([5] * 8, 8)] * 2
+    cycles = -(-16 // values_per_cycle)
+    for taken_from in (0, cycles):
+        bench = Bench(encoder_for("zfnaf", 8, 8, values_per_cycle), taken_from=taken_from)
+        bench.records(bricks, 1)
+        assert (bench.cycles, len(bench.busy)) == (cycles + 2, cycles)
 
 
 def test_waiting_is_that_of_the_model(tmp_path: Path) -> None:
