@@ -67,6 +67,7 @@ SHARED_NAMES = {
     "maps": "streams of whole maps, and the compiled engine's maps of lanes",
     "results": "the package, and the compiled engine's",
     "encoders": "waiting for them, and the hardware's",
+    "parameters": "of an encoded array, and of a design",
 }
 """Modules' names that two have, and who; a compiled twin in ``_kernels`` has the name of what it is the twin of."""
 

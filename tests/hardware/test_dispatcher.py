@@ -88,7 +88,7 @@ def test_a_dense_layer_issues_all_that_is_there(form: Form) -> None:
             values = random_values(rng)
             ctx.set(front_end.row.as_value(), layout.pack(values, 0, (1 << length) - 1, rows=3, stored_raw=True))
             assert slots_of(layout, ctx, front_end.run) == [(i, v if abs(v) >= 3 else 0) for i, v in enumerate(values[:length])]
-            assert ctx.get(front_end.run.rows) == 1
+            assert ctx.get(front_end.run.rows) == 3  # a machine that skips no activations waits for rows all the same
 
     simulate(front_end, body)
 

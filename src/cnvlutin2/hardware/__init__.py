@@ -1,1 +1,62 @@
-"""The accelerator itself: hardware from the same `Organisation`, cycle for cycle (docs/hardware.md)."""
+"""The accelerator itself: hardware from the same `Organisation`, cycle for cycle (docs/hardware.md).
+
+Amaranth, in which it is described, is loaded when it is needed; it comes with ``cnvlutin2[hardware]``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from cnvlutin2.errors import ToolMissing
+from cnvlutin2.hardware.parameters import Parameters
+from cnvlutin2.organisation import Organisation
+
+if TYPE_CHECKING:
+    from cnvlutin2.hardware.cosimulation import CosimulatedLayer, Cosimulation, cosimulate
+
+__all__ = ["CosimulatedLayer", "Cosimulation", "Parameters", "cosimulate", "emit"]
+
+_HOMES = {"CosimulatedLayer": "cosimulation", "Cosimulation": "cosimulation", "cosimulate": "cosimulation"}
+
+
+def emit(
+    organisation: Organisation,
+    *,
+    window_runs: int | None = None,
+    fifo_depth: int | None = None,
+    nm_rows: int | None = None,
+) -> str:
+    """Return the hardware of an organisation as Verilog; its top is the module ``node``.
+
+    Parameters
+    ----------
+    organisation : Organisation
+    window_runs, fifo_depth, nm_rows : int, optional
+        Sizes that the organisation leaves open (`Parameters.of`); by default what SB, NBin and NM hold.
+
+    Raises
+    ------
+    ConfigError
+        If the organisation has no hardware; it names the key, and what would do.
+    ToolMissing
+        If Amaranth or its Yosys are not installed.
+    """
+    parameters = Parameters.of(organisation, window_runs=window_runs, fifo_depth=fifo_depth, nm_rows=nm_rows)
+    verilog: str = _load("emission").emit_design(parameters)
+    return verilog
+
+
+def _load(module: str) -> Any:
+    try:
+        return import_module(f"cnvlutin2.hardware.{module}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "amaranth":
+            raise
+        raise ToolMissing("hardware needs the package amaranth; install cnvlutin2[hardware]") from None
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_load(_HOMES[name]), name)

@@ -230,6 +230,16 @@ class Parameters:
         return 2 * self.data_bits + (terms - 1).bit_length()
 
     @property
+    def fill(self) -> int:
+        """Cycles from ``start``, its own included, to the first in which a window is open: fetch, FIFO, P and the barrier."""
+        return 4 if self.walks == 1 else 6
+
+    @property
+    def drain(self) -> int:
+        """Cycles from the last in which a window is open to ``done``, neither included: SB, multipliers, adder trees."""
+        return 3
+
+    @property
     def bricks_are_outputs(self) -> bool:
         """Whether what a tile puts out in a window is a storage brick, so that its encoder stands behind it."""
         o = self.organisation

@@ -7,6 +7,7 @@ from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
 from cnvlutin2.hardware.design.front_ends import FrontEnd
+from cnvlutin2.hardware.design.hierarchy import place
 from cnvlutin2.hardware.design.run_layout import RowLayout
 
 
@@ -58,7 +59,8 @@ class Dispatcher(Component):
         """Return the logic."""
         m = Module()
         for lane in range(self.lanes):
-            m.submodules[f"front_end_{lane}"] = front_end = FrontEnd(self.layout, detect=self.detect)
+            front_end = FrontEnd(self.layout, detect=self.detect)
+            place(m, platform, f"front_end_{lane}", front_end)
             ready = self.ready[lane * self.tiles : (lane + 1) * self.tiles]
             taken = Signal(name=f"taken_{lane}")
             m.d.comb += [

@@ -57,7 +57,7 @@ class FrontEnd(Component):
             m.d.comb += self.run.mask.eq(Mux(self.dense, live, found) if form == "raw" else live)
             m.d.comb += [self.run.values[i].eq(raw[i]) for i in range(brick)]
         if self.layout.rows_bits:
-            m.d.comb += self.run.rows.eq(Mux(self.dense, 1, self.row.rows))
+            m.d.comb += self.run.rows.eq(self.row.rows)
         return m
 
     def _clean(self, m: Module, stored: Value, i: int) -> Signal:

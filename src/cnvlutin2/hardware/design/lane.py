@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component
 
 from cnvlutin2.hardware.design.drift import Drift
+from cnvlutin2.hardware.design.hierarchy import place
 from cnvlutin2.hardware.design.streams import LaneShape
 from cnvlutin2.hardware.design.walk import Walk
 
@@ -22,7 +23,8 @@ class Lane(Component):
     Attributes
     ----------
     dense : In
-        Take weight masks for ones and add no run overhead: the layer runs dense. Does not change in a pass.
+        Take weight masks for ones, and add no cycles for NM rows or run overhead: the layer runs dense. Does not change in a
+        pass.
     valid, ready, run, last : In, Out, In, In
         The row port: a run is taken in a cycle in which both are 1; `last` says that it is the lane's last of the window. `ready`
         comes from registers and `go` alone.
@@ -51,7 +53,8 @@ class Lane(Component):
     def elaborate(self, platform: object) -> Module:
         """Return the logic."""
         m = Module()
-        m.submodules.behind = behind = self.behind
+        behind = self.behind
+        place(m, platform, type(behind).__name__.lower(), behind)
         m.d.comb += [
             behind.dense.eq(self.dense),
             behind.p_valid.eq(self.p_valid),

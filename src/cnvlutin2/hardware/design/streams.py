@@ -145,7 +145,7 @@ class Remaining:
     def begin(self, m: Module, rows: Value | None, dense: Value) -> None:
         """Take up a run that touches some NM rows."""
         if self.hold is not None and rows is not None:
-            m.d.sync += self.hold.eq(Mux(rows == 0, 0, rows - 1))
+            m.d.sync += self.hold.eq(Mux((rows == 0) | dense, 0, rows - 1))
         if self.extra is not None:
             m.d.sync += self.extra.eq(Mux(dense, 0, self._run_overhead))
 

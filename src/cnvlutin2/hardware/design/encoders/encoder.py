@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from amaranth import Module, signed, unsigned
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Module, unsigned
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from cnvlutin2.encodings import get_format
+from cnvlutin2.errors import ConfigError
+from cnvlutin2.hardware.design.encoders.record_gathering import Gathering
+from cnvlutin2.hardware.design.encoders.record_layouts import RECORDS
+from cnvlutin2.hardware.design.encoders.value_queue import ValueQueue, brick_layout
+from cnvlutin2.hardware.design.hierarchy import place
 
 
-class Encoder(wiring.Component):
+class Encoder(Component):
     """Encodes bricks, some values a cycle.
 
     Parameters
     ----------
     format_name : str
+        One that has an encoder (`encoder_for`).
     brick : int
         Values a brick.
     data_bits : int
@@ -39,20 +45,36 @@ class Encoder(wiring.Component):
     """
 
     def __init__(self, format_name: str, brick: int, data_bits: int, values_per_cycle: int) -> None:
+        self.format_name, self.brick, self.data_bits = format_name, brick, data_bits
+        self.slots = min(values_per_cycle or brick, brick)
         most_bits = get_format(format_name).most_bits(brick, data_bits)
-        values = data.ArrayLayout(signed(data_bits), brick)
         super().__init__(
             {
                 "threshold": In(unsigned(data_bits)),
-                "bricks": In(stream.Signature(data.StructLayout({"values": values, "count": range(brick + 1)}))),
+                "bricks": In(stream.Signature(brick_layout(brick, data_bits))),
                 "records": Out(stream.Signature(data.StructLayout({"bits": most_bits, "length": range(most_bits + 1)}))),
                 "busy": Out(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Return the circuit."""
-        raise NotImplementedError
+        """Return the circuit: a queue of values, what gathers a record from those that pass, and a register for it."""
+        m = Module()
+        queue = ValueQueue(self.brick, self.data_bits, self.slots)
+        place(m, platform, "queue", queue)
+        connect(m, flipped(self.bricks), queue.bricks)
+        slots = [(queue.values[index].value, index < queue.filled, queue.values[index].last) for index in range(self.slots)]
+        gathered = Gathering(m, self.brick, self.data_bits, slots, self.threshold, queue.advance)
+        record, payload = RECORDS[self.format_name](gathered), self.records.payload
+        m.d.comb += [
+            queue.advance.eq(~gathered.completes | ~self.records.valid | self.records.ready),
+            self.busy.eq(queue.filled != 0),
+        ]
+        with m.If(self.records.ready):
+            m.d.sync += self.records.valid.eq(0)
+        with m.If(queue.advance & gathered.completes):
+            m.d.sync += [self.records.valid.eq(1), payload.bits.eq(record.bits), payload.length.eq(record.length)]
+        return m
 
 
 def encoder_for(format_name: str, brick: int, data_bits: int, values_per_cycle: int) -> Encoder:
@@ -63,6 +85,12 @@ def encoder_for(format_name: str, brick: int, data_bits: int, values_per_cycle: 
     ConfigError
         If no encoder is built for the format; names those for which there is one.
     """
+    if format_name not in RECORDS:
+        raise ConfigError(
+            f"no encoder is built for {format_name!r}; use one of {', '.join(RECORDS)}, or give it one "
+            "in cnvlutin2.hardware.design.encoders.record_layouts",
+            where="format",
+        )
     return Encoder(format_name, brick, data_bits, values_per_cycle)
 
 

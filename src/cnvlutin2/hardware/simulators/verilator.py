@@ -1,0 +1,196 @@
+"""Verilator: the design as a program, built once for every text, that plays passes (`driver.cpp`)."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnvlutin2.errors import SimulatorError
+from cnvlutin2.hardware.builds import built, find_tool
+from cnvlutin2.hardware.parameters import Parameters
+from cnvlutin2.hardware.port_words import words_of
+from cnvlutin2.hardware.ports import Ports
+from cnvlutin2.hardware.simulators.protocol import Design, PassResult, PassRunner, settings_of
+from cnvlutin2.hardware.stimuli import PassStimuli, Transfers
+
+TOP = "node"
+_KEPT = struct.pack("<I", 0xFFFFFFFF)
+_STREAMS = ("weights", "masks")
+_SETTINGS = ("lane_enable", "windows", "force_masks", "threshold", "feed")
+
+
+class Verilator:
+    """Runs emitted Verilog in Verilator."""
+
+    name = "verilator"
+
+    @contextmanager
+    def open(self, design: Design, wave: Path | None = None) -> Iterator[PassRunner]:
+        """Build a design, and give what runs its passes (`HardwareSimulator.open`)."""
+        program = build(design.verilog, design.parameters, waves=wave is not None)
+        arguments = [str(program), *([str(wave)] if wave else [])]
+        with tempfile.TemporaryFile() as log:
+            process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)  # noqa: S603
+            try:
+                yield _Player(process, design, log).run
+                process.stdin.close()  # type: ignore[union-attr] # it is a pipe
+                process.wait()
+            finally:
+                process.kill()
+                process.wait()
+
+
+def build(verilog: str, parameters: Parameters, *, waves: bool) -> Path:
+    """Return the program of a design."""
+    ports = Ports.of(verilog, TOP)
+    driver = resources.files(__package__).joinpath("driver.cpp").read_text("utf-8")
+    verilator = find_tool("verilator", "verilator")
+    find_tool("make", "make")
+    find_tool("g++", "g++")
+    command = [verilator, "--cc", "--exe", "--build", "-j", "1", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert"]
+    command += [
+        "--output-split",
+        "20000",
+        "-Wno-fatal",
+        "-CFLAGS",
+        "-O2",
+        "--top-module",
+        TOP,
+        "--prefix",
+        "Vnode",
+        "--Mdir",
+        ".",
+    ]
+    command += [*(["--trace-fst"] if waves else []), "node.v", "driver.cpp", "-o", "node"]
+    files = [("node.v", verilog), ("driver.cpp", driver), ("ports.inc", port_functions(ports, parameters))]
+    return built(files, [command]) / "node"
+
+
+def port_functions(ports: Ports, parameters: Parameters) -> str:
+    """Return the C++ that knows the ports of a design."""
+    lanes, seats = parameters.lanes, parameters.tiles * parameters.filters_per_tile
+    settings = [name for name in _SETTINGS if name in ports.inputs]
+    streams = [name for name in _STREAMS if f"{name}_tvalid" in ports.inputs]
+    text = [
+        "struct Stream {",
+        "    int data_words, user_words;",
+        "    void (*offer)(const Word* data, const Word* user);",
+        "    void (*withdraw)();",
+        "    bool (*ready)();",
+        "};",
+        f"static const int LANES = {lanes}, SEATS = {seats}, ACCUMULATOR_BITS = {parameters.accumulator_bits};",
+        f"static const int CONFIG_WORDS = {sum(words_of(ports.bits(name)) for name in settings)};",
+        f"static const int RUN_DATA_WORDS = {words_of(ports.bits('run_0_tdata'))};",
+        f"static const int RUN_USER_WORDS = {words_of(ports.bits('run_0_tuser'))};",
+        "static const Stream STREAMS[] = {",
+    ]
+    for name in streams:
+        data, user = (words_of(ports.bits(f"{name}_t{part}")) for part in ("data", "user"))
+        offered = f"put(node->{name}_tdata, data); put(node->{name}_tuser, user); node->{name}_tvalid = 1;"
+        text.append(
+            f"    {{{data}, {user}, [](const Word* data, const Word* user) {{ {offered} }}, "
+            f"[]() {{ node->{name}_tvalid = 0; }}, []() -> bool {{ return node->{name}_tready; }}}},"
+        )
+    text += ["};", "static void configure(const Word* words) {"]
+    at = 0
+    for name in settings:
+        text.append(f"    put(node->{name}, words + {at});")
+        at += words_of(ports.bits(name))
+    text += ["}", "static void offer_run(int lane, bool valid, const Word* row, bool last) {", "    switch (lane) {"]
+    for lane in range(lanes):
+        data, user = f"put(node->run_{lane}_tdata, row)", f"put(node->run_{lane}_tuser, row + RUN_DATA_WORDS)"
+        text.append(
+            f"    case {lane}: node->run_{lane}_tvalid = valid; node->run_{lane}_tlast = last; if (valid) {{ {data}; {user}; }} break;"
+        )
+    text += ["    }", "}", "static bool run_ready(int lane) {", "    switch (lane) {"]
+    text += [f"    case {lane}: return node->run_{lane}_tready;" for lane in range(lanes)]
+    text += ["    }", "    return false;", "}"]
+    return "\n".join(text) + "\n"
+
+
+class _Player:
+    """Gives passes to a running program, and takes what comes out."""
+
+    def __init__(self, process: subprocess.Popen[bytes], design: Design, log: IO[bytes]) -> None:
+        self._process, self._parameters, self._log = process, design.parameters, log
+        self._ports = Ports.of(design.verilog, TOP)
+        self._rows: Transfers | None = None
+        self._order: object = None
+
+    def run(self, stimuli: PassStimuli, limit: int) -> PassResult:
+        """Run a pass (`PassRunner`)."""
+        try:
+            return self._run(stimuli, limit)
+        except (BrokenPipeError, EOFError):
+            raise SimulatorError(f"the simulator died{self._last_words()}") from None
+
+    def _run(self, stimuli: PassStimuli, limit: int) -> PassResult:
+        inward, outward = self._process.stdin, self._process.stdout
+        if inward is None or outward is None:
+            raise EOFError
+        inward.write(struct.pack("<IIQ", 1, stimuli.windows, limit))
+        inward.write(self._settings(stimuli))
+        for name in _STREAMS:
+            if f"{name}_tvalid" in self._ports.inputs:
+                self._send(inward, getattr(stimuli, name))
+        self._send_rows(inward, stimuli)
+        inward.flush()
+        done, cycles, starved, elapsed, *_ = struct.unpack("<6I", _exactly(outward, 24))
+        windows = stimuli.windows
+        ends, came = (np.frombuffer(_exactly(outward, 4 * windows), "<u4").astype(np.int64) for _ in range(2))
+        p = self._parameters
+        seats = p.tiles * p.filters_per_tile
+        outputs = np.frombuffer(_exactly(outward, 8 * windows * seats), "<i8").astype(np.int64, copy=False)
+        shaped = outputs.reshape(windows, p.tiles, p.filters_per_tile)
+        return PassResult(shaped, ends, came, cycles, starved, elapsed if done else -1)
+
+    def _settings(self, stimuli: PassStimuli) -> bytes:
+        names = [name for name in _SETTINGS if name in self._ports.inputs]
+        values = settings_of(stimuli, iter(names))
+        sizes = (4 * words_of(self._ports.bits(name)) for name in names)
+        return b"".join(value.to_bytes(size, "little") for value, size in zip(values, sizes, strict=True))
+
+    def _send_rows(self, inward: IO[bytes], stimuli: PassStimuli) -> None:
+        if stimuli.rows is self._rows:
+            inward.write(_KEPT)
+        else:
+            self._send(inward, stimuli.rows)
+        for order, runs in zip(stimuli.order, stimuli.window_runs, strict=True):
+            inward.write(struct.pack("<I", runs))
+            if stimuli.order is self._order:
+                inward.write(_KEPT)
+            else:
+                _write(inward, order.astype("<u4"))
+        self._rows, self._order = stimuli.rows, stimuli.order
+
+    @staticmethod
+    def _send(inward: IO[bytes], transfers: Transfers) -> None:
+        _write(inward, np.hstack(transfers).astype("<u4"))
+
+    def _last_words(self) -> str:
+        self._log.seek(0)
+        lines = self._log.read().decode("utf-8", "replace").split("\n")
+        code = self._process.wait()
+        said = next((line.strip() for line in lines if line.strip()), "")
+        return f" with code {code}" + (f": {said[:160]}" if said else "")
+
+
+def _write(inward: IO[bytes], array: NDArray[np.generic]) -> None:
+    inward.write(struct.pack("<I", len(array)))
+    inward.write(np.ascontiguousarray(array).data if array.size else b"")
+
+
+def _exactly(outward: IO[bytes], size: int) -> bytes:
+    found = outward.read(size)
+    if len(found) != size:
+        raise EOFError
+    return found
