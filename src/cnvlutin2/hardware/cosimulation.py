@@ -11,9 +11,10 @@ from cnvlutin2.errors import ConfigError
 from cnvlutin2.hardware.chosen_layers import Choice, LayerImage, Source, choose_layers
 from cnvlutin2.hardware.comparison import Comparison, compare
 from cnvlutin2.hardware.emission import emit_design
+from cnvlutin2.hardware.nm_image import bank_rows, is_fetched
 from cnvlutin2.hardware.parameters import Parameters
-from cnvlutin2.hardware.simulators.choice import choose_simulator
 from cnvlutin2.hardware.simulators.protocol import Design, HardwareSimulator, PassRunner
+from cnvlutin2.hardware.simulators.simulator_choice import choose_simulator
 from cnvlutin2.hardware.stimuli import stimuli
 from cnvlutin2.hardware.workload import Workload
 from cnvlutin2.organisation import Organisation, load_organisations
@@ -174,7 +175,8 @@ def cosimulate(
         raise ConfigError(f"waves are of one organisation, not of {len(chosen_ones)}", source="wave")
     simulator = choose_simulator(equipment.simulator)
     chosen = choose_layers(layers, inputs, chosen_ones, choice)
-    total, runs = sum(map(len, chosen.by_organisation)), []
+    total = sum(map(len, chosen.by_organisation))
+    runs: list[CosimulatedLayer] = []
     for organisation, some in zip(chosen_ones, chosen.by_organisation, strict=True):
 
         def tell(what: str) -> None:
@@ -210,7 +212,9 @@ def _cosimulated(
 def parameters_for(organisation: Organisation, workloads: Sequence[Workload], fifo_depth: int | None) -> Parameters:
     """Return the parameters of hardware with room for layers; sizes are rounded up, so that networks share what is built."""
     longest = 1 << max(2, (max(workload.plan.longest for workload in workloads) - 1).bit_length())
-    return Parameters.of(organisation, window_runs=longest, fifo_depth=fifo_depth or longest, nm_rows=0)
+    rows = max((bank_rows(workload) for workload in workloads if is_fetched(workload)), default=0)
+    nm_rows = rows and 1 << (rows - 1).bit_length()
+    return Parameters.of(organisation, window_runs=longest, fifo_depth=fifo_depth or longest, nm_rows=nm_rows)
 
 
 def run_layer(each: LayerImage, workload: Workload, parameters: Parameters, run_pass: PassRunner) -> CosimulatedLayer:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 _MODULE = re.compile(r"^module (\S+?)\s*\((.*?)^endmodule", re.MULTILINE | re.DOTALL)
-_PORT = re.compile(r"^\s*(input|output)\s+(?:wire |reg )?(?:\[(\d+):0\]\s*)?(\w+)\s*;", re.MULTILINE)
+_PORT = re.compile(r"^\s*(input|output)\s+(?:wire |reg )?(?:signed )?(?:\[(\d+):0\]\s*)?(\w+)\s*;", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,9 @@ from amaranth.sim import Simulator
 from amaranth.sim import SimulatorContext as Context
 
 from cnvlutin2.hardware.design.node import Node
-from cnvlutin2.hardware.port_words import Words
-from cnvlutin2.hardware.simulators.protocol import Design, PassResult, PassRunner, settings_of
-from cnvlutin2.hardware.stimuli import PassStimuli, Transfers
-
-_SETTINGS = ("lane_enable", "windows", "force_masks", "threshold", "feed")
+from cnvlutin2.hardware.port_words import Transfers, Words
+from cnvlutin2.hardware.simulators.protocol import Design, PassResult, PassRunner
+from cnvlutin2.hardware.stimuli import PassStimuli
 
 
 class AmaranthSimulator:
@@ -48,6 +46,7 @@ class Bench:
         self.simulator.add_testbench(self._play)
         self._waiting: list[tuple[PassStimuli, int]] = []
         self._found: list[PassResult] = []
+        self._in_nm: Transfers | None = None
 
     def run(self, stimuli: PassStimuli, limit: int) -> PassResult:
         """Run a pass (`PassRunner`)."""
@@ -64,12 +63,15 @@ class Bench:
 
     async def _pass(self, ctx: Context, stimuli: PassStimuli, limit: int) -> PassResult:
         node, ports = self.node, self.node.signature.members
-        names = [name for name in _SETTINGS if name in ports]
-        for name, value in zip(names, settings_of(stimuli, iter(names)), strict=True):
-            ctx.set(getattr(node, name), value)
+        for name in ports:
+            if name in stimuli.settings or name.startswith("fetch_"):
+                ctx.set(getattr(node, name), stimuli.settings.get(name, 0))
         await self._load(ctx, "weights", stimuli.weights)
         if node.parameters.mask_streams:
             await self._load(ctx, "masks", stimuli.masks)
+        if node.parameters.nm_rows and stimuli.nm is not self._in_nm:
+            await self._load(ctx, "nm", stimuli.nm)
+            self._in_nm = stimuli.nm
         outcome = _Outcome(stimuli.windows, node)
         feeders = [_Feeder(node, lane, stimuli) for lane in range(node.parameters.lanes)]
         ctx.set(node.start, 1)

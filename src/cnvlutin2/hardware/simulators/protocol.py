@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -80,15 +80,3 @@ class HardwareSimulator(Protocol):
         SimulatorError
             If it cannot be built or dies; names the log.
         """
-
-
-def settings_of(stimuli: PassStimuli, ports: Iterator[str]) -> list[int]:
-    """Return the values of those settings that a node has ports for, in the ports' order."""
-    values = {
-        "lane_enable": stimuli.lane_enable,
-        "windows": stimuli.windows,
-        "force_masks": int(stimuli.force_masks),
-        "threshold": stimuli.threshold,
-        "feed": 1,
-    }
-    return [values.get(port, 0) for port in ports]
