@@ -210,7 +210,8 @@ def _cosimulated(
 def parameters_for(organisation: Organisation, workloads: Sequence[Workload], fifo_depth: int | None) -> Parameters:
     """Return the parameters of hardware with room for layers; sizes are rounded up, so that networks share what is built."""
     longest = 1 << max(2, (max(workload.plan.longest for workload in workloads) - 1).bit_length())
-    return Parameters.of(organisation, window_runs=longest, fifo_depth=fifo_depth or longest, nm_rows=0)
+    depth = max(4, longest) if fifo_depth is None else fifo_depth
+    return Parameters.of(organisation, window_runs=longest, fifo_depth=depth, nm_rows=0, encoder_depth=0)
 
 
 def run_layer(each: LayerImage, workload: Workload, parameters: Parameters, run_pass: PassRunner) -> CosimulatedLayer:
