@@ -9,14 +9,14 @@ from typing import Any
 
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.hardware.chosen_layers import Choice, LayerImage, Source, choose_layers
-from cnvlutin2.hardware.comparison import Comparison, compare
+from cnvlutin2.hardware.comparison import compare
 from cnvlutin2.hardware.emission import emit_design
 from cnvlutin2.hardware.nm_image import bank_rows, is_fetched
 from cnvlutin2.hardware.parameters import Parameters
-from cnvlutin2.hardware.simulators.protocol import Design, HardwareSimulator, PassRunner
+from cnvlutin2.hardware.simulators.protocol import Design, HardwareSimulator, LayerRunner, PassJob
 from cnvlutin2.hardware.simulators.simulator_choice import choose_simulator
 from cnvlutin2.hardware.stimuli import stimuli
-from cnvlutin2.hardware.workload import Workload
+from cnvlutin2.hardware.workload import PassWorkload, Workload
 from cnvlutin2.organisation import Organisation, load_organisations
 from cnvlutin2.simulation.arguments import GivenInputs
 from cnvlutin2.timing.engines import make_engine
@@ -204,9 +204,9 @@ def _cosimulated(
     parameters = parameters_for(organisation, workloads, equipment.fifo_depth)
     tell(f"{organisation.name}: building")
     design = Design(parameters, equipment.emit(parameters))
-    with simulator.open(design, equipment.wave) as run_pass:
+    with simulator.open(design, equipment.wave) as run_jobs:
         for each, workload in zip(some, workloads, strict=True):
-            yield run_layer(each, workload, parameters, run_pass)
+            yield run_layer(each, workload, parameters, run_jobs)
 
 
 def parameters_for(organisation: Organisation, workloads: Sequence[Workload], fifo_depth: int | None) -> Parameters:
@@ -217,13 +217,17 @@ def parameters_for(organisation: Organisation, workloads: Sequence[Workload], fi
     return Parameters.of(organisation, window_runs=longest, fifo_depth=fifo_depth or longest, nm_rows=nm_rows)
 
 
-def run_layer(each: LayerImage, workload: Workload, parameters: Parameters, run_pass: PassRunner) -> CosimulatedLayer:
+def run_layer(each: LayerImage, workload: Workload, parameters: Parameters, run_jobs: LayerRunner) -> CosimulatedLayer:
     """Run one image of a layer through hardware, all passes of all groups."""
     fill, drain = parameters.fill, parameters.drain
-    found: list[Comparison] = []
-    for work, given in stimuli(workload, parameters):
-        result = run_pass(given, PATIENCE * work.cycles + PATIENCE_CYCLES)
-        found.append(compare(work, result, fill + drain))
+    running: list[PassWorkload] = []
+
+    def jobs() -> Iterator[PassJob]:
+        for work, given in stimuli(workload, parameters):
+            running.append(work)
+            yield PassJob(work, given, PATIENCE * work.cycles + PATIENCE_CYCLES)
+
+    found = [compare(running.pop(0), result, fill + drain) for result in run_jobs(jobs())]
     first = next((comparison.first for comparison in found if comparison.first), "")
     cycles = sum(comparison.cycles for comparison in found)
     if not first and cycles != each.cycles:
