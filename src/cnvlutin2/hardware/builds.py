@@ -37,7 +37,7 @@ def find_tool(program: str, package: str) -> str:
     found = shutil.which(program)
     if found is None:
         raise ToolMissing(
-            f"needs the program {program}, which is not on PATH; install the package {package} (as with: apt-get install {package})"
+            f"needs the program {program}, which is not on PATH; install the package {package}, as by: apt-get install {package}"
         )
     return found
 

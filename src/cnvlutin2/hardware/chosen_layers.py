@@ -17,7 +17,7 @@ from cnvlutin2.organisation import Organisation
 from cnvlutin2.simulation.arguments import GivenInputs, as_inputs, as_network, as_thresholds, check_layer_modes
 from cnvlutin2.simulation.session import Session
 from cnvlutin2.timing.engine import LayerTimings, RunMode
-from cnvlutin2.timing.observed import ObservedLayer
+from cnvlutin2.timing.observed import InputTensor, ObservedLayer
 
 Source = Network | Layer | Sequence[Layer] | str | Path
 
@@ -117,7 +117,7 @@ def choose_layers(source: Source, inputs: GivenInputs, organisations: Sequence[O
 class _Seen(NamedTuple):
     """A batch of a layer as it came: of its values, what was chosen."""
 
-    observed_tensor: object
+    tensor: InputTensor
     layer: Layer
     images: list[tuple[int, Layer]]
     timings: LayerTimings
@@ -143,7 +143,7 @@ def _settled(seen: Sequence[_Seen], index: int, organisation: Organisation, choi
         mode = some[0].timings.organisations[index].mode
         asked: tuple[RunMode, ...] = ("skip", "dense") if mode == "auto" else (mode,)
         cycles = {m: np.concatenate([each.timings.organisations[index].of(m).cycles for each in some]) for m in asked}
-        timed.append(TimedLayer(some[0].layer.geometry, some[0].observed_tensor, mode, cycles))
+        timed.append(TimedLayer(some[0].layer.geometry, some[0].tensor, mode, cycles))
     modes = settle_modes(timed, organisation)
     for name, mode, timing in zip(names, modes, timed, strict=True):
         for each in batches[name]:

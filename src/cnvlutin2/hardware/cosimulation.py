@@ -9,13 +9,14 @@ from typing import Any
 
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.hardware.chosen_layers import Choice, LayerImage, Source, choose_layers
-from cnvlutin2.hardware.comparison import Comparison, compare
+from cnvlutin2.hardware.comparison import compare
 from cnvlutin2.hardware.emission import emit_design
+from cnvlutin2.hardware.nm_image import bank_rows, is_fetched
 from cnvlutin2.hardware.parameters import Parameters
-from cnvlutin2.hardware.simulators.choice import choose_simulator
-from cnvlutin2.hardware.simulators.protocol import Design, HardwareSimulator, PassRunner
+from cnvlutin2.hardware.simulators.protocol import Design, HardwareSimulator, LayerRunner, PassJob
+from cnvlutin2.hardware.simulators.simulator_choice import choose_simulator
 from cnvlutin2.hardware.stimuli import stimuli
-from cnvlutin2.hardware.workload import Workload
+from cnvlutin2.hardware.workload import PassWorkload, Workload
 from cnvlutin2.organisation import Organisation, load_organisations
 from cnvlutin2.simulation.arguments import GivenInputs
 from cnvlutin2.timing.engines import make_engine
@@ -174,7 +175,8 @@ def cosimulate(
         raise ConfigError(f"waves are of one organisation, not of {len(chosen_ones)}", source="wave")
     simulator = choose_simulator(equipment.simulator)
     chosen = choose_layers(layers, inputs, chosen_ones, choice)
-    total, runs = sum(map(len, chosen.by_organisation)), []
+    total = sum(map(len, chosen.by_organisation))
+    runs: list[CosimulatedLayer] = []
     for organisation, some in zip(chosen_ones, chosen.by_organisation, strict=True):
 
         def tell(what: str) -> None:
@@ -202,25 +204,31 @@ def _cosimulated(
     parameters = parameters_for(organisation, workloads, equipment.fifo_depth)
     tell(f"{organisation.name}: building")
     design = Design(parameters, equipment.emit(parameters))
-    with simulator.open(design, equipment.wave) as run_pass:
+    with simulator.open(design, equipment.wave) as run_jobs:
         for each, workload in zip(some, workloads, strict=True):
-            yield run_layer(each, workload, parameters, run_pass)
+            yield run_layer(each, workload, parameters, run_jobs)
 
 
 def parameters_for(organisation: Organisation, workloads: Sequence[Workload], fifo_depth: int | None) -> Parameters:
     """Return the parameters of hardware with room for layers; sizes are rounded up, so that networks share what is built."""
     longest = 1 << max(2, (max(workload.plan.longest for workload in workloads) - 1).bit_length())
-    depth = max(4, longest) if fifo_depth is None else fifo_depth
-    return Parameters.of(organisation, window_runs=longest, fifo_depth=depth, nm_rows=0, encoder_depth=0)
+    rows = max((bank_rows(workload) for workload in workloads if is_fetched(workload)), default=0)
+    nm_rows = rows and 1 << (rows - 1).bit_length()
+    depth = fifo_depth or longest
+    return Parameters.of(organisation, window_runs=longest, fifo_depth=depth, nm_rows=nm_rows, encoder_depth=0)
 
 
-def run_layer(each: LayerImage, workload: Workload, parameters: Parameters, run_pass: PassRunner) -> CosimulatedLayer:
+def run_layer(each: LayerImage, workload: Workload, parameters: Parameters, run_jobs: LayerRunner) -> CosimulatedLayer:
     """Run one image of a layer through hardware, all passes of all groups."""
     fill, drain = parameters.fill, parameters.drain
-    found: list[Comparison] = []
-    for work, given in stimuli(workload, parameters):
-        result = run_pass(given, PATIENCE * work.cycles + PATIENCE_CYCLES)
-        found.append(compare(work, result, fill + drain))
+    running: list[PassWorkload] = []
+
+    def jobs() -> Iterator[PassJob]:
+        for work, given in stimuli(workload, parameters):
+            running.append(work)
+            yield PassJob(work, given, PATIENCE * work.cycles + PATIENCE_CYCLES)
+
+    found = [compare(running.pop(0), result, fill + drain) for result in run_jobs(jobs())]
     first = next((comparison.first for comparison in found if comparison.first), "")
     cycles = sum(comparison.cycles for comparison in found)
     if not first and cycles != each.cycles:

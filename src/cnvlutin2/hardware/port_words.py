@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 Words = NDArray[np.uint32]
 WORD_BITS = 32
 _BLOCK_BITS = 1 << 26
+
+
+class Transfers(NamedTuple):
+    """What goes through a stream's port, one after another.
+
+    Parameters
+    ----------
+    data, user : uint32 ``[n, words]``
+        ``tdata`` and ``tuser`` of each.
+    """
+
+    data: Words
+    user: Words
 
 
 def words_of(bits: int) -> int:
@@ -27,6 +43,17 @@ def words_from_bits(bits: NDArray[np.uint8]) -> Words:
     words = np.zeros((len(packed), 4 * words_of(bits.shape[1])), np.uint8)
     words[:, : packed.shape[1]] = packed
     return words.view("<u4").astype(np.uint32, copy=False)
+
+
+def bits_of_words(words: Words, width: int) -> NDArray[np.uint8]:
+    """Return the lowest bits of rows of words, ``[n, width]``; 0 or 1 each."""
+    as_bytes = np.ascontiguousarray(words.astype("<u4")).view(np.uint8)
+    return np.unpackbits(as_bytes, axis=1, count=width, bitorder="little")
+
+
+def joined_fields(fields: Sequence[tuple[NDArray[np.integer], int]]) -> Words:
+    """Pack fields ``[n]`` of different widths, the first one lowest, into words ``[n, words]``."""
+    return words_from_bits(np.hstack([as_bits(values[:, None], width) for values, width in fields]))
 
 
 def packed(values: NDArray[np.integer] | NDArray[np.bool_], width: int) -> Words:

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnvlutin2.hardware.nm_image import fetch_settings, is_fetched, nm_transfers
 from cnvlutin2.hardware.parameters import Parameters
-from cnvlutin2.hardware.port_words import Words, as_bits, packed, words_from_bits
+from cnvlutin2.hardware.port_words import Transfers, as_bits, joined_fields, packed, words_from_bits
 from cnvlutin2.hardware.workload import PassWorkload, Rows, Workload
 
 Bits = NDArray[np.bool_]
 _BLOCK_BITS = 1 << 25
-
-
-class Transfers(NamedTuple):
-    """What goes through a stream's port, one after another.
-
-    Parameters
-    ----------
-    data, user : uint32 ``[n, words]``
-        ``tdata`` and ``tuser`` of each.
-    """
-
-    data: Words
-    user: Words
 
 
 class PassStimuli(NamedTuple):
@@ -37,30 +25,27 @@ class PassStimuli(NamedTuple):
     ----------
     weights, masks : Transfers
         What is loaded before; no masks where no weights are skipped.
+    nm : Transfers
+        What is written to NM before a group's first pass; the same object for the others. Nothing if runs come from outside.
     rows : Transfers
-        Every row that NM holds of the group, the same for all its passes.
+        Every row of the group, the same for all its passes.
     order : sequence of int32 array
-        By lane, the rows that it gets, window after window.
+        By lane, the rows that it gets from outside, window after window.
     window_runs : sequence of int
         By lane, its runs in a window.
-    windows, threshold : int
-    force_masks : bool
-        Whether the layer runs dense.
+    windows : int
+    settings : mapping of str to int
+        By the names of their ports, those that a design may have; the others are 0.
     """
 
     weights: Transfers
     masks: Transfers
+    nm: Transfers
     rows: Transfers
     order: list[NDArray[np.int32]]
     window_runs: list[int]
     windows: int
-    threshold: int
-    force_masks: bool
-
-    @property
-    def lane_enable(self) -> int:
-        """Bit `l`: lane `l` has runs."""
-        return sum(1 << lane for lane, runs in enumerate(self.window_runs) if runs)
+    settings: Mapping[str, int]
 
 
 def stimuli(workload: Workload, parameters: Parameters) -> Iterator[tuple[PassWorkload, PassStimuli]]:
@@ -73,16 +58,30 @@ def stimuli(workload: Workload, parameters: Parameters) -> Iterator[tuple[PassWo
         Of the organisation's hardware, with room for the layer.
     """
     p, plan, dense = parameters, workload.plan, workload.mode == "dense"
+    fetched = p.nm_rows > 0 and is_fetched(workload)
     lengths = [*plan.lengths.tolist(), *[0] * (p.lanes - plan.lanes_in_use)]
-    threshold = min(workload.layer.threshold, 1 << (p.data_bits - 1))
-    order: list[NDArray[np.int32]] = []
-    rows, group = no_transfers(), -1
+    settings = _settings(workload, lengths, parameters, fetched=fetched)
+    order: list[NDArray[np.int32]] = [np.zeros(0, np.int32)] * p.lanes if fetched else []
+    rows = nm = no_transfers()
+    group = -1
     for work in workload.passes():
         order = order or [lane_order(work, lane) for lane in range(p.lanes)]
         if work.group != group:  # its passes share what NM holds
             group, rows = work.group, rows_of_group(work.rows, plan.taken != -1, p, dense=dense)
+            nm = nm_transfers(rows, workload, p) if fetched else nm
         weights, masks = weights_of(work, p), masks_of(work, p, dense=dense)
-        yield work, PassStimuli(weights, masks, rows, order, lengths, work.windows, threshold, dense)
+        yield work, PassStimuli(weights, masks, nm, rows, order, lengths, work.windows, settings)
+
+
+def _settings(workload: Workload, lengths: Sequence[int], parameters: Parameters, *, fetched: bool) -> dict[str, int]:
+    found = {
+        "lane_enable": sum(1 << lane for lane, runs in enumerate(lengths) if runs),
+        "windows": workload.layer.windows,
+        "force_masks": int(workload.mode == "dense"),
+        "threshold": min(workload.layer.threshold, 1 << (parameters.data_bits - 1)),
+        "feed": 1,
+    }
+    return found | fetch_settings(workload, parameters) if fetched else found
 
 
 def lane_order(work: PassWorkload, lane: int) -> NDArray[np.int32]:
@@ -96,7 +95,7 @@ def lane_order(work: PassWorkload, lane: int) -> NDArray[np.int32]:
 
 
 def rows_of_group(rows: Rows, live: Bits, parameters: Parameters, *, dense: bool) -> Transfers:
-    """Return the rows of a group as NM holds them: record, and beside it where the run has values, and how many NM rows it touches.
+    """Return the rows of a group as NM holds them: records, where the runs have values, and how many NM rows each touches.
 
     Parameters
     ----------
@@ -108,12 +107,13 @@ def rows_of_group(rows: Rows, live: Bits, parameters: Parameters, *, dense: bool
         Whether the layer runs dense: values are stored as they are.
     """
     brick, n = parameters.brick, rows.nm_rows.size
-    values, marked, seen = (each.reshape(n, brick) for each in (rows.values, rows.effectual, rows.seen))
+    values, marked, seen = rows.values.reshape(n, brick), rows.effectual.reshape(n, brick), rows.seen.reshape(n, brick)
     held = np.repeat(live, rows.values.shape[1], axis=0)
     raw = np.full(n, dense or parameters.always_forced)
     if parameters.form == "roe" and not dense:
         entries = np.count_nonzero(marked, axis=1) * (parameters.data_bits + parameters.offset_bits)
-        stored_raw = (seen & ~marked).any(axis=1)  # some value lies in a storage brick that carries no offsets
+        # Some of the run's values lie in a storage brick that carries no offsets.
+        stored_raw: Bits = np.logical_or.reduce(seen & ~marked, axis=1)
         raw = stored_raw | (entries > brick * parameters.data_bits)
         held = np.where(stored_raw[:, None], seen, held)
     data = np.empty((n, -(-parameters.record_bits // 32)), np.uint32)
@@ -159,12 +159,11 @@ def weights_of(work: PassWorkload, parameters: Parameters) -> Transfers:
     """Return what goes to SB: where a tile has filters and a lane has a run."""
     p, (_, _, lanes, words) = parameters, work.weights.shape
     by_tile = work.weights.reshape(p.tiles, p.filters_per_tile, lanes, words)
-    used = work.wanted.reshape(by_tile.shape).any(axis=1)
-    used |= (by_tile != 0).any(axis=1)
-    tile, lane, word = np.nonzero(used)
+    needed = work.wanted.reshape(by_tile.shape) | (by_tile != 0)
+    tile, lane, word = np.nonzero(needed.any(axis=1))
     chosen = by_tile.transpose(0, 2, 3, 1)[tile, lane, word]
     q, offset = np.divmod(word, p.brick)
-    user = _joined([(offset, p.offset_bits), (q, p.run_number_bits), (lane, p.lane_bits), (tile, p.tile_bits)])
+    user = joined_fields([(offset, p.offset_bits), (q, p.run_number_bits), (lane, p.lane_bits), (tile, p.tile_bits)])
     return Transfers(packed(chosen, p.data_bits), user)
 
 
@@ -175,10 +174,10 @@ def masks_of(work: PassWorkload, parameters: Parameters, *, dense: bool) -> Tran
         return no_transfers()
     wanted = work.wanted.reshape(p.tiles, p.filters_per_tile, lanes, words // p.brick, p.brick)
     if p.mask_streams < p.filters_per_tile:
-        wanted = wanted.any(axis=1, keepdims=True)
+        wanted = np.logical_or.reduce(wanted, axis=1, keepdims=True)
     tile, lane, q = (each.ravel() for each in np.indices((p.tiles, lanes, words // p.brick)))
     chosen = wanted.transpose(0, 2, 3, 1, 4).reshape(tile.size, -1)
-    user = _joined([(q, p.run_number_bits), (lane, p.lane_bits), (tile, p.tile_bits)])
+    user = joined_fields([(q, p.run_number_bits), (lane, p.lane_bits), (tile, p.tile_bits)])
     return Transfers(packed(chosen, 1), user)
 
 
@@ -186,8 +185,3 @@ def masks_of(work: PassWorkload, parameters: Parameters, *, dense: bool) -> Tran
 def no_transfers() -> Transfers:
     """Return nothing to transfer."""
     return Transfers(np.zeros((0, 1), np.uint32), np.zeros((0, 1), np.uint32))
-
-
-def _joined(fields: list[tuple[NDArray[np.integer], int]]) -> Words:
-    """Pack fields of different widths, the first one lowest."""
-    return words_from_bits(np.hstack([as_bits(values[:, None], bits) for values, bits in fields]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -11,11 +11,9 @@ from amaranth.sim import Simulator
 from amaranth.sim import SimulatorContext as Context
 
 from cnvlutin2.hardware.design.node import Node
-from cnvlutin2.hardware.port_words import Words
-from cnvlutin2.hardware.simulators.protocol import Design, PassResult, PassRunner, settings_of
-from cnvlutin2.hardware.stimuli import PassStimuli, Transfers
-
-_SETTINGS = ("lane_enable", "windows", "force_masks", "threshold", "feed")
+from cnvlutin2.hardware.port_words import Transfers, Words
+from cnvlutin2.hardware.simulators.protocol import Design, LayerRunner, PassJob, PassResult
+from cnvlutin2.hardware.stimuli import PassStimuli
 
 
 class AmaranthSimulator:
@@ -24,8 +22,8 @@ class AmaranthSimulator:
     name = "amaranth"
 
     @contextmanager
-    def open(self, design: Design, wave: Path | None = None) -> Iterator[PassRunner]:
-        """Elaborate a design, and give what runs its passes (`HardwareSimulator.open`)."""
+    def open(self, design: Design, wave: Path | None = None) -> Iterator[LayerRunner]:
+        """Elaborate a design, and give what runs layers (`HardwareSimulator.open`)."""
         bench = Bench(Node(design.parameters))
         with ExitStack() as stack:
             if wave is not None:
@@ -48,13 +46,15 @@ class Bench:
         self.simulator.add_testbench(self._play)
         self._waiting: list[tuple[PassStimuli, int]] = []
         self._found: list[PassResult] = []
+        self._in_nm: Transfers | None = None
 
-    def run(self, stimuli: PassStimuli, limit: int) -> PassResult:
-        """Run a pass (`PassRunner`)."""
-        self._waiting.append((stimuli, limit))
-        while not self._found:
-            self.simulator.advance()
-        return self._found.pop()
+    def run(self, jobs: Iterable[PassJob]) -> Iterator[PassResult]:
+        """Run passes as they come (`LayerRunner`)."""
+        for job in jobs:
+            self._waiting.append((job.stimuli, job.limit))
+            while not self._found:
+                self.simulator.advance()
+            yield self._found.pop()
 
     async def _play(self, ctx: Context) -> None:
         while True:
@@ -64,12 +64,15 @@ class Bench:
 
     async def _pass(self, ctx: Context, stimuli: PassStimuli, limit: int) -> PassResult:
         node, ports = self.node, self.node.signature.members
-        names = [name for name in _SETTINGS if name in ports]
-        for name, value in zip(names, settings_of(stimuli, iter(names)), strict=True):
-            ctx.set(getattr(node, name), value)
+        for name in ports:
+            if name in stimuli.settings or name.startswith("fetch_"):
+                ctx.set(getattr(node, name), stimuli.settings.get(name, 0))
         await self._load(ctx, "weights", stimuli.weights)
         if node.parameters.mask_streams:
             await self._load(ctx, "masks", stimuli.masks)
+        if node.parameters.nm_rows and stimuli.nm is not self._in_nm:
+            await self._load(ctx, "nm", stimuli.nm)
+            self._in_nm = stimuli.nm
         outcome = _Outcome(stimuli.windows, node)
         feeders = [_Feeder(node, lane, stimuli) for lane in range(node.parameters.lanes)]
         ctx.set(node.start, 1)

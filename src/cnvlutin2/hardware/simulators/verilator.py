@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -17,15 +17,13 @@ from numpy.typing import NDArray
 from cnvlutin2.errors import SimulatorError
 from cnvlutin2.hardware.builds import built, find_tool
 from cnvlutin2.hardware.parameters import Parameters
-from cnvlutin2.hardware.port_words import words_of
-from cnvlutin2.hardware.ports import Ports
-from cnvlutin2.hardware.simulators.protocol import Design, PassResult, PassRunner, settings_of
-from cnvlutin2.hardware.stimuli import PassStimuli, Transfers
+from cnvlutin2.hardware.port_words import Transfers, words_of
+from cnvlutin2.hardware.ports import TOP, Ports, is_setting
+from cnvlutin2.hardware.simulators.protocol import Design, LayerRunner, PassJob, PassResult
+from cnvlutin2.hardware.stimuli import PassStimuli, no_transfers
 
-TOP = "node"
 _KEPT = struct.pack("<I", 0xFFFFFFFF)
-_STREAMS = ("weights", "masks")
-_SETTINGS = ("lane_enable", "windows", "force_masks", "threshold", "feed")
+_STREAMS = ("weights", "masks", "nm")
 
 
 class Verilator:
@@ -34,8 +32,8 @@ class Verilator:
     name = "verilator"
 
     @contextmanager
-    def open(self, design: Design, wave: Path | None = None) -> Iterator[PassRunner]:
-        """Build a design, and give what runs its passes (`HardwareSimulator.open`)."""
+    def open(self, design: Design, wave: Path | None = None) -> Iterator[LayerRunner]:
+        """Build a design, and give what runs layers (`HardwareSimulator.open`)."""
         program = build(design.verilog, design.parameters, waves=wave is not None)
         arguments = [str(program), *([str(wave)] if wave else [])]
         with tempfile.TemporaryFile() as log:
@@ -78,7 +76,7 @@ def build(verilog: str, parameters: Parameters, *, waves: bool) -> Path:
 def port_functions(ports: Ports, parameters: Parameters) -> str:
     """Return the C++ that knows the ports of a design."""
     lanes, seats = parameters.lanes, parameters.tiles * parameters.filters_per_tile
-    settings = [name for name in _SETTINGS if name in ports.inputs]
+    settings = [name for name in ports.inputs if is_setting(name)]
     streams = [name for name in _STREAMS if f"{name}_tvalid" in ports.inputs]
     text = [
         "struct Stream {",
@@ -94,7 +92,7 @@ def port_functions(ports: Ports, parameters: Parameters) -> str:
         "static const Stream STREAMS[] = {",
     ]
     for name in streams:
-        data, user = (words_of(ports.bits(f"{name}_t{part}")) for part in ("data", "user"))
+        data, user = words_of(ports.bits(f"{name}_tdata")), words_of(ports.bits(f"{name}_tuser"))
         offered = f"put(node->{name}_tdata, data); put(node->{name}_tuser, user); node->{name}_tvalid = 1;"
         text.append(
             f"    {{{data}, {user}, [](const Word* data, const Word* user) {{ {offered} }}, "
@@ -107,10 +105,9 @@ def port_functions(ports: Ports, parameters: Parameters) -> str:
         at += words_of(ports.bits(name))
     text += ["}", "static void offer_run(int lane, bool valid, const Word* row, bool last) {", "    switch (lane) {"]
     for lane in range(lanes):
-        data, user = f"put(node->run_{lane}_tdata, row)", f"put(node->run_{lane}_tuser, row + RUN_DATA_WORDS)"
-        text.append(
-            f"    case {lane}: node->run_{lane}_tvalid = valid; node->run_{lane}_tlast = last; if (valid) {{ {data}; {user}; }} break;"
-        )
+        row = f"put(node->run_{lane}_tdata, row); put(node->run_{lane}_tuser, row + RUN_DATA_WORDS);"
+        flags = f"node->run_{lane}_tvalid = valid; node->run_{lane}_tlast = last;"
+        text.append(f"    case {lane}: {flags} if (valid) {{ {row} }} break;")
     text += ["    }", "}", "static bool run_ready(int lane) {", "    switch (lane) {"]
     text += [f"    case {lane}: return node->run_{lane}_tready;" for lane in range(lanes)]
     text += ["    }", "    return false;", "}"]
@@ -125,11 +122,16 @@ class _Player:
         self._ports = Ports.of(design.verilog, TOP)
         self._rows: Transfers | None = None
         self._order: object = None
+        self._in_nm: Transfers | None = None
 
-    def run(self, stimuli: PassStimuli, limit: int) -> PassResult:
-        """Run a pass (`PassRunner`)."""
+    def run(self, jobs: Iterable[PassJob]) -> Iterator[PassResult]:
+        """Run passes as they come (`LayerRunner`)."""
+        for job in jobs:
+            yield self._run_one(job)
+
+    def _run_one(self, job: PassJob) -> PassResult:
         try:
-            return self._run(stimuli, limit)
+            return self._run(job.stimuli, job.limit)
         except (BrokenPipeError, EOFError):
             raise SimulatorError(f"the simulator died{self._last_words()}") from None
 
@@ -141,7 +143,9 @@ class _Player:
         inward.write(self._settings(stimuli))
         for name in _STREAMS:
             if f"{name}_tvalid" in self._ports.inputs:
-                self._send(inward, getattr(stimuli, name))
+                transfers = getattr(stimuli, name)
+                self._send(inward, no_transfers() if transfers is self._in_nm else transfers)
+        self._in_nm = stimuli.nm
         self._send_rows(inward, stimuli)
         inward.flush()
         done, cycles, starved, elapsed, *_ = struct.unpack("<6I", _exactly(outward, 24))
@@ -154,10 +158,10 @@ class _Player:
         return PassResult(shaped, ends, came, cycles, starved, elapsed if done else -1)
 
     def _settings(self, stimuli: PassStimuli) -> bytes:
-        names = [name for name in _SETTINGS if name in self._ports.inputs]
-        values = settings_of(stimuli, iter(names))
-        sizes = (4 * words_of(self._ports.bits(name)) for name in names)
-        return b"".join(value.to_bytes(size, "little") for value, size in zip(values, sizes, strict=True))
+        names = [name for name in self._ports.inputs if is_setting(name)]
+        widths = {name: self._ports.bits(name) for name in names}
+        values = {name: stimuli.settings.get(name, 0) % (1 << width) for name, width in widths.items()}
+        return b"".join(value.to_bytes(4 * words_of(widths[name]), "little") for name, value in values.items())
 
     def _send_rows(self, inward: IO[bytes], stimuli: PassStimuli) -> None:
         if stimuli.rows is self._rows:
