@@ -14,9 +14,6 @@ from cnvlutin2.organisation import Organisation
 Form = Literal["dense", "raw", "viai", "packed_viai", "zfnaf", "roe"]
 """How NM holds runs (`design.run_layout`)."""
 
-NEVER_MORE_ROWS = 3
-"""NM rows that a run may touch: a packed record is at most 15 bits longer than a row, wherever it begins."""
-
 
 @dataclass(frozen=True)
 class Parameters:
@@ -122,7 +119,7 @@ class Parameters:
     @property
     def rows_bits(self) -> int:
         """Bits of the NM rows that fetching a run touches, `r`; 0 where it is always one."""
-        return NEVER_MORE_ROWS.bit_length() if self.form == "packed_viai" else 0
+        return most_rows(self.brick, self.data_bits).bit_length() if self.form == "packed_viai" else 0
 
     @cached_property
     def form(self) -> Form:
@@ -271,6 +268,16 @@ class Parameters:
 def _bricks_are_outputs(o: Organisation) -> bool:
     part = o.filters_part and o.drift is None  # then every filter is a tile
     return o.filters_per_tile == o.brick and o.filter_map == "blocked" and not part
+
+
+def most_rows(brick: int, data_bits: int) -> int:
+    """Return the most NM rows that a record of packed VIAI can touch: where it begins at a row's last bit."""
+    return (get_format("packed_viai").most_bits(brick, data_bits) - 2) // (brick * data_bits + brick) + 2
+
+
+def saturated_threshold(threshold: int, data_bits: int) -> int:
+    """Return a layer's threshold in `data_bits` bits: from one more than the largest magnitude on, nothing is effectual."""
+    return min(threshold, (1 << (data_bits - 1)) + 1)
 
 
 def _at_least(name: str, value: int, least: int) -> int:
