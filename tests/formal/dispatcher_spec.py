@@ -94,7 +94,7 @@ def dispatcher_claims(layout: RowLayout, tiles: int, *, detect: bool = False) ->
     _claim_values(claims, layout, brick, run, seen)
     if layout.rows_bits:
         m.d.comb += row.rows.eq(rows)
-        claims.claim("knows_the_rows_touched", run.rows == Mux(dense, 1, rows))
+        claims.claim("knows_the_rows_touched", run.rows == rows)
 
     taken = dispatcher.valid & ready
     claims.claim("takes_a_run_when_all_tiles_can", dispatcher.row_ready == ready.all())

@@ -94,7 +94,7 @@ class DriftSpec(PortsSpec):
             m.d.sync += [self.busy[s].eq(1), self.elapsed[s].eq(1), self.todo[s].eq(mask), self.work[s].eq(count_ones(mask))]
             if shape.run.rows_bits:
                 kept = self.runs[place].rows
-                m.d.sync += self.rows[s].eq(Mux(coming, self.p_rows(), Mux(kept == 0, 1, kept)))
+                m.d.sync += self.rows[s].eq(Mux(coming, self.p_rows(), Mux(self.dense | (kept == 0), 1, kept)))
 
     def claim_all(self) -> Claims:
         """Claim what the ports have to do, and what binds the lane's registers to the specification's."""

@@ -96,7 +96,7 @@ class PortsSpec:
 
     def p_rows(self) -> Value:
         """The cycles that P's run takes at least."""
-        return larger(self.p_run.rows, Const(1)) if self.shape.run.rows_bits else Const(1)
+        return Mux(self.dense, 1, larger(self.p_run.rows, Const(1))) if self.shape.run.rows_bits else Const(1)
 
     def claim_ports(self, starved: Value) -> None:
         """Claim what has to happen at the row port, and to the barrier."""
