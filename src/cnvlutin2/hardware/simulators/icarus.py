@@ -16,6 +16,9 @@ from cnvlutin2.hardware.builds import builds_folder, find_tool, first_error
 from cnvlutin2.hardware.simulators.protocol import Design, LayerRunner, PassJob, PassResult
 from cnvlutin2.hardware.testbench import bench_files
 
+LANGUAGE = "-g2005"
+"""Which Verilog: what is emitted needs no newer one."""
+
 
 class Icarus:
     """Runs emitted Verilog in Icarus Verilog, by the test bench that `cnvlutin2 rtl` writes."""
@@ -45,7 +48,7 @@ class Icarus:
 def _run(design: Design, jobs: Sequence[PassJob], folder: Path, wave: Path | None) -> Iterator[PassResult]:
     for name, text in {"node.v": design.verilog, **bench_files(design, jobs, "layer")}.items():
         (folder / name).write_text(text, "utf-8")
-    _call(["iverilog", "-g2005", "-o", "bench.vvp", "bench.v", "node.v"], folder)
+    _call(["iverilog", LANGUAGE, "-o", "bench.vvp", "bench.v", "node.v"], folder)
     waves = [f"+wave={wave.resolve()}", "-fst"] if wave else []
     _call(["vvp", "-n", "bench.vvp", "+results=results.txt", *waves], folder)
     results = (folder / "results.txt").read_text("utf-8").splitlines()
