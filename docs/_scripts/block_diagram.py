@@ -19,7 +19,9 @@ def hardware(path: Path) -> None:
     _tile(drawing)
     _way_out(drawing)
     _control(drawing)
-    drawing.text(16, 440, "Grey: memories.  Blue: what finds and moves values.  Orange: arithmetic.  Red: what lanes wait for.", 12)
+    drawing.text(
+        16, 440, "Grey: memories.  Blue: what finds and moves values.  Orange: arithmetic.  Red: what lanes wait for.", 12
+    )
     drawing.save(path)
 
 
@@ -98,5 +100,10 @@ def _control(drawing: Drawing) -> None:
     drawing.text(272, 350, "wend", 11, "middle", RED)
     drawing.arrow((524, 357), (613, 357), (613, 298), colour=BLUE, dash="4 3")
     drawing.text(620, 330, "first, wend", 11, colour=BLUE)
-    drawing.text(16, 404, "A window ends when every lane has issued its last value; the next one opens in the next cycle: nothing is drained.", 12)
+    drawing.text(
+        16,
+        404,
+        "A window ends when every lane has issued its last value; the next one opens in the next cycle: nothing is drained.",
+        12,
+    )
     drawing.text(16, 421, "Without weight skipping one lane l serves all tiles, and there are no masks and no FIFOs.", 12)

@@ -11,6 +11,17 @@ _MODULE = re.compile(r"^module (\S+?)\s*\((.*?)^endmodule", re.MULTILINE | re.DO
 _PORT = re.compile(r"^\s*(input|output)\s+(?:wire |reg )?(?:signed )?(?:\[(\d+):0\]\s*)?(\w+)\s*;", re.MULTILINE)
 
 
+_SETTING = re.compile("lane_enable|windows|force_masks|threshold|feed|fetch_.*")
+
+TOP = "node"
+"""The top of a design."""
+
+
+def is_setting(port: str) -> bool:
+    """Whether an input of the top is one that holds still in a pass."""
+    return _SETTING.fullmatch(port) is not None
+
+
 @dataclass(frozen=True)
 class Ports:
     """The ports of a module.

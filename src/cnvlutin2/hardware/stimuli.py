@@ -26,7 +26,7 @@ class PassStimuli(NamedTuple):
     weights, masks : Transfers
         What is loaded before; no masks where no weights are skipped.
     nm : Transfers
-        What is written to NM before the first pass of a group: later ones have the same object. Nothing if runs come from outside.
+        What is written to NM before a group's first pass; the same object for the others. Nothing if runs come from outside.
     rows : Transfers
         Every row of the group, the same for all its passes.
     order : sequence of int32 array
@@ -112,7 +112,8 @@ def rows_of_group(rows: Rows, live: Bits, parameters: Parameters, *, dense: bool
     raw = np.full(n, dense or parameters.always_forced)
     if parameters.form == "roe" and not dense:
         entries = np.count_nonzero(marked, axis=1) * (parameters.data_bits + parameters.offset_bits)
-        stored_raw = (seen & ~marked).any(axis=1)  # some value lies in a storage brick that carries no offsets
+        # Some of the run's values lie in a storage brick that carries no offsets.
+        stored_raw: Bits = np.logical_or.reduce(seen & ~marked, axis=1)
         raw = stored_raw | (entries > brick * parameters.data_bits)
         held = np.where(stored_raw[:, None], seen, held)
     data = np.empty((n, -(-parameters.record_bits // 32)), np.uint32)
@@ -173,7 +174,7 @@ def masks_of(work: PassWorkload, parameters: Parameters, *, dense: bool) -> Tran
         return no_transfers()
     wanted = work.wanted.reshape(p.tiles, p.filters_per_tile, lanes, words // p.brick, p.brick)
     if p.mask_streams < p.filters_per_tile:
-        wanted = wanted.any(axis=1, keepdims=True)
+        wanted = np.logical_or.reduce(wanted, axis=1, keepdims=True)
     tile, lane, q = (each.ravel() for each in np.indices((p.tiles, lanes, words // p.brick)))
     chosen = wanted.transpose(0, 2, 3, 1, 4).reshape(tile.size, -1)
     user = joined_fields([(q, p.run_number_bits), (lane, p.lane_bits), (tile, p.tile_bits)])

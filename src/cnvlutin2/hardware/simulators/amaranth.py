@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from amaranth.sim import SimulatorContext as Context
 
 from cnvlutin2.hardware.design.node import Node
 from cnvlutin2.hardware.port_words import Transfers, Words
-from cnvlutin2.hardware.simulators.protocol import Design, PassResult, PassRunner
+from cnvlutin2.hardware.simulators.protocol import Design, LayerRunner, PassJob, PassResult
 from cnvlutin2.hardware.stimuli import PassStimuli
 
 
@@ -22,8 +22,8 @@ class AmaranthSimulator:
     name = "amaranth"
 
     @contextmanager
-    def open(self, design: Design, wave: Path | None = None) -> Iterator[PassRunner]:
-        """Elaborate a design, and give what runs its passes (`HardwareSimulator.open`)."""
+    def open(self, design: Design, wave: Path | None = None) -> Iterator[LayerRunner]:
+        """Elaborate a design, and give what runs layers (`HardwareSimulator.open`)."""
         bench = Bench(Node(design.parameters))
         with ExitStack() as stack:
             if wave is not None:
@@ -48,12 +48,13 @@ class Bench:
         self._found: list[PassResult] = []
         self._in_nm: Transfers | None = None
 
-    def run(self, stimuli: PassStimuli, limit: int) -> PassResult:
-        """Run a pass (`PassRunner`)."""
-        self._waiting.append((stimuli, limit))
-        while not self._found:
-            self.simulator.advance()
-        return self._found.pop()
+    def run(self, jobs: Iterable[PassJob]) -> Iterator[PassResult]:
+        """Run passes as they come (`LayerRunner`)."""
+        for job in jobs:
+            self._waiting.append((job.stimuli, job.limit))
+            while not self._found:
+                self.simulator.advance()
+            yield self._found.pop()
 
     async def _play(self, ctx: Context) -> None:
         while True:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cnvlutin2.hardware.parameters import Parameters
 from cnvlutin2.hardware.stimuli import PassStimuli
+from cnvlutin2.hardware.workload import PassWorkload
 
 Ints = NDArray[np.int64]
 
@@ -55,8 +56,26 @@ class PassResult(NamedTuple):
     elapsed: int
 
 
-PassRunner = Callable[[PassStimuli, int], PassResult]
-"""Runs a pass; the other argument is the most clock cycles from ``start`` on after which it is given up."""
+class PassJob(NamedTuple):
+    """A pass to run.
+
+    Parameters
+    ----------
+    work : PassWorkload
+        What it must do; for benches that compare themselves.
+    stimuli : PassStimuli
+        What goes through the ports.
+    limit : int
+        Clock cycles from ``start`` on after which it is given up.
+    """
+
+    work: PassWorkload
+    stimuli: PassStimuli
+    limit: int
+
+
+LayerRunner = Callable[[Iterable[PassJob]], Iterator[PassResult]]
+"""Runs the passes of a layer one after another."""
 
 
 class HardwareSimulator(Protocol):
@@ -64,8 +83,8 @@ class HardwareSimulator(Protocol):
 
     name: str
 
-    def open(self, design: Design, wave: Path | None = None) -> AbstractContextManager[PassRunner]:
-        """Build a design, and give what runs its passes one after another.
+    def open(self, design: Design, wave: Path | None = None) -> AbstractContextManager[LayerRunner]:
+        """Build a design, and give what runs layers.
 
         Parameters
         ----------

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -19,25 +18,32 @@ from cnvlutin2.errors import SimulatorError
 from cnvlutin2.hardware.builds import built, find_tool
 from cnvlutin2.hardware.parameters import Parameters
 from cnvlutin2.hardware.port_words import Transfers, words_of
-from cnvlutin2.hardware.ports import Ports
-from cnvlutin2.hardware.simulators.protocol import Design, PassResult, PassRunner
+from cnvlutin2.hardware.ports import TOP, Ports, is_setting
+from cnvlutin2.hardware.simulators.protocol import Design, LayerRunner, PassJob, PassResult
 from cnvlutin2.hardware.stimuli import PassStimuli, no_transfers
 
-TOP = "node"
 _KEPT = struct.pack("<I", 0xFFFFFFFF)
 _STREAMS = ("weights", "masks", "nm")
-_SETTINGS = re.compile("lane_enable|windows|force_masks|threshold|feed|fetch_.*")
 
 
 class Verilator:
-    """Runs emitted Verilog in Verilator."""
+    """Runs emitted Verilog in Verilator.
+
+    Parameters
+    ----------
+    tell : callable, optional
+        Told, in a line, of builds.
+    """
 
     name = "verilator"
 
+    def __init__(self, tell: Callable[[str], None] | None = None) -> None:
+        self._tell = tell
+
     @contextmanager
-    def open(self, design: Design, wave: Path | None = None) -> Iterator[PassRunner]:
-        """Build a design, and give what runs its passes (`HardwareSimulator.open`)."""
-        program = build(design.verilog, design.parameters, waves=wave is not None)
+    def open(self, design: Design, wave: Path | None = None) -> Iterator[LayerRunner]:
+        """Build a design, and give what runs layers (`HardwareSimulator.open`)."""
+        program = build(design.verilog, design.parameters, waves=wave is not None, tell=self._tell)
         arguments = [str(program), *([str(wave)] if wave else [])]
         with tempfile.TemporaryFile() as log:
             process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)  # noqa: S603
@@ -50,7 +56,7 @@ class Verilator:
                 process.wait()
 
 
-def build(verilog: str, parameters: Parameters, *, waves: bool) -> Path:
+def build(verilog: str, parameters: Parameters, *, waves: bool, tell: Callable[[str], None] | None = None) -> Path:
     """Return the program of a design."""
     ports = Ports.of(verilog, TOP)
     driver = resources.files(__package__).joinpath("driver.cpp").read_text("utf-8")
@@ -73,13 +79,14 @@ def build(verilog: str, parameters: Parameters, *, waves: bool) -> Path:
     ]
     command += [*(["--trace-fst"] if waves else []), "node.v", "driver.cpp", "-o", "node"]
     files = [("node.v", verilog), ("driver.cpp", driver), ("ports.inc", port_functions(ports, parameters))]
-    return built(files, [command]) / "node"
+    size = f"{parameters.tiles} x {parameters.filters_per_tile} x {parameters.lanes}"
+    return built(files, [command], f"{parameters.organisation.name} ({size}) in Verilator", tell) / "node"
 
 
 def port_functions(ports: Ports, parameters: Parameters) -> str:
     """Return the C++ that knows the ports of a design."""
     lanes, seats = parameters.lanes, parameters.tiles * parameters.filters_per_tile
-    settings = [name for name in ports.inputs if _SETTINGS.fullmatch(name)]
+    settings = [name for name in ports.inputs if is_setting(name)]
     streams = [name for name in _STREAMS if f"{name}_tvalid" in ports.inputs]
     text = [
         "struct Stream {",
@@ -127,10 +134,14 @@ class _Player:
         self._order: object = None
         self._in_nm: Transfers | None = None
 
-    def run(self, stimuli: PassStimuli, limit: int) -> PassResult:
-        """Run a pass (`PassRunner`)."""
+    def run(self, jobs: Iterable[PassJob]) -> Iterator[PassResult]:
+        """Run passes as they come (`LayerRunner`)."""
+        for job in jobs:
+            yield self._run_one(job)
+
+    def _run_one(self, job: PassJob) -> PassResult:
         try:
-            return self._run(stimuli, limit)
+            return self._run(job.stimuli, job.limit)
         except (BrokenPipeError, EOFError):
             raise SimulatorError(f"the simulator died{self._last_words()}") from None
 
@@ -157,7 +168,7 @@ class _Player:
         return PassResult(shaped, ends, came, cycles, starved, elapsed if done else -1)
 
     def _settings(self, stimuli: PassStimuli) -> bytes:
-        names = [name for name in self._ports.inputs if _SETTINGS.fullmatch(name)]
+        names = [name for name in self._ports.inputs if is_setting(name)]
         widths = {name: self._ports.bits(name) for name in names}
         values = {name: stimuli.settings.get(name, 0) % (1 << width) for name, width in widths.items()}
         return b"".join(value.to_bytes(4 * words_of(widths[name]), "little") for name, value in values.items())
