@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-import inspect
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 
-import pytest
 from barrier_spec import barrier_claims
 from dispatcher_spec import dispatcher_claims
 from drift_spec import drift_claims
@@ -34,30 +29,6 @@ class Mutant:
     new: str
     claims: Callable[[], Claims]
     broken: str
-
-    def apply(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let the classes and functions of the module do what those of the changed source do."""
-        source = inspect.getsource(self.module)
-        assert source.count(self.old) == 1, "the place is gone, or not the only one"
-        path = folder / "mutated.py"
-        path.write_text(source.replace(self.old, self.new))
-        spec = importlib.util.spec_from_file_location("mutated", path)
-        assert spec is not None
-        assert spec.loader is not None
-        mutated = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, "mutated", mutated)
-        spec.loader.exec_module(mutated)
-        for name, thing in vars(self.module).items():
-            if getattr(thing, "__module__", None) != self.module.__name__:
-                continue
-            if inspect.isclass(thing):
-                for method, function in inspect.getmembers(getattr(mutated, name), inspect.isfunction):
-                    if method in vars(thing) and method != "__init__":
-                        monkeypatch.setattr(thing, method, function)
-            elif inspect.isfunction(thing):
-                for user in DESIGN:
-                    if getattr(user, name, None) is thing:
-                        monkeypatch.setattr(user, name, getattr(mutated, name))
 
 
 def _plain() -> Claims:

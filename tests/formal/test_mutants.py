@@ -8,8 +8,9 @@ import pytest
 
 pytest.importorskip("amaranth", reason="the hardware needs Amaranth: the extra [hardware]")
 
-from mutants import MUTANTS
+from mutants import DESIGN, MUTANTS
 from prover import missing_tools
+from source_mutation import mutate
 
 pytestmark = pytest.mark.skipif(bool(missing_tools()), reason=f"not installed: {', '.join(missing_tools())}")
 
@@ -20,5 +21,5 @@ DEPTH = 9
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_mutant_breaks_what_is_claimed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mutant = MUTANTS[name]
-    mutant.apply(tmp_path, monkeypatch)
+    mutate(mutant.module, mutant.old, mutant.new, tmp_path, monkeypatch, DESIGN)
     assert mutant.broken in mutant.claims().broken(tmp_path, DEPTH)

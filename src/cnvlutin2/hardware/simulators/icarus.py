@@ -11,10 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from cnvlutin2.errors import SimulatorError
+from cnvlutin2.errors import ConfigError, SimulatorError
 from cnvlutin2.hardware.builds import builds_folder, find_tool, first_error
 from cnvlutin2.hardware.simulators.protocol import Design, LayerRunner, PassJob, PassResult
 from cnvlutin2.hardware.testbench import bench_files
+
+LANGUAGE = "-g2005"
+"""Which Verilog: what is emitted needs no newer one."""
 
 
 class Icarus:
@@ -28,7 +31,14 @@ class Icarus:
         find_tool("iverilog", "iverilog")
         find_tool("vvp", "iverilog")
 
+        ran: list[str] = []
+
         def run(jobs: Iterable[PassJob]) -> Iterator[PassResult]:
+            if wave and ran:
+                raise ConfigError(
+                    "iverilog writes the waves of one image of one layer; choose one, or use verilator", source="wave"
+                )
+            ran.append("a layer")
             with tempfile.TemporaryDirectory() as folder:
                 yield from _run(design, list(jobs), Path(folder), wave)
 
@@ -38,7 +48,7 @@ class Icarus:
 def _run(design: Design, jobs: Sequence[PassJob], folder: Path, wave: Path | None) -> Iterator[PassResult]:
     for name, text in {"node.v": design.verilog, **bench_files(design, jobs, "layer")}.items():
         (folder / name).write_text(text, "utf-8")
-    _call(["iverilog", "-g2005", "-o", "bench.vvp", "bench.v", "node.v"], folder)
+    _call(["iverilog", LANGUAGE, "-o", "bench.vvp", "bench.v", "node.v"], folder)
     waves = [f"+wave={wave.resolve()}", "-fst"] if wave else []
     _call(["vvp", "-n", "bench.vvp", "+results=results.txt", *waves], folder)
     results = (folder / "results.txt").read_text("utf-8").splitlines()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -27,14 +27,23 @@ _STREAMS = ("weights", "masks", "nm")
 
 
 class Verilator:
-    """Runs emitted Verilog in Verilator."""
+    """Runs emitted Verilog in Verilator.
+
+    Parameters
+    ----------
+    tell : callable, optional
+        Told, in a line, of builds.
+    """
 
     name = "verilator"
+
+    def __init__(self, tell: Callable[[str], None] | None = None) -> None:
+        self._tell = tell
 
     @contextmanager
     def open(self, design: Design, wave: Path | None = None) -> Iterator[LayerRunner]:
         """Build a design, and give what runs layers (`HardwareSimulator.open`)."""
-        program = build(design.verilog, design.parameters, waves=wave is not None)
+        program = build(design.verilog, design.parameters, waves=wave is not None, tell=self._tell)
         arguments = [str(program), *([str(wave)] if wave else [])]
         with tempfile.TemporaryFile() as log:
             process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)  # noqa: S603
@@ -47,7 +56,7 @@ class Verilator:
                 process.wait()
 
 
-def build(verilog: str, parameters: Parameters, *, waves: bool) -> Path:
+def build(verilog: str, parameters: Parameters, *, waves: bool, tell: Callable[[str], None] | None = None) -> Path:
     """Return the program of a design."""
     ports = Ports.of(verilog, TOP)
     driver = resources.files(__package__).joinpath("driver.cpp").read_text("utf-8")
@@ -70,7 +79,8 @@ def build(verilog: str, parameters: Parameters, *, waves: bool) -> Path:
     ]
     command += [*(["--trace-fst"] if waves else []), "node.v", "driver.cpp", "-o", "node"]
     files = [("node.v", verilog), ("driver.cpp", driver), ("ports.inc", port_functions(ports, parameters))]
-    return built(files, [command]) / "node"
+    size = f"{parameters.tiles} x {parameters.filters_per_tile} x {parameters.lanes}"
+    return built(files, [command], f"{parameters.organisation.name} ({size}) in Verilator", tell) / "node"
 
 
 def port_functions(ports: Ports, parameters: Parameters) -> str:
