@@ -41,7 +41,7 @@ def first_pass() -> tuple[Parameters, PassWorkload, PassStimuli]:
     ((one,),) = chosen.by_organisation
     workload = Workload(one.layer, organisation, one.mode, make_engine())
     longest = workload.plan.longest
-    parameters = Parameters.of(organisation, window_runs=longest, fifo_depth=longest, nm_rows=0)
+    parameters = Parameters.of(organisation, window_runs=longest, fifo_depth=longest, nm_rows=0, encoder_depth=0)
     work, given = next(iter(stimuli(workload, parameters)))
     return parameters, work, given
 
@@ -126,7 +126,7 @@ def main() -> None:
     parameters, _, _ = first_pass()
     build = Path("cocotb_build")
     build.mkdir(exist_ok=True)
-    sizes = {name: getattr(parameters, name) for name in ("window_runs", "fifo_depth", "nm_rows")}
+    sizes = {name: getattr(parameters, name) for name in ("window_runs", "fifo_depth", "nm_rows", "encoder_depth")}
     verilog = emit(parameters.organisation, **sizes)
     (build / "node.v").write_text(verilog, encoding="utf-8")
     runner = get_runner("icarus")
