@@ -43,6 +43,8 @@ LANES = {
     "per filter, 16": LaneShape(RunLayout(16, 2), streams=2, weight_masks=True, q_bits=3),
     "per filter, offsets, rows and overhead, 8": LaneShape(RunLayout(8, 2, True, 2), 2, True, q_bits=3, run_overhead=1),
 }
+for brick in (4, 16):
+    LANES[f"gapless, {brick}"] = LaneShape(RunLayout(brick, 4, rows_bits=2), q_bits=3, run_overhead=1, gapless=True)
 LARGE_LANES = {
     "none, 64": LaneShape(RunLayout(64, 2), q_bits=3),
     "per filter, offsets, rows and overhead, 16": LaneShape(RunLayout(16, 4, True, 2), 2, True, q_bits=3, run_overhead=1),
