@@ -27,9 +27,10 @@ pytest.importorskip("amaranth", reason="the hardware is written in Amaranth: ins
 from amaranth.hdl import Cat
 from amaranth.sim import Simulator
 
-from cnvlutin2.hardware.design.encoders import Encoder, encoder_for, saturated_threshold
+from cnvlutin2.hardware.design.encoders import Encoder, encoder_for
 from cnvlutin2.hardware.design.encoders.record_gathering import Gathering
 from cnvlutin2.hardware.design.encoders.record_layouts import RECORDS, Record, sized
+from cnvlutin2.hardware.parameters import saturated_threshold
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 

@@ -19,7 +19,8 @@ pytest.importorskip("amaranth", reason="the hardware is written in Amaranth: ins
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 
-from cnvlutin2.hardware.design.pointer_fetch import PointerFetch, divided, most_rows
+from cnvlutin2.hardware.design.pointer_fetch import PointerFetch, divided
+from cnvlutin2.hardware.parameters import most_rows
 
 Place = tuple[int, int, int]
 """y, x, cb; y goes on through the groups."""

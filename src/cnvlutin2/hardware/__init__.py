@@ -26,14 +26,15 @@ def emit(
     window_runs: int | None = None,
     fifo_depth: int | None = None,
     nm_rows: int | None = None,
+    encoder_depth: int | None = None,
 ) -> str:
     """Return the hardware of an organisation as Verilog; its top is the module ``node``.
 
     Parameters
     ----------
     organisation : Organisation
-    window_runs, fifo_depth, nm_rows : int, optional
-        Sizes that the organisation leaves open (`Parameters.of`); by default what SB, NBin and NM hold.
+    window_runs, fifo_depth, nm_rows, encoder_depth : int, optional
+        Sizes that the organisation leaves open (`Parameters.of`); by default what SB, NBin, NM and the encoders' buffers hold.
 
     Raises
     ------
@@ -42,7 +43,8 @@ def emit(
     ToolMissing
         If Amaranth or its Yosys are not installed.
     """
-    parameters = Parameters.of(organisation, window_runs=window_runs, fifo_depth=fifo_depth, nm_rows=nm_rows)
+    sizes = {"window_runs": window_runs, "fifo_depth": fifo_depth, "nm_rows": nm_rows, "encoder_depth": encoder_depth}
+    parameters = Parameters.of(organisation, **sizes)
     verilog: str = _load("emission").emit_design(parameters)
     return verilog
 

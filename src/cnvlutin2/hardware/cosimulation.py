@@ -214,7 +214,8 @@ def parameters_for(organisation: Organisation, workloads: Sequence[Workload], fi
     longest = 1 << max(2, (max(workload.plan.longest for workload in workloads) - 1).bit_length())
     rows = max((bank_rows(workload) for workload in workloads if is_fetched(workload)), default=0)
     nm_rows = rows and 1 << (rows - 1).bit_length()
-    return Parameters.of(organisation, window_runs=longest, fifo_depth=fifo_depth or longest, nm_rows=nm_rows)
+    depth = max(4, longest) if fifo_depth is None else fifo_depth
+    return Parameters.of(organisation, window_runs=longest, fifo_depth=depth, nm_rows=nm_rows, encoder_depth=0)
 
 
 def run_layer(each: LayerImage, workload: Workload, parameters: Parameters, run_jobs: LayerRunner) -> CosimulatedLayer:

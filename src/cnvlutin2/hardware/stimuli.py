@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.hardware.nm_image import fetch_settings, is_fetched, nm_transfers
-from cnvlutin2.hardware.parameters import Parameters
+from cnvlutin2.hardware.parameters import Parameters, saturated_threshold
 from cnvlutin2.hardware.port_words import Transfers, as_bits, joined_fields, packed, words_from_bits
 from cnvlutin2.hardware.workload import PassWorkload, Rows, Workload
 
@@ -78,7 +78,7 @@ def _settings(workload: Workload, lengths: Sequence[int], parameters: Parameters
         "lane_enable": sum(1 << lane for lane, runs in enumerate(lengths) if runs),
         "windows": workload.layer.windows,
         "force_masks": int(workload.mode == "dense"),
-        "threshold": min(workload.layer.threshold, 1 << (parameters.data_bits - 1)),
+        "threshold": saturated_threshold(workload.layer.threshold, parameters.data_bits),
         "feed": 1,
     }
     return found | fetch_settings(workload, parameters) if fetched else found

@@ -41,7 +41,7 @@ class Fifo(Component):
         """Return the logic."""
         m = Module()
         words = Memory(self.width, self.depth)
-        place(m, platform, "words", words)
+        place(m, platform, "entries", words)
         level = Signal(range(self.depth + 1))
         head = Signal(words.address_bits)
         tail = Signal(words.address_bits)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from amaranth.hdl import Module, Signal, Value, signed
+from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
 from cnvlutin2.hardware.design.hierarchy import place
@@ -25,8 +26,8 @@ class FilterSlot(Component):
 
     Attributes
     ----------
-    activation_<l>, weight_<l> : In
-        Of each lane; the activation is 0 if the lane issues nothing.
+    activations, weights : In ``[lanes]``
+        0 for a lane that issues nothing.
     first : In
         Two cycles after the activations: they are those of a window's first cycle.
     accumulator : Out
@@ -37,16 +38,13 @@ class FilterSlot(Component):
         self.lanes, self.data_bits, self.accumulator_bits = lanes, data_bits, accumulator_bits
         super().__init__(
             {
-                **{f"{name}_{lane}": In(signed(data_bits)) for lane in range(lanes) for name in ("activation", "weight")},
+                "activations": In(data.ArrayLayout(signed(data_bits), lanes)),
+                "weights": In(data.ArrayLayout(signed(data_bits), lanes)),
                 "first": In(1),
                 "accumulator": Out(signed(accumulator_bits)),
             }
         )
         self._kept = Signal(signed(accumulator_bits), name="kept_accumulator", reset_less=True)
-
-    def feed(self, m: Module, lane: int, activation: Value, weight: Value) -> None:
-        """Connect what a lane gives."""
-        m.d.comb += getattr(self, f"activation_{lane}").eq(activation), getattr(self, f"weight_{lane}").eq(weight)
 
     def elaborate(self, platform: object) -> Module:
         """Return the logic."""
@@ -56,8 +54,7 @@ class FilterSlot(Component):
             multiplier = Multiplier(self.data_bits)
             place(m, platform, f"multiplier_{lane}", multiplier)
             product = Signal(signed(2 * self.data_bits), name=f"product_{lane}", reset_less=True)
-            m.d.comb += multiplier.activation.eq(getattr(self, f"activation_{lane}"))
-            m.d.comb += multiplier.weight.eq(getattr(self, f"weight_{lane}"))
+            m.d.comb += multiplier.activation.eq(self.activations[lane]), multiplier.weight.eq(self.weights[lane])
             m.d.sync += product.eq(multiplier.product)
             products.append(product)
         tree = adder_tree(products)

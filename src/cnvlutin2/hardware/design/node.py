@@ -14,6 +14,7 @@ from cnvlutin2.hardware.design.fetch import LEVELS, Fetch, row_layout
 from cnvlutin2.hardware.design.hierarchy import place
 from cnvlutin2.hardware.design.memory import Memory
 from cnvlutin2.hardware.design.neuron_lanes import NeuronLanes
+from cnvlutin2.hardware.design.node_encoders import NodeEncoders
 from cnvlutin2.hardware.design.node_ports import node_ports
 from cnvlutin2.hardware.design.tile import TILE_LATENCY, Tile
 from cnvlutin2.hardware.design.window_control import WindowControl
@@ -61,6 +62,8 @@ class Node(Component):
         tiles = self._tiles(m, platform, lanes, barrier)
         self._control(m, control, barrier, tiles)
         self._load(m, lanes, tiles)
+        if p.encoder_depth:
+            self._encode(m, platform, control)
         return m
 
     def _fetch(self, m: Module, platform: object, lane: int, control: WindowControl, dispatcher: Dispatcher) -> None:
@@ -142,6 +145,32 @@ class Node(Component):
             self.cycles.eq(control.cycles),
             self.starved.eq(control.starved),
         ]
+
+    def _encode(self, m: Module, platform: object, control: WindowControl) -> None:
+        """Put in the encoders."""
+        encoders = NodeEncoders(self.parameters)
+        place(m, platform, "encoders", encoders)
+        m.d.comb += [
+            encoders.accumulators.eq(self.outputs_tdata),
+            encoders.accumulators_valid.eq(self.outputs_tvalid),
+            encoders.shift.eq(self.output_shift),
+            encoders.rectify.eq(self.output_rectify),
+            encoders.threshold.eq(self.output_threshold),
+            encoders.start.eq(self.start),
+            encoders.running.eq(control.running),
+            self.encoders_busy.eq(encoders.busy),
+            self.encoder_wait.eq(encoders.wait),
+            self.encoder_lost.eq(encoders.lost),
+        ]
+        for tile in range(self.parameters.tiles):
+            stream = {part: getattr(self, f"encoded_{tile}_t{part}") for part in ("valid", "ready", "data", "user")}
+            m.d.comb += [
+                getattr(encoders, f"filters_{tile}").eq(getattr(self, f"output_filters_{tile}")),
+                stream["valid"].eq(getattr(encoders, f"valid_{tile}")),
+                stream["data"].eq(getattr(encoders, f"record_{tile}")),
+                stream["user"].eq(getattr(encoders, f"length_{tile}")),
+                getattr(encoders, f"ready_{tile}").eq(stream["ready"]),
+            ]
 
     def _load(self, m: Module, lanes: list[NeuronLanes], tiles: list[Tile]) -> None:
         """Connect what is loaded between passes."""

@@ -51,6 +51,15 @@ Ports, in the order in which a pass uses them. Widths are those of `Parameters`;
 ``outputs_tvalid, outputs_tdata[T*F*accumulator_bits], outputs_tuser[32], outputs_tlast``
     The accumulators of a window, tile after tile, filter 0 of tile 0 lowest, two's complement; the window's number; the pass's
     last. There is no ``tready``: nothing presses back on the lanes.
+``output_shift, output_rectify, output_threshold[b], output_filters_<t>``
+    Only with encoders (``encoder_depth > 0``), to be held until they are done: by how many bits accumulators are shifted right,
+    half to even, to what is stored; whether negative ones are 0; the threshold of the layer that reads it; the filters of tile
+    `t` in this pass.
+``encoded_<t>_tvalid, encoded_<t>_tready, encoded_<t>_tdata, encoded_<t>_tuser``
+    Only with encoders: the record of each window of tile `t`, as `cnvlutin2.encode` writes it, zero from its end on; its bits.
+``encoders_busy, encoder_wait[32], encoder_lost``
+    Only with encoders: bricks wait or are encoded; cycles from the end of the last window to the last record; a brick of this
+    pass found no place to wait (``encoder_depth``) and is lost, for nothing presses back on the lanes.
 ``busy, done``
     From the cycle after ``start`` to the one before ``done``; a pulse with the last outputs.
 ``cycles[32]``
@@ -91,7 +100,28 @@ def node_ports(p: Parameters) -> dict[str, Member]:
         "done": Out(1),
         "cycles": Out(COUNT_BITS),
         "starved": Out(COUNT_BITS),
+        **(_encoder_ports(p) if p.encoder_depth else {}),
     }
+
+
+def _encoder_ports(p: Parameters) -> dict[str, Member]:
+    ports: dict[str, Member] = {
+        "output_shift": In(range(p.accumulator_bits)),
+        "output_rectify": In(1),
+        "output_threshold": In(p.data_bits),
+        "encoders_busy": Out(1),
+        "encoder_wait": Out(COUNT_BITS),
+        "encoder_lost": Out(1),
+    }
+    for tile in range(p.tiles):
+        ports |= {
+            f"output_filters_{tile}": In(range(p.brick + 1)),
+            f"encoded_{tile}_tvalid": Out(1),
+            f"encoded_{tile}_tready": In(1),
+            f"encoded_{tile}_tdata": Out(p.record_most_bits),
+            f"encoded_{tile}_tuser": Out(p.record_length_bits),
+        }
+    return ports
 
 
 def _stream_in(name: str, data_bits: int, user_bits: int) -> dict[str, Member]:

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import Component, In, Out
 from cnvlutin2.encodings import get_format
 from cnvlutin2.encodings.base import POINTER_UNIT_BITS
 from cnvlutin2.hardware.design.encoders.record_layouts import packed_length
+from cnvlutin2.hardware.parameters import most_rows
 
 UNIT_DIGITS = POINTER_UNIT_BITS.bit_length() - 1
 _FORMAT = "packed_viai"
@@ -147,11 +148,6 @@ class _Read:
         ]
         values = [record[brick + index * data_bits :][:data_bits] for index in range(brick)]
         self.record = Cat(record[:brick], *(Mux(count > index, value, 0) for index, value in enumerate(values)))
-
-
-def most_rows(brick: int, data_bits: int) -> int:
-    """Return the most NM rows that a packed record can touch: where it begins at a row's last bit."""
-    return (get_format(_FORMAT).most_bits(brick, data_bits) - 2) // (brick * data_bits + brick) + 2
 
 
 def divided(value: Value, divisor: int) -> Value:

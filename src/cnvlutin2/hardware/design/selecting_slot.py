@@ -66,6 +66,7 @@ class SelectingSlot(Component):
                 bank.write_data.eq(self.weight),
                 bank.read_en.eq(self.val[lane]),
                 bank.read_address.eq(self.word[lane]),
+                slot.activations[lane].eq(act),
+                slot.weights[lane].eq(bank.read_data),
             ]
-            slot.feed(m, lane, act, bank.read_data)
         return m

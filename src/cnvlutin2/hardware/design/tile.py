@@ -113,4 +113,4 @@ class Tile(Component):
                 bank.read_address.eq(self.word[lane]),
             ]
             for f, slot in enumerate(slots):
-                slot.feed(m, lane, act, bank.read_data.word_select(f, p.data_bits))
+                m.d.comb += slot.activations[lane].eq(act), slot.weights[lane].eq(bank.read_data.word_select(f, p.data_bits))

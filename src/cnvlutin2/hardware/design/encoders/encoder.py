@@ -31,7 +31,7 @@ class Encoder(Component):
     Attributes
     ----------
     threshold : unsigned, `data_bits` bits, in
-        A value is effectual if its magnitude is at least this (`saturated_threshold`). It does not change while values pass.
+        A value is effectual if its magnitude is at least this (`parameters.saturated_threshold`). It stands while values pass.
     bricks : stream, in
         Payload: ``values``, `brick` signed integers as they are stored, those from ``count`` on being ignored and stored as 0;
         ``count``, the values that the brick has without its fill, 1 to `brick`. `ready` may depend on ``count``.
@@ -92,8 +92,3 @@ def encoder_for(format_name: str, brick: int, data_bits: int, values_per_cycle: 
             where="format",
         )
     return Encoder(format_name, brick, data_bits, values_per_cycle)
-
-
-def saturated_threshold(threshold: int, data_bits: int) -> int:
-    """Return a layer's threshold in `data_bits` bits: from one more than the largest magnitude on, nothing is effectual."""
-    return min(threshold, (1 << (data_bits - 1)) + 1)

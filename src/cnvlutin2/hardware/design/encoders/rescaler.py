@@ -41,9 +41,12 @@ class Rescaler(Component):
 
     def elaborate(self, platform: object) -> Module:
         """Return the logic."""
-        m, wide = Module(), signed(self.accumulator_bits + 1)
-        rectified, quotient, rounded = Signal(signed(self.accumulator_bits)), Signal(wide), Signal(wide)
-        half, low, high = Signal(self.accumulator_bits), *limits(self.data_bits)
+        m = Module()
+        rectified = Signal(signed(self.accumulator_bits))
+        quotient = Signal(signed(self.accumulator_bits))
+        rounded = Signal(signed(self.accumulator_bits + 1))
+        half = Signal(self.accumulator_bits)
+        low, high = limits(self.data_bits)
         m.d.comb += [
             rectified.eq(Mux(self.rectify & (self.accumulator < 0), 0, self.accumulator)),
             quotient.eq(rectified >> self.shift),

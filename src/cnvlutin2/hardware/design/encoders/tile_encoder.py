@@ -35,7 +35,7 @@ class TileEncoder(Component):
     shift, rectify : In
         As of `Rescaler`.
     threshold : In
-        Of the layer that reads the records (`saturated_threshold`).
+        Of the layer that reads the records (`parameters.saturated_threshold`).
     clear : In
         Sets `lost` back.
     records : stream, out
