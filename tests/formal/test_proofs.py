@@ -15,6 +15,7 @@ pytest.importorskip("amaranth", reason="the hardware needs Amaranth: the extra [
 from barrier_spec import barrier_claims
 from dispatcher_spec import dispatcher_claims
 from drift_spec import drift_claims
+from fifo_spec import fifo_claims
 from lane_spec import lane_claims
 from prover import Claims, missing_tools
 from windows_spec import windows_claims
@@ -101,6 +102,11 @@ def test_lanes_behind_their_barrier(lanes: int, shape: LaneShape, tmp_path: Path
 @large
 def test_many_lanes_behind_their_barrier(tmp_path: Path) -> None:
     proved(windows_claims(LANES["none, 16"], 16), tmp_path)
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4, 7])
+def test_fifo(depth: int, tmp_path: Path) -> None:
+    proved(fifo_claims(4, depth), tmp_path)
 
 
 def dispatched(form: Form, brick: int, *, detect: bool = False) -> Claims:
