@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import subprocess
 import tempfile
@@ -23,6 +24,8 @@ from cnvlutin2.hardware.simulators.protocol import Design, LayerRunner, PassJob,
 from cnvlutin2.hardware.stimuli import PassStimuli, no_transfers
 
 _KEPT = struct.pack("<I", 0xFFFFFFFF)
+SMALL = 256
+"""Multipliers up to which a design is compiled quickly rather than to run quickly."""
 _STREAMS = ("weights", "masks", "nm")
 
 
@@ -63,24 +66,15 @@ def build(verilog: str, parameters: Parameters, *, waves: bool, tell: Callable[[
     verilator = find_tool("verilator", "verilator")
     find_tool("make", "make")
     find_tool("g++", "g++")
+    size = parameters.tiles, parameters.filters_per_tile, parameters.lanes
+    level = "-O2" if math.prod(size) > SMALL else "-O1"
     command = [verilator, "--cc", "--exe", "--build", "-j", "1", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert"]
-    command += [
-        "--output-split",
-        "20000",
-        "-Wno-fatal",
-        "-CFLAGS",
-        "-O2",
-        "--top-module",
-        TOP,
-        "--prefix",
-        "Vnode",
-        "--Mdir",
-        ".",
-    ]
-    command += [*(["--trace-fst"] if waves else []), "node.v", "driver.cpp", "-o", "node"]
+    command += ["--output-split", "20000", "-Wno-fatal", "-MAKEFLAGS", f"OPT_FAST={level}", "--Mdir", "."]
+    command += ["--top-module", TOP, "--prefix", "Vnode", *(["--trace-fst"] if waves else [])]
+    command += ["node.v", "driver.cpp", "-o", "node"]
     files = [("node.v", verilog), ("driver.cpp", driver), ("ports.inc", port_functions(ports, parameters))]
-    size = f"{parameters.tiles} x {parameters.filters_per_tile} x {parameters.lanes}"
-    return built(files, [command], f"{parameters.organisation.name} ({size}) in Verilator", tell) / "node"
+    named = f"{parameters.organisation.name} ({' x '.join(map(str, size))}) in Verilator"
+    return built(files, [command], named, tell) / "node"
 
 
 def port_functions(ports: Ports, parameters: Parameters) -> str:
