@@ -13,6 +13,7 @@ from ports_spec import PortsSpec, count_ones, first_is_right, larger, less, with
 from prover import Claims
 
 from cnvlutin2.hardware.design.lane import Lane, LaneShape
+from cnvlutin2.hardware.design.lock_step import LockStep
 from cnvlutin2.hardware.design.walk import Walk
 
 
@@ -94,8 +95,19 @@ class LaneSpec(PortsSpec):
         claims.claim("invariant_state", (behind.busy == self.busy) & (behind.wdone == ~self.open))
         claims.claim("invariant_open", self.open, when=self.busy)
         for s, todo in enumerate(self.todo):
-            claims.claim(f"invariant_rest_{s}", behind.rest[s] == todo)
+            rest: Value = behind.rest[s]
+            if isinstance(behind, LockStep):
+                rest = (rest << behind.next_slot)[: len(todo)]
+                claims.claim("invariant_slot", behind.next_slot == (self.elapsed - 1)[: len(behind.next_slot)], when=todo.any())
+                claims.claim("invariant_cut", rest >> behind.next_slot == behind.rest[s], when=todo.any())
+                claims.claim("invariant_gapless", self._is_gapless(behind.rest[s]))
+                claims.claim("invariant_gapless_p", self._is_gapless(self.p_run.mask), when=self.p_valid)
+            claims.claim(f"invariant_rest_{s}", rest == todo)
             claims.claim(f"invariant_idle_{s}", todo == Const(0), when=~self.busy)
+
+    @staticmethod
+    def _is_gapless(mask: Value) -> Value:
+        return (mask & (mask + 1)) == 0
 
 
 def lane_claims(shape: LaneShape, *, invariants: bool = True) -> Claims:

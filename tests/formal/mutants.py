@@ -9,15 +9,16 @@ from types import ModuleType
 from barrier_spec import barrier_claims
 from dispatcher_spec import dispatcher_claims
 from drift_spec import drift_claims
+from fifo_spec import fifo_claims
 from lane_spec import lane_claims
 from prover import Claims
 from windows_spec import windows_claims
 
-from cnvlutin2.hardware.design import barrier, dispatcher, drift, front_ends, lane, streams, walk
+from cnvlutin2.hardware.design import barrier, dispatcher, drift, fifo, front_ends, lane, streams, walk
 from cnvlutin2.hardware.design.lane import LaneShape
 from cnvlutin2.hardware.design.run_layout import Form, RowLayout, RunLayout
 
-DESIGN = (barrier, dispatcher, drift, front_ends, lane, streams, walk)
+DESIGN = (barrier, dispatcher, drift, fifo, front_ends, lane, streams, walk)
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,10 @@ def _drift() -> Claims:
 
 def _barrier() -> Claims:
     return barrier_claims(3, 2, invariants=False)
+
+
+def _fifo() -> Claims:
+    return fifo_claims(2, 2, invariants=False)
 
 
 def _dispatcher(form: Form) -> Callable[[], Claims]:
@@ -159,6 +164,12 @@ MUTANTS = {
     ),
     "a cycle of overhead too few": Mutant(
         barrier, "self.held == self.window_overhead", "self.held == self.window_overhead - 1", _barrier, "marks_the_last_cycle"
+    ),
+    "a FIFO takes a run too many": Mutant(
+        fifo, "self.in_ready.eq(level != self.depth)", "self.in_ready.eq(1)", _fifo, "keeps_order"
+    ),
+    "a FIFO waits until it is empty": Mutant(
+        fifo, "(~self.out_valid | self.out_ready)", "~self.out_valid", _fifo, "gives_a_word_a_cycle"
     ),
     "a tile takes a run twice": Mutant(
         dispatcher,

@@ -64,6 +64,8 @@ class PortsSpec:
         m.d.comb += [lane.dense.eq(self.dense), lane.go.eq(self.go)]
         for name, width in (("valid", 1), ("run", shape.run.shape), ("last", 1)):
             m.d.comb += getattr(lane, name).eq(claims.free(width, name))
+        if shape.gapless:
+            claims.assume((lane.run.mask & (lane.run.mask + 1)) == 0)
         self.overhead = Mux(self.dense, 0, shape.run_overhead)
         self.load, self.fin, self.taken = Signal(), Signal(), Signal()
         self.p_valid, self.p_last, self.p_q = Signal(), Signal(), Signal(shape.q_bits)

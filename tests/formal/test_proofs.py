@@ -15,6 +15,7 @@ pytest.importorskip("amaranth", reason="the hardware needs Amaranth: the extra [
 from barrier_spec import barrier_claims
 from dispatcher_spec import dispatcher_claims
 from drift_spec import drift_claims
+from fifo_spec import fifo_claims
 from lane_spec import lane_claims
 from prover import Claims, missing_tools
 from windows_spec import windows_claims
@@ -43,6 +44,8 @@ LANES = {
     "per filter, 16": LaneShape(RunLayout(16, 2), streams=2, weight_masks=True, q_bits=3),
     "per filter, offsets, rows and overhead, 8": LaneShape(RunLayout(8, 2, True, 2), 2, True, q_bits=3, run_overhead=1),
 }
+for brick in (4, 16):
+    LANES[f"gapless, {brick}"] = LaneShape(RunLayout(brick, 4, rows_bits=2), q_bits=3, run_overhead=1, gapless=True)
 LARGE_LANES = {
     "none, 64": LaneShape(RunLayout(64, 2), q_bits=3),
     "per filter, offsets, rows and overhead, 16": LaneShape(RunLayout(16, 4, True, 2), 2, True, q_bits=3, run_overhead=1),
@@ -99,6 +102,11 @@ def test_lanes_behind_their_barrier(lanes: int, shape: LaneShape, tmp_path: Path
 @large
 def test_many_lanes_behind_their_barrier(tmp_path: Path) -> None:
     proved(windows_claims(LANES["none, 16"], 16), tmp_path)
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4, 7])
+def test_fifo(depth: int, tmp_path: Path) -> None:
+    proved(fifo_claims(4, depth), tmp_path)
 
 
 def dispatched(form: Form, brick: int, *, detect: bool = False) -> Claims:

@@ -59,6 +59,7 @@ def layer(seed: int, *, channels: int = 18, first: bool = False) -> Layer:
 
 
 NODES = {
+    "dadiannao": {},
     "cnv": {},
     "cnv-packed": {"run_overhead": 1},
     "cnv2-dispatch": {"window_overhead": 2},

@@ -17,6 +17,7 @@ SHAPES = {
     "none": LaneShape(RunLayout(4, 8)),
     "none, offsets": LaneShape(RunLayout(8, 8, slot_offsets=True)),
     "none, rows": LaneShape(RunLayout(4, 8, rows_bits=2), run_overhead=1),
+    "gapless": LaneShape(RunLayout(8, 8, rows_bits=2), run_overhead=1, gapless=True),
     "shared": LaneShape(RunLayout(8, 8), weight_masks=True),
     "shared by two tiles": LaneShape(RunLayout(4, 8), streams=2, weight_masks=True),
     "per filter": LaneShape(RunLayout(8, 4, rows_bits=2), streams=3, weight_masks=True, run_overhead=2),
@@ -39,7 +40,8 @@ def random_windows(shape: LaneShape, rng: Dice) -> Windows:
     def run(masks: tuple[int, ...]) -> RefRun:
         values = tuple(rng.between(1, (1 << layout.data_bits) - 1) for _ in range(layout.brick))
         rows = rng.between(1, 3) if layout.rows_bits else 1
-        return RefRun(values, rng.one_of([0, full, rng.bits(layout.brick)]), rows, masks)
+        mask = full >> rng.below(layout.brick + 1) if shape.gapless else rng.one_of([0, full, rng.bits(layout.brick)])
+        return RefRun(values, mask, rows, masks)
 
     return [[[run(masks) for masks in weights[lane]] for lane in range(3)] for _ in range(rng.between(1, 5))]
 

@@ -56,6 +56,8 @@ class CosimulatedLayer:
         Cycles in which a lane waited for a run that was due.
     fill, drain : int
         Constants of the hardware: clock cycles from ``start`` to the first cycle of a pass, and from its last one to ``done``.
+    windows : int
+        Windows that were compared, once for each pass of each group.
     first_difference : str
         In words; empty if there is none.
     """
@@ -72,6 +74,7 @@ class CosimulatedLayer:
     starved: int
     fill: int
     drain: int
+    windows: int = 0
     first_difference: str = ""
 
     @property
@@ -81,7 +84,7 @@ class CosimulatedLayer:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as it stands in JSON."""
-        return {name: value for name, value in vars(self).items() if name != "first_difference"}
+        return {name: value for name, value in vars(self).items() if name not in ("windows", "first_difference")}
 
 
 @dataclass(frozen=True)
@@ -281,5 +284,6 @@ def run_layer(each: LayerImage, workload: Workload, parameters: Parameters, run_
         starved=sum(comparison.starved for comparison in found),
         fill=fill,
         drain=drain,
+        windows=workload.window_ends.size,
         first_difference=first,
     )

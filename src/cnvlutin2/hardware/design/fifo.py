@@ -36,15 +36,16 @@ class Fifo(Component):
                 "out_data": Out(width),
             }
         )
+        self.words = Memory(width, depth)
+        self.level = Signal(range(depth + 1))
+        self.head = Signal(self.words.address_bits)
+        self.tail = Signal(self.words.address_bits)
 
     def elaborate(self, platform: object) -> Module:
         """Return the logic."""
         m = Module()
-        words = Memory(self.width, self.depth)
+        words, level, head, tail = self.words, self.level, self.head, self.tail
         place(m, platform, "entries", words)
-        level = Signal(range(self.depth + 1))
-        head = Signal(words.address_bits)
-        tail = Signal(words.address_bits)
         takes = Signal()
         reads = Signal()
         m.d.comb += [

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import Component
 
 from cnvlutin2.hardware.design.drift import Drift
 from cnvlutin2.hardware.design.hierarchy import place
+from cnvlutin2.hardware.design.lock_step import LockStep
 from cnvlutin2.hardware.design.streams import LaneShape
 from cnvlutin2.hardware.design.walk import Walk
 
@@ -48,7 +49,7 @@ class Lane(Component):
         self.p_last = Signal(reset_less=True)
         self.p_q = Signal(shape.q_bits, reset_less=True)
         self.next_q = Signal(shape.q_bits)
-        self.behind: Walk | Drift = Drift(shape) if shape.drift else Walk(shape)
+        self.behind: Walk | Drift = Drift(shape) if shape.drift else LockStep(shape) if shape.gapless else Walk(shape)
 
     def elaborate(self, platform: object) -> Module:
         """Return the logic."""

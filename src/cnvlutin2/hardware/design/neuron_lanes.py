@@ -24,6 +24,7 @@ def lane_shape(parameters: Parameters) -> LaneShape:
         q_bits=p.run_number_bits,
         run_overhead=p.run_overhead,
         drift=p.drift,
+        gapless=p.form == "dense" and not p.mask_streams,
     )
 
 

@@ -29,6 +29,8 @@ class LaneShape:
         Cycles added to every run, but in a layer that runs dense.
     drift : int
         How many runs a stream may be ahead of the slowest one (``filter_sync``); 0 if they wait for each other at every run.
+    gapless : bool
+        Whether runs hold work in their first slots alone, so that nothing has to be found: one stream, no masks of weights.
     """
 
     run: RunLayout
@@ -37,6 +39,7 @@ class LaneShape:
     q_bits: int = 8
     run_overhead: int = 0
     drift: int = 0
+    gapless: bool = False
 
     @property
     def signature(self) -> Signature:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib.wiring import Component
 
 from cnvlutin2.hardware.design.streams import LaneShape, Remaining, issue_first, rows_of, without_first
@@ -40,7 +40,7 @@ class Walk(Component):
     def elaborate(self, platform: object) -> Module:
         """Return the logic."""
         m = Module()
-        after = [without_first(self.rest[s]) for s in range(self.shape.streams)]
+        after = [self._after(s) for s in range(self.shape.streams)]
         m.d.comb += [
             self.run_last.eq(self.busy & self.remaining.count(m, Cat(*after))),
             self.fin.eq(self.wdone | (self.run_last & self.last)),
@@ -61,6 +61,15 @@ class Walk(Component):
             ]
             self.remaining.begin(m, rows_of(self.p_run, self.shape.run), self.dense)
         for s in range(self.shape.streams):
-            m.d.comb += [self.val[s].eq(self.rest[s].any()), self.q[s].eq(self.current_q)]
-            issue_first(m, self.rest[s], self.current, self.shape.run, self.act[s], self.off[s])
+            m.d.comb += self.q[s].eq(self.current_q)
+            self._issue(m, s)
         return m
+
+    def _after(self, s: int) -> Value:
+        """Return what is left for a stream after this cycle."""
+        return without_first(self.rest[s])
+
+    def _issue(self, m: Module, s: int) -> None:
+        """Let a stream issue the first value that is left."""
+        m.d.comb += self.val[s].eq(self.rest[s].any())
+        issue_first(m, self.rest[s], self.current, self.shape.run, self.act[s], self.off[s])
