@@ -92,9 +92,8 @@ async def watch(dut, parameters: Parameters, work: PassWorkload) -> None:
     assert outputs == dict(enumerate(work.outputs.reshape(work.windows, seats).tolist()))
     assert int(dut.cycles.value) == work.cycles
     assert int(dut.starved.value) == 0
-    dut._log.info(
-        f"{LAYER}: {work.windows} windows in {work.cycles} cycles, {work.outputs.size} outputs, all as the model has them"
-    )
+    counts = f"{work.windows} windows, {work.cycles} cycles, {work.outputs.size} outputs"
+    dut._log.info(f"{LAYER}: {counts}, all as the model has them")
 
 
 @cocotb.test()

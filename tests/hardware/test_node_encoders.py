@@ -17,7 +17,7 @@ pytest.importorskip("amaranth", reason="the hardware is written in Amaranth: ins
 from cnvlutin2.hardware.design.node import Node
 from cnvlutin2.hardware.parameters import Parameters, saturated_threshold
 from cnvlutin2.hardware.simulators.amaranth import Bench
-from cnvlutin2.hardware.simulators.protocol import PassResult
+from cnvlutin2.hardware.simulators.protocol import PassJob
 from cnvlutin2.hardware.stimuli import PassStimuli, stimuli
 from cnvlutin2.hardware.workload import PassWorkload, Workload
 
@@ -43,7 +43,7 @@ class EncodedPass:
         self._node, self._filters = Node(parameters), work.occupied.sum(axis=1).tolist()
         bench = Bench(self._node)
         bench.simulator.add_testbench(self._take, background=True)
-        self.result: PassResult = bench.run(given, 16 * work.cycles + 10_000)
+        (self.result,) = bench.run([PassJob(work, given, 16 * work.cycles + 10_000)])
         while not self._ended:
             bench.simulator.advance()
 
