@@ -56,7 +56,8 @@ def emit_design(parameters: Parameters) -> str:
         If there is no Yosys that can write it.
     """
     library = Library()
-    for part in (Node(parameters), *standing_beside(parameters)):
+    library.take(Node(parameters))
+    for part in standing_beside(parameters):
         library.take(part)
     script = _SCRIPT.format(rtlil="\n".join(library.modules.values()))
     try:
