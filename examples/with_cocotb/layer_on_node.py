@@ -41,7 +41,7 @@ def first_pass() -> tuple[Parameters, PassWorkload, PassStimuli]:
     ((one,),) = chosen.by_organisation
     workload = Workload(one.layer, organisation, one.mode, make_engine())
     longest = workload.plan.longest
-    parameters = Parameters.of(organisation, window_runs=longest, fifo_depth=longest, nm_rows=0)
+    parameters = Parameters.of(organisation, window_runs=longest, fifo_depth=longest, nm_rows=0, encoder_depth=0)
     work, given = next(iter(stimuli(workload, parameters)))
     return parameters, work, given
 
@@ -92,9 +92,8 @@ async def watch(dut, parameters: Parameters, work: PassWorkload) -> None:
     assert outputs == dict(enumerate(work.outputs.reshape(work.windows, seats).tolist()))
     assert int(dut.cycles.value) == work.cycles
     assert int(dut.starved.value) == 0
-    dut._log.info(
-        f"{LAYER}: {work.windows} windows in {work.cycles} cycles, {work.outputs.size} outputs, all as the model has them"
-    )
+    counts = f"{work.windows} windows, {work.cycles} cycles, {work.outputs.size} outputs"
+    dut._log.info(f"{LAYER}: {counts}, all as the model has them")
 
 
 @cocotb.test()
@@ -126,7 +125,7 @@ def main() -> None:
     parameters, _, _ = first_pass()
     build = Path("cocotb_build")
     build.mkdir(exist_ok=True)
-    sizes = {name: getattr(parameters, name) for name in ("window_runs", "fifo_depth", "nm_rows")}
+    sizes = {name: getattr(parameters, name) for name in ("window_runs", "fifo_depth", "nm_rows", "encoder_depth")}
     verilog = emit(parameters.organisation, **sizes)
     (build / "node.v").write_text(verilog, encoding="utf-8")
     runner = get_runner("icarus")

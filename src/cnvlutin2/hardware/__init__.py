@@ -5,10 +5,9 @@ Amaranth, in which it is described, is loaded when it is needed; it comes with `
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cnvlutin2.errors import ToolMissing
+from cnvlutin2.hardware.loading import load
 from cnvlutin2.hardware.parameters import Parameters
 from cnvlutin2.organisation import Organisation
 
@@ -45,20 +44,11 @@ def emit(
     """
     sizes = {"window_runs": window_runs, "fifo_depth": fifo_depth, "nm_rows": nm_rows, "encoder_depth": encoder_depth}
     parameters = Parameters.of(organisation, **sizes)
-    verilog: str = _load("emission").emit_design(parameters)
+    verilog: str = load("emission").emit_design(parameters)
     return verilog
-
-
-def _load(module: str) -> Any:
-    try:
-        return import_module(f"cnvlutin2.hardware.{module}")
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "amaranth":
-            raise
-        raise ToolMissing("hardware needs the package amaranth; install cnvlutin2[hardware]") from None
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(_load(_HOMES[name]), name)
+    return getattr(load(_HOMES[name]), name)

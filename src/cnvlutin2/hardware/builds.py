@@ -7,7 +7,8 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from cnvlutin2.errors import OutputError, SimulatorError, ToolMissing
@@ -42,7 +43,12 @@ def find_tool(program: str, package: str) -> str:
     return found
 
 
-def built(texts: Iterable[tuple[str, str]], commands: Sequence[Sequence[str]]) -> Path:
+def built(
+    texts: Iterable[tuple[str, str]],
+    commands: Sequence[Sequence[str]],
+    what: str = "the hardware",
+    tell: Callable[[str], None] | None = None,
+) -> Path:
     """Return the folder of a build, which is made if it is not kept yet.
 
     Parameters
@@ -51,6 +57,10 @@ def built(texts: Iterable[tuple[str, str]], commands: Sequence[Sequence[str]]) -
         Files by name, and what stands in them.
     commands : sequence of sequence of str
         What is run in the folder, one after another.
+    what : str
+        What is built, in words.
+    tell : callable, optional
+        Told before something is built, and how long it took.
 
     Raises
     ------
@@ -64,6 +74,9 @@ def built(texts: Iterable[tuple[str, str]], commands: Sequence[Sequence[str]]) -
     folder = builds_folder() / key
     if folder.is_dir():
         return folder
+    say = tell or (lambda _: None)
+    say(f"building {what}; it is kept in {builds_folder()}")
+    begun = time.monotonic()
     part = folder.with_name(f".{key}.{secrets.token_hex(4)}.part")
     try:
         part.mkdir(parents=True)
@@ -72,6 +85,7 @@ def built(texts: Iterable[tuple[str, str]], commands: Sequence[Sequence[str]]) -
         _run(commands, part, folder.with_suffix(".log"))
         if not folder.is_dir():  # else somebody else has made it meanwhile
             part.rename(folder)
+        say(f"built in {time.monotonic() - begun:.1f} s")
     except OSError as error:
         if isinstance(error, (OutputError, SimulatorError)):
             raise

@@ -144,7 +144,7 @@ class _Read:
             count.eq(sum(record[:brick], Const(0, 1))),
             self.length.eq(packed_length(count, brick, data_bits)),
             self.vector_whole.eq(there >= brick),
-            self.whole.eq(self.vector_whole & (there >= self.length)),
+            self.whole.eq(there >= self.length),  # which is no less than the vector, whatever has come of it
         ]
         values = [record[brick + index * data_bits :][:data_bits] for index in range(brick)]
         self.record = Cat(record[:brick], *(Mux(count > index, value, 0) for index, value in enumerate(values)))

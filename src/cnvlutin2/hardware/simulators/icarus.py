@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnvlutin2.errors import SimulatorError
+from cnvlutin2.errors import ConfigError, SimulatorError
 from cnvlutin2.hardware.builds import builds_folder, find_tool, first_error
 from cnvlutin2.hardware.simulators.protocol import Design, LayerRunner, PassJob, PassResult
 from cnvlutin2.hardware.testbench import bench_files
@@ -31,7 +31,14 @@ class Icarus:
         find_tool("iverilog", "iverilog")
         find_tool("vvp", "iverilog")
 
+        ran: list[str] = []
+
         def run(jobs: Iterable[PassJob]) -> Iterator[PassResult]:
+            if wave and ran:
+                raise ConfigError(
+                    "iverilog writes the waves of one image of one layer; choose one, or use verilator", source="wave"
+                )
+            ran.append("a layer")
             with tempfile.TemporaryDirectory() as folder:
                 yield from _run(design, list(jobs), Path(folder), wave)
 

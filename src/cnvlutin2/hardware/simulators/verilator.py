@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -23,54 +24,68 @@ from cnvlutin2.hardware.simulators.protocol import Design, LayerRunner, PassJob,
 from cnvlutin2.hardware.stimuli import PassStimuli, no_transfers
 
 _KEPT = struct.pack("<I", 0xFFFFFFFF)
+LONG_SECONDS = 5
+"""Simulations that take longer are told of."""
 _STREAMS = ("weights", "masks", "nm")
 
 
 class Verilator:
-    """Runs emitted Verilog in Verilator."""
+    """Runs emitted Verilog in Verilator.
+
+    Parameters
+    ----------
+    tell : callable, optional
+        Told, in a line, of builds.
+    """
 
     name = "verilator"
+
+    def __init__(self, tell: Callable[[str], None] | None = None) -> None:
+        self._tell = tell
 
     @contextmanager
     def open(self, design: Design, wave: Path | None = None) -> Iterator[LayerRunner]:
         """Build a design, and give what runs layers (`HardwareSimulator.open`)."""
-        program = build(design.verilog, design.parameters, waves=wave is not None)
+        program = build(design.verilog, design.parameters, waves=wave is not None, tell=self._tell)
         arguments = [str(program), *([str(wave)] if wave else [])]
+        used = _seconds_of_children()
         with tempfile.TemporaryFile() as log:
             process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)  # noqa: S603
             try:
-                yield _Player(process, design, log).run
+                player = _Player(process, design, log)
+                yield player.run
                 process.stdin.close()  # type: ignore[union-attr] # it is a pipe
                 process.wait()
+                seconds = _seconds_of_children() - used
+                if self._tell is not None and seconds > LONG_SECONDS:
+                    rate = f"{player.clocks / seconds:,.0f} a second of the simulator's process"
+                    self._tell(f"simulated {player.clocks:,} clock cycles, loading included, {rate}")
             finally:
                 process.kill()
                 process.wait()
 
 
-def build(verilog: str, parameters: Parameters, *, waves: bool) -> Path:
+def _seconds_of_children() -> float:
+    """Return the processor time that ended children have taken."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def build(verilog: str, parameters: Parameters, *, waves: bool, tell: Callable[[str], None] | None = None) -> Path:
     """Return the program of a design."""
     ports = Ports.of(verilog, TOP)
     driver = resources.files(__package__).joinpath("driver.cpp").read_text("utf-8")
     verilator = find_tool("verilator", "verilator")
     find_tool("make", "make")
     find_tool("g++", "g++")
+    size = parameters.tiles, parameters.filters_per_tile, parameters.lanes
     command = [verilator, "--cc", "--exe", "--build", "-j", "1", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert"]
-    command += [
-        "--output-split",
-        "20000",
-        "-Wno-fatal",
-        "-CFLAGS",
-        "-O2",
-        "--top-module",
-        TOP,
-        "--prefix",
-        "Vnode",
-        "--Mdir",
-        ".",
-    ]
-    command += [*(["--trace-fst"] if waves else []), "node.v", "driver.cpp", "-o", "node"]
+    command += ["--output-split", "20000", "-Wno-fatal", "-MAKEFLAGS", "OPT_FAST=-O1", "--Mdir", "."]
+    command += ["--top-module", TOP, "--prefix", "Vnode", *(["--trace-fst"] if waves else [])]
+    command += ["node.v", "driver.cpp", "-o", "node"]
     files = [("node.v", verilog), ("driver.cpp", driver), ("ports.inc", port_functions(ports, parameters))]
-    return built(files, [command]) / "node"
+    named = f"{parameters.organisation.name} ({' x '.join(map(str, size))}) in Verilator"
+    return built(files, [command], named, tell) / "node"
 
 
 def port_functions(ports: Ports, parameters: Parameters) -> str:
@@ -123,6 +138,7 @@ class _Player:
         self._rows: Transfers | None = None
         self._order: object = None
         self._in_nm: Transfers | None = None
+        self.clocks = 0
 
     def run(self, jobs: Iterable[PassJob]) -> Iterator[PassResult]:
         """Run passes as they come (`LayerRunner`)."""
@@ -148,7 +164,7 @@ class _Player:
         self._in_nm = stimuli.nm
         self._send_rows(inward, stimuli)
         inward.flush()
-        done, cycles, starved, elapsed, *_ = struct.unpack("<6I", _exactly(outward, 24))
+        done, cycles, starved, elapsed, self.clocks = struct.unpack("<4IQ", _exactly(outward, 24))
         windows = stimuli.windows
         ends, came = (np.frombuffer(_exactly(outward, 4 * windows), "<u4").astype(np.int64) for _ in range(2))
         p = self._parameters
