@@ -79,8 +79,8 @@ class NeuronLanes(Component):
     def elaborate(self, platform: object) -> Module:
         """Return the logic."""
         m, p = Module(), self.parameters
-        for l in range(p.lanes):  # noqa: E741 - the lane, as the papers have it
-            lane = Lane(lane_shape(p))
+        lanes = [Lane(lane_shape(p)) for _ in range(p.lanes)]
+        for l, lane in enumerate(lanes):  # noqa: E741 - the lane, as the papers have it
             place(m, platform, f"lane_{l}", lane)
             m.d.comb += [
                 lane.dense.eq(self.dense),
@@ -90,15 +90,13 @@ class NeuronLanes(Component):
                 self.starved[l].eq(lane.starved),
             ]
             self._connect_way_in(m, platform, l, lane)
-            for s in range(p.streams):
-                stream = l * p.streams + s
-                m.d.comb += [
-                    self.val[stream].eq(lane.val[s]),
-                    self.act[stream].eq(lane.act[s]),
-                    self.word[stream].eq(Cat(lane.off[s], lane.q[s])),
-                ]
             if p.mask_streams:
                 self._connect_masks(m, platform, l, lane)
+        m.d.comb += [
+            self.val.eq(Cat(lane.val for lane in lanes)),
+            self.act.eq(Cat(lane.act for lane in lanes)),
+            self.word.eq(Cat(Cat(lane.off[s], lane.q[s]) for lane in lanes for s in range(p.streams))),
+        ]
         return m
 
     def _connect_way_in(self, m: Module, platform: object, number: int, lane: Lane) -> None:

@@ -114,15 +114,11 @@ class Node(Component):
             place(m, platform, f"tile_{number}", tile)
             m.d.comb += tile.first.eq(barrier.first), tile.wend.eq(barrier.wend)
             source = lanes[number % p.walks]
-            first = number * p.tile_streams if p.tiles_in_step else 0
-            for lane in range(p.lanes):
-                for s in range(p.tile_streams):
-                    to, of = lane * p.tile_streams + s, lane * p.streams + first + s
-                    m.d.comb += (
-                        tile.val[to].eq(source.val[of]),
-                        tile.act[to].eq(source.act[of]),
-                        tile.word[to].eq(source.word[of]),
-                    )
+            for name, bits in (("val", 1), ("act", p.data_bits), ("word", p.word_bits)):
+                issued, own = Value.cast(getattr(source, name)), p.tile_streams * bits
+                if p.tiles_in_step:  # a part of each lane's streams is this tile's
+                    issued = Cat(issued[(lane * p.tiles + number) * own :][:own] for lane in range(p.lanes))
+                m.d.comb += getattr(tile, name).eq(issued)
         return tiles
 
     def _control(self, m: Module, control: WindowControl, barrier: Barrier, tiles: list[Tile]) -> None:
