@@ -115,7 +115,7 @@ def cosim_command(network: str, archs: tuple[str, ...], overrides: tuple[str, ..
         found = cosimulate(opened, chosen, read_inputs(opened, options), choice=choice, equipment=equipment, progress=progress)
     if options["json_file"] is not None:
         write_document(found.to_dict(), options["json_file"])
-    if options["json_file"] != "-":
+    if options["json_file"] != "-" and found.runs:
         _print(found)
     _judge(found)
 

@@ -89,8 +89,7 @@ def built(
     except OSError as error:
         if isinstance(error, (OutputError, SimulatorError)):
             raise
-        reason = error.strerror or error
-        raise OutputError(f"cannot keep builds in {builds_folder()}: {reason}; name a folder in {FOLDER_VARIABLE}") from None
+        raise _cannot_keep(error) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder
@@ -105,6 +104,28 @@ def _run(commands: Sequence[Sequence[str]], folder: Path, log: Path) -> None:
                 shutil.copyfile(folder / LOG, log)
                 raise SimulatorError(f"{Path(command[0]).name} failed{first_error(log)}; its log is {log}")
         output.flush()
+
+
+def kept_log(name: str, text: str) -> Path:
+    """Keep what a program has said, and return where.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be kept.
+    """
+    log = builds_folder() / f"{name}.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(text, "utf-8")
+    except OSError as error:
+        raise _cannot_keep(error) from None
+    return log
+
+
+def _cannot_keep(error: OSError) -> OutputError:
+    reason = error.strerror or error
+    return OutputError(f"cannot keep builds in {builds_folder()}: {reason}; name a folder in {FOLDER_VARIABLE}")
 
 
 def first_error(log: Path) -> str:

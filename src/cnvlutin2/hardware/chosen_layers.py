@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -107,10 +107,10 @@ def choose_layers(source: Source, inputs: GivenInputs, organisations: Sequence[O
         stream = network.run(given, Numeric(data_bits, *limits, quantised=choice.quantised))
         wanted = (layer for layer in stream if _needed(layer, choice, group))
         seen = [_Seen.of(observed, timings, choice) for observed, timings in Session(network.name, group, None).time(wanted)]
+        _check_images(choice, seen)
         for index, organisation in enumerate(group):
             kept[organisation.name] = list(_settled(seen, index, organisation, choice))
         left_out |= {part.name: part.reason for part in stream.left_out}
-    _check_images(choice, kept)
     return Chosen([kept[o.name] for o in organisations], list(left_out.items()))
 
 
@@ -165,8 +165,8 @@ def _check_names(choice: Choice, names: Sequence[str]) -> None:
             )
 
 
-def _check_images(choice: Choice, kept: Mapping[str, Sequence[LayerImage]]) -> None:
-    found = {each.image for some in kept.values() for each in some}
-    missing = [image for image in choice.images or () if image not in found]
-    if missing and found:
-        raise ConfigError(f"there is no image {missing[0]}; images are counted from 0", "images")
+def _check_images(choice: Choice, seen: Sequence[_Seen]) -> None:
+    there = max((each.layer.first_image + each.layer.images for each in seen), default=0)
+    missing = [image for image in choice.images or () if image >= there]
+    if missing and seen:
+        raise ConfigError(f"there is no image {missing[0]}: there are {there}, counted from 0", "images")

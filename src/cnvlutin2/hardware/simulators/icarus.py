@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from cnvlutin2.errors import ConfigError, SimulatorError
-from cnvlutin2.hardware.builds import builds_folder, find_tool, first_error
+from cnvlutin2.hardware.builds import find_tool, first_error, kept_log
 from cnvlutin2.hardware.simulators.protocol import Design, LayerRunner, PassJob, PassResult
 from cnvlutin2.hardware.testbench import bench_files
 
@@ -88,7 +87,5 @@ def _call(command: Sequence[str], folder: Path) -> None:
     with (folder / "log").open("w+", encoding="utf-8", errors="replace") as log:
         done = subprocess.run(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT, check=False)  # noqa: S603
     if done.returncode:
-        kept = builds_folder() / f"{command[0]}.log"
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / "log", kept)
+        kept = kept_log(command[0], (folder / "log").read_text("utf-8", "replace"))
         raise SimulatorError(f"{command[0]} failed{first_error(kept)}; its log is {kept}")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.errors import SimulatorError
-from cnvlutin2.hardware.builds import built, find_tool
+from cnvlutin2.hardware.builds import built, find_tool, kept_log
 from cnvlutin2.hardware.parameters import Parameters
 from cnvlutin2.hardware.port_words import Transfers, words_of
 from cnvlutin2.hardware.ports import TOP, Ports, is_setting
@@ -198,10 +198,10 @@ class _Player:
 
     def _last_words(self) -> str:
         self._log.seek(0)
-        lines = self._log.read().decode("utf-8", "replace").split("\n")
-        code = self._process.wait()
-        said = next((line.strip() for line in lines if line.strip()), "")
-        return f" with code {code}" + (f": {said[:160]}" if said else "")
+        text = self._log.read().decode("utf-8", "replace")
+        log = kept_log("simulator", text)
+        said = next((line.strip() for line in text.splitlines() if line.strip()), "")
+        return f" with code {self._process.wait()}" + (f": {said[:160]}" if said else "") + f"; its log is {log}"
 
 
 def _write(inward: IO[bytes], array: NDArray[np.generic]) -> None:
