@@ -61,9 +61,10 @@ def test_the_header_tells_parameters_and_constants(name: str) -> None:
     organisation = small(name)
     p = Parameters.of(organisation, window_runs=6, nm_rows=100)
     text = emit(organisation, window_runs=6, nm_rows=100)
-    told = dict(re.findall(r"^//   (\w+) = (.*)$", text, re.MULTILINE))
+    told = dict(re.findall(r"^//   (\w+)(?: =|:) ?(.*)$", text, re.MULTILINE))
     assert told["FILL"] == str(p.fill)
     assert told["DRAIN"] == str(p.drain)
+    assert told["name"] == organisation.name
     assert (told["tiles"], told["lanes"], told["window_runs"], told["nm_rows"]) == ("2", "4", "6", "100")
     assert told["accumulator_bits"] == str(p.accumulator_bits)
     assert set(Organisation.model_fields) - {"description"} <= told.keys()
