@@ -119,6 +119,14 @@ def test_sizes_out_of_range_are_refused_by_name(sizes: dict[str, int], key: str)
         emit(small("cnv2-weights"), **sizes)
 
 
+@pytest.mark.parametrize(("key", "size"), [("nm_bytes", "nm_rows"), ("sb_bytes_per_tile", "window_runs")])
+def test_memories_beyond_a_design_are_refused_by_name(key: str, size: str) -> None:
+    organisation = with_overrides(preset("cnv"), {key: 1 << 45})
+    with pytest.raises(ConfigError, match=rf"makes {size}=\d+, .* or give {size} at {key}$"):
+        Parameters.of(organisation)
+    assert getattr(Parameters.of(organisation, **{size: 7}), size) == 7
+
+
 def test_encoders_stand_only_where_bricks_come_out() -> None:
     with pytest.raises(ConfigError, match=r"filters_per_tile=brick.* at encoder_depth$"):
         emit(small("cnv"), encoder_depth=4)
