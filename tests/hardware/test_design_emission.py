@@ -61,9 +61,10 @@ def test_the_header_tells_parameters_and_constants(name: str) -> None:
     organisation = small(name)
     p = Parameters.of(organisation, window_runs=6, nm_rows=100)
     text = emit(organisation, window_runs=6, nm_rows=100)
-    told = dict(re.findall(r"^//   (\w+) = (.*)$", text, re.MULTILINE))
+    told = dict(re.findall(r"^//   (\w+)(?: =|:) ?(.*)$", text, re.MULTILINE))
     assert told["FILL"] == str(p.fill)
     assert told["DRAIN"] == str(p.drain)
+    assert told["name"] == organisation.name
     assert (told["tiles"], told["lanes"], told["window_runs"], told["nm_rows"]) == ("2", "4", "6", "100")
     assert told["accumulator_bits"] == str(p.accumulator_bits)
     assert set(Organisation.model_fields) - {"description"} <= told.keys()
@@ -116,6 +117,14 @@ def test_what_is_not_built_is_refused_by_name(changes: dict[str, object], key: s
 def test_sizes_out_of_range_are_refused_by_name(sizes: dict[str, int], key: str) -> None:
     with pytest.raises(ConfigError, match=f"give from .* at {key}$"):
         emit(small("cnv2-weights"), **sizes)
+
+
+@pytest.mark.parametrize(("key", "size"), [("nm_bytes", "nm_rows"), ("sb_bytes_per_tile", "window_runs")])
+def test_memories_beyond_a_design_are_refused_by_name(key: str, size: str) -> None:
+    organisation = with_overrides(preset("cnv"), {key: 1 << 45})
+    with pytest.raises(ConfigError, match=rf"makes {size}=\d+, .* or give {size} at {key}$"):
+        Parameters.of(organisation)
+    assert getattr(Parameters.of(organisation, **{size: 7}), size) == 7
 
 
 def test_encoders_stand_only_where_bricks_come_out() -> None:

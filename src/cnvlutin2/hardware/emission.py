@@ -20,7 +20,7 @@ from cnvlutin2.hardware.design.node_ports import PORT_MEANINGS
 from cnvlutin2.hardware.design.pointer_fetch import PointerFetch
 from cnvlutin2.hardware.parameters import Parameters
 from cnvlutin2.hardware.verilog_text import tidy
-from cnvlutin2.organisation import Organisation
+from cnvlutin2.organisation import to_yaml
 
 _OLDEST_YOSYS = (0, 40)
 _SCRIPT = """\
@@ -56,7 +56,8 @@ def emit_design(parameters: Parameters) -> str:
         If there is no Yosys that can write it.
     """
     library = Library()
-    for part in (Node(parameters), *standing_beside(parameters)):
+    library.take(Node(parameters))
+    for part in standing_beside(parameters):
         library.take(part)
     script = _SCRIPT.format(rtlil="\n".join(library.modules.values()))
     try:
@@ -92,8 +93,7 @@ def _header_lines(p: Parameters) -> Iterator[str]:
     yield f"Written by {written_by}. The top is `node`."
     yield ""
     yield "Organisation:"
-    described = {name: getattr(p.organisation, name) for name in Organisation.model_fields if name != "description"}
-    yield from (f"  {name} = {value}" for name, value in described.items())
+    yield from (f"  {line}" for line in to_yaml(p.organisation).splitlines() if line and not line.startswith("description:"))
     yield "Sizes that it leaves open:"
     yield from (f"  {each.name} = {getattr(p, each.name)}" for each in fields(p) if each.name != "organisation")
     yield "What follows, in bits and counts:"
@@ -102,6 +102,7 @@ def _header_lines(p: Parameters) -> Iterator[str]:
     yield f"  FILL = {p.fill}"
     yield f"  DRAIN = {p.drain}"
     yield ""
+    yield "T, F, L, B, b and S are tiles, filters_per_tile, lanes, brick, data_bits and mask_streams."
     yield from PORT_MEANINGS.replace("``", "").replace("`", "").splitlines()
 
 

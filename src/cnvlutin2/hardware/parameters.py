@@ -15,6 +15,10 @@ Form = Literal["dense", "raw", "viai", "packed_viai", "zfnaf", "roe"]
 """How NM holds runs (`design.run_layout`)."""
 
 
+MOST = 1 << 24
+"""Of any size of a design."""
+
+
 @dataclass(frozen=True)
 class Parameters:
     """What a design is made of: an organisation, and the sizes that it leaves open.
@@ -64,8 +68,6 @@ class Parameters:
         """
         _refuse_what_is_not_built(organisation)
         o, machine = organisation, Machine.of(organisation)
-        runs = machine.tile_weight_bits // (o.filters_per_tile * o.lanes * o.brick * o.data_bits)
-        rows = machine.memory("nm").rows // o.lanes
         encoders = max(2, o.encoder_buffer_entries // o.brick) if _bricks_are_outputs(o) else 0
         if encoder_depth and not encoders:
             raise ConfigError(
@@ -75,9 +77,9 @@ class Parameters:
             )
         return cls(
             o,
-            max(1, runs) if window_runs is None else _at_least("window_runs", window_runs, 1),
+            _runs_in_sb(o, machine) if window_runs is None else _at_least("window_runs", window_runs, 1),
             max(4, o.nbin_entries // o.brick) if fifo_depth is None else _at_least("fifo_depth", fifo_depth, 1),
-            max(1, rows) if nm_rows is None else _at_least("nm_rows", nm_rows, 0),
+            _rows_in_nm(o, machine) if nm_rows is None else _at_least("nm_rows", nm_rows, 0),
             encoders if encoder_depth is None else _at_least("encoder_depth", encoder_depth, 0),
         )
 
@@ -280,9 +282,24 @@ def saturated_threshold(threshold: int, data_bits: int) -> int:
     return min(threshold, (1 << (data_bits - 1)) + 1)
 
 
+def _runs_in_sb(o: Organisation, machine: Machine) -> int:
+    runs = machine.tile_weight_bits // (o.filters_per_tile * o.lanes * o.brick * o.data_bits)
+    return _of_memory("window_runs", runs, "sb_bytes_per_tile")
+
+
+def _rows_in_nm(o: Organisation, machine: Machine) -> int:
+    return _of_memory("nm_rows", machine.memory("nm").rows // o.lanes, "nm_bytes")
+
+
+def _of_memory(name: str, value: int, key: str) -> int:
+    if value > MOST:
+        raise ConfigError(f"makes {name}={value}, more than the {MOST} that a design has; choose less, or give {name}", key)
+    return max(1, value)
+
+
 def _at_least(name: str, value: int, least: int) -> int:
-    if not least <= value <= 1 << 24:
-        raise ConfigError(f"{value} is not allowed: give from {least} to {1 << 24}", name)
+    if not least <= value <= MOST:
+        raise ConfigError(f"{value} is not allowed: give from {least} to {MOST}", name)
     return value
 
 

@@ -10,6 +10,11 @@ from amaranth.back import rtlil
 from amaranth.hdl import ClockSignal, Const, Instance, Module, ResetSignal, Value
 from amaranth.lib.wiring import Component, Flow
 
+from cnvlutin2.errors import ConfigError
+
+WIDEST = 1 << 16
+"""Bits that Amaranth can give a module's inputs, or an instance's outputs, in all."""
+
 
 class WrittenPart(Component):
     """A part that is not described but written in Verilog, for a macro or a tool to replace; elaborated, it does the same."""
@@ -41,6 +46,7 @@ class Library:
 
     def take(self, part: Component) -> str:
         """Return the name of a part's module, which is made if the library has none for it."""
+        _count_as_used(part)
         base = re.sub(r"(?<!^)(?=[A-Z])", "_", type(part).__name__).lower()
         if isinstance(part, WrittenPart):
             self.written[base] = part.verilog
@@ -49,8 +55,9 @@ class Library:
         if known not in self._names:
             others = sum(kind is type(part) for kind, _ in self._names)
             name = self._names[known] = f"{base}_{others}" if others else base
+            refuse_too_wide(part)
             text = rtlil.convert(part, name=name, platform=self, emit_src=False)
-            self.modules[name] = text
+            self.modules[name] = re.sub(rf"\\{name}\.(\w+)", r"\\\1", text)  # parts that are too wide for an instance
         return self._names[known]
 
     def has_port(self, module: str, port: str) -> bool:
@@ -77,6 +84,27 @@ def ports_of(part: Component) -> Iterator[tuple[str, Flow, Value]]:
         yield "__".join(map(str, path)), member.flow, Value.cast(value)
 
 
+def bits_of(part: Component, flow: Flow) -> int:
+    """Return the bits of a part's ports of one direction."""
+    return sum(len(value) for _, direction, value in ports_of(part) if direction is flow)
+
+
+def refuse_too_wide(part: Component) -> None:
+    """Refuse a part with more inputs than Amaranth can describe.
+
+    Raises
+    ------
+    ConfigError
+    """
+    bits = bits_of(part, Flow.In)
+    if bits >= WIDEST:
+        raise ConfigError(
+            f"{type(part).__name__} would have inputs of {bits} bits, and Amaranth describes modules of less than {WIDEST}; "
+            "choose fewer lanes, tiles or filters_per_tile, or a smaller brick",
+            "lanes",
+        )
+
+
 def place(m: Module, platform: object, name: str, part: Component) -> None:
     """Put a part into a module.
 
@@ -84,17 +112,16 @@ def place(m: Module, platform: object, name: str, part: Component) -> None:
     ----------
     m : Module
     platform : object
-        What `elaborate` got. With a `Library` the part becomes an instance, else a submodule.
+        What `elaborate` got. With a `Library` the part becomes an instance, else (or with too many outputs) a submodule.
     name : str
         Of the instance.
     part : Component
         What it is made of stands in its attributes: numbers, words, and dataclasses that can be hashed.
     """
-    if not isinstance(platform, Library):
+    if not isinstance(platform, Library) or bits_of(part, Flow.Out) >= WIDEST:
         m.submodules[name] = part
         return
     module = platform.take(part)
-    _count_as_used(part)
     given: dict[str, object] = {}
     if isinstance(part, WrittenPart):
         given |= {f"p_{key}": Const(value, 32) for key, value in part.verilog_parameters.items()}

@@ -155,7 +155,7 @@ class Node(Component):
             encoders.start.eq(self.start),
             encoders.running.eq(control.running),
             self.encoders_busy.eq(encoders.busy),
-            self.encoder_wait.eq(encoders.wait),
+            self.encoder_wait.eq(encoders.waited),
             self.encoder_lost.eq(encoders.lost),
         ]
         for tile in range(self.parameters.tiles):

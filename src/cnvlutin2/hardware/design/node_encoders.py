@@ -32,7 +32,7 @@ class NodeEncoders(Component):
         A pass begins; windows are left.
     valid_<t>, ready_<t>, record_<t>, length_<t> : Out, In, Out, Out
         The records of each tile.
-    wait : Out
+    waited : Out
         Cycles from the end of the last window to the last record.
     busy, lost : Out
         Bricks are held or encoded; one found no place in this pass.
@@ -57,7 +57,7 @@ class NodeEncoders(Component):
                 "threshold": In(unsigned(p.data_bits)),
                 "start": In(1),
                 "running": In(1),
-                "wait": Out(COUNT_BITS),
+                "waited": Out(COUNT_BITS),
                 "busy": Out(1),
                 "lost": Out(1),
                 **{f"{name}_{t}": port for t in range(p.tiles) for name, port in tile.items()},
@@ -94,8 +94,8 @@ class NodeEncoders(Component):
         coming = Signal(self.parameters.drain + 1)  # a window on its way from the lanes to here
         m.d.sync += coming.eq(coming << 1 | self.running)
         with m.If(self.start):
-            m.d.sync += self.wait.eq(0), ended.eq(0)
+            m.d.sync += self.waited.eq(0), ended.eq(0)
         with m.Elif(self.running):
             m.d.sync += ended.eq(1)
         with m.Elif(ended & (self.busy | coming.any() | self.accumulators_valid)):
-            m.d.sync += self.wait.eq(self.wait + 1)
+            m.d.sync += self.waited.eq(self.waited + 1)

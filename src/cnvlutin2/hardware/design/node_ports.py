@@ -18,11 +18,10 @@ Ports, in the order in which a pass uses them. Widths are those of `Parameters`;
     ``tuser`` is, from bit 0 up: word (``word_bits``: the offset, `q` above it), lane (``lane_bits``), tile (``tile_bits``).
 ``masks_tvalid, masks_tready, masks_tdata[S*B], masks_tuser``
     Only where weights are skipped: which weights of a run are wanted, bit ``s*B + offset`` for stream `s` (of `S`: one, or one a
-    filter, ``mask_streams``). ``tuser``: `q` (``run_number_bits``), lane, tile. Those of seats without a filter
-    have to be 0.
+    filter, ``mask_streams``). ``tuser``: `q` (``run_number_bits``), lane, tile. Those of seats without a filter are to be 0.
 ``nm_tvalid, nm_tready, nm_tdata[row_bits], nm_tuser``
-    Only with NM inside (``nm_rows > 0``): writes the row of a run (`run_layout.RowLayout`). ``tuser``: address
-    (``nm_address_bits``), lane.
+    Only with NM inside (``nm_rows > 0``): writes the row of a run, which is, from bit 0 up, its ``live``, record and ``rows``
+    (see ``run_<l>_t*``). ``tuser``: address (``nm_address_bits``), lane.
 ``lane_enable[L]``
     Lanes that have a run in a window. Like all that follows up to ``start``, to be held from ``start`` to ``done``.
 ``windows[32]``
@@ -43,9 +42,14 @@ Ports, in the order in which a pass uses them. Widths are those of `Parameters`;
 ``start``
     A pulse of one cycle. From it to ``done`` a pass takes ``cycles + FILL + DRAIN``.
 ``run_<l>_tvalid, run_<l>_tready, run_<l>_tdata[record_bits], run_<l>_tuser[user_bits], run_<l>_tlast``
-    The runs of lane `l`, window after window: the record, and in ``tuser`` ``live`` (``brick`` bits) and above it ``rows``
-    (``rows_bits``, with packed VIAI alone); all as in `run_layout.RowLayout`. Last: the lane's last run of the window. May be
-    offered before ``start``, and is from then on taken as fast as the lanes walk; those of the next pass not before ``done``.
+    The runs of lane `l`, window after window; last: the lane's last of the window. May be offered before ``start``, and are from
+    then on taken as fast as the lanes walk; those of the next pass not before ``done``. ``tdata``, the record, from bit 0 up and
+    filled with zeros: `B` values in place (forms dense, raw); `B` entries, each a value and its offset above it, the effectual
+    ones first (zfnaf); a vector of the effectual ones, and `B` values in place (viai), or those alone (packed_viai); a flag,
+    and entries if it is 1, or else `B` values in place (roe). With ``force_masks``, and where no activation is skipped at
+    all, values stand in place, as they are, in all forms. ``tuser``: ``live``, a bit for each offset at which the run has a
+    value (for roe with flag 0: which of them the lane is to take for effectual); above it (packed_viai, ``rows_bits``) the
+    NM rows that fetching it touches, `r`, 1 at least.
 ``wend, wend_window[32], wend_cycle[32]``
     A window has ended, its number, and the cycle of the pass in which it did, counted from 1; the cycle after it happened.
 ``outputs_tvalid, outputs_tdata[T*F*accumulator_bits], outputs_tuser[32], outputs_tlast``
