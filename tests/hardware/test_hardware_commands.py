@@ -193,7 +193,10 @@ class TestRefusals:
         assert list((tmp_path / "builds").iterdir()) == [log]
 
     def test_a_simulator_that_dies(self, trace: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        _program(tmp_path / "bin" / "verilator", "printf '#!/bin/sh\\necho gone >&2\\nexit 9\\n' > node; chmod +x node")
+        _program(
+            tmp_path / "bin" / "verilator",
+            "[ $1 = --version ] || printf '#!/bin/sh\\necho gone >&2\\nexit 9\\n' > node && chmod +x node",
+        )
         for name in ("make", "g++"):
             _program(tmp_path / "bin" / name, "exit 0")
         monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cnvlutin2.errors import OutputError, SimulatorError, ToolMissing
@@ -43,22 +45,40 @@ def find_tool(program: str, package: str) -> str:
     return found
 
 
-def built(
-    texts: Iterable[tuple[str, str]],
-    commands: Sequence[Sequence[str]],
-    what: str = "the hardware",
-    tell: Callable[[str], None] | None = None,
-) -> Path:
+@dataclass(frozen=True)
+class Recipe:
+    """How something is built.
+
+    Parameters
+    ----------
+    what : str
+        In words.
+    files : pairs of str
+        Files by name, and what stands in them.
+    commands : sequence of sequence of str
+        What is run in the folder, one after another.
+    kept : sequence of str
+        Files that are wanted of it; the rest is removed.
+    shared : str
+        A name that makes other builds' files fit this one.
+    shared_files : sequence of str
+        Files that every build of this name makes the same; the first one leaves them to the others.
+    """
+
+    what: str
+    files: Sequence[tuple[str, str]]
+    commands: Sequence[Sequence[str]]
+    kept: Sequence[str]
+    shared: str = ""
+    shared_files: Sequence[str] = ()
+
+
+def built(recipe: Recipe, tell: Callable[[str], None] | None = None) -> Path:
     """Return the folder of a build, which is made if it is not kept yet.
 
     Parameters
     ----------
-    texts : pairs of str
-        Files by name, and what stands in them.
-    commands : sequence of sequence of str
-        What is run in the folder, one after another.
-    what : str
-        What is built, in words.
+    recipe : Recipe
     tell : callable, optional
         Told before something is built, and how long it took.
 
@@ -69,30 +89,62 @@ def built(
     SimulatorError
         If a command fails; names the log.
     """
-    files = list(texts)
-    key = hashlib.sha256(repr((files, [list(command) for command in commands])).encode()).hexdigest()[:32]
-    folder = builds_folder() / key
+    folder = builds_folder() / _key((recipe.files, [list(command) for command in recipe.commands]))
     if folder.is_dir():
         return folder
     say = tell or (lambda _: None)
-    say(f"building {what}; it is kept in {builds_folder()}")
+    say(f"building {recipe.what}; it is kept in {builds_folder()}")
     begun = time.monotonic()
-    part = folder.with_name(f".{key}.{secrets.token_hex(4)}.part")
+    part = _beside(folder)
     try:
         part.mkdir(parents=True)
-        for name, text in files:
+        for name, text in recipe.files:
             (part / name).write_text(text, "utf-8")
-        _run(commands, part, folder.with_suffix(".log"))
+        _share(recipe, lambda common: [shutil.copy2(common / name, part / name) for name in recipe.shared_files])
+        _run(recipe.commands, part, folder.with_suffix(".log"))
+        _leave(recipe, part)
+        for path in part.iterdir():
+            if path.name not in (*recipe.kept, LOG):
+                path.unlink()
         if not folder.is_dir():  # else somebody else has made it meanwhile
             part.rename(folder)
-        say(f"built in {time.monotonic() - begun:.1f} s")
     except OSError as error:
         if isinstance(error, (OutputError, SimulatorError)):
             raise
         raise _cannot_keep(error) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
+    say(f"built in {time.monotonic() - begun:.1f} s")
     return folder
+
+
+def _key(of: object) -> str:
+    return hashlib.sha256(repr(of).encode()).hexdigest()[:32]
+
+
+def _beside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+
+
+def _share(recipe: Recipe, take: Callable[[Path], object]) -> None:
+    """Take what other builds have left, if any have."""
+    common = builds_folder() / _key(recipe.shared)
+    if recipe.shared_files and common.is_dir():
+        take(common)
+
+
+def _leave(recipe: Recipe, part: Path) -> None:
+    """Leave what is the same for others."""
+    common = builds_folder() / _key(recipe.shared)
+    if not recipe.shared_files or common.is_dir() or not all((part / name).exists() for name in recipe.shared_files):
+        return
+    own = _beside(common)
+    own.mkdir()
+    for name in recipe.shared_files:
+        shutil.copy2(part / name, own / name)
+    with contextlib.suppress(OSError):  # somebody else was quicker
+        own.rename(common)
+    shutil.rmtree(own, ignore_errors=True)
 
 
 def _run(commands: Sequence[Sequence[str]], folder: Path, log: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import IO
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.errors import SimulatorError
-from cnvlutin2.hardware.builds import built, find_tool, kept_log
+from cnvlutin2.hardware.builds import Recipe, built, find_tool, kept_log
 from cnvlutin2.hardware.parameters import Parameters
 from cnvlutin2.hardware.port_words import Transfers, words_of
 from cnvlutin2.hardware.ports import TOP, Ports, is_setting
@@ -63,6 +64,7 @@ class Verilator:
             finally:
                 process.kill()
                 process.wait()
+                process.stdout.close()  # type: ignore[union-attr] # it is a pipe
 
 
 def _seconds_of_children() -> float:
@@ -78,14 +80,23 @@ def build(verilog: str, parameters: Parameters, *, waves: bool, tell: Callable[[
     verilator = find_tool("verilator", "verilator")
     find_tool("make", "make")
     find_tool("g++", "g++")
-    size = parameters.tiles, parameters.filters_per_tile, parameters.lanes
     command = [verilator, "--cc", "--exe", "--build", "-j", "1", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert"]
     command += ["--output-split", "20000", "-Wno-fatal", "-MAKEFLAGS", "OPT_FAST=-O1", "--Mdir", "."]
     command += ["--top-module", TOP, "--prefix", "Vnode", *(["--trace-fst"] if waves else [])]
     command += ["node.v", "driver.cpp", "-o", "node"]
-    files = [("node.v", verilog), ("driver.cpp", driver), ("ports.inc", port_functions(ports, parameters))]
-    named = f"{parameters.organisation.name} ({' x '.join(map(str, size))}) in Verilator"
-    return built(files, [command], named, tell) / "node"
+    # What only comments tell apart, as where filters sit, is built once.
+    code = "".join(line for line in verilog.splitlines(keepends=True) if not line.startswith("// "))
+    files = [("node.v", code), ("driver.cpp", driver), ("ports.inc", port_functions(ports, parameters))]
+    size = " x ".join(map(str, (parameters.tiles, parameters.filters_per_tile, parameters.lanes)))
+    runtime = f"{_version(verilator)}, waves: {waves}"  # Verilator's own part of a program is compiled once
+    what = f"{parameters.organisation.name} ({size}) in Verilator"
+    return built(Recipe(what, files, [command], ["node"], runtime, ["verilated.o", "verilated_threads.o"]), tell) / "node"
+
+
+@cache
+def _version(verilator: str) -> str:
+    done = subprocess.run([verilator, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+    return done.stdout.strip()
 
 
 def port_functions(ports: Ports, parameters: Parameters) -> str:
