@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from barrier_spec import barrier_claims
+from control_spec import control_claims
 from dispatcher_spec import dispatcher_claims
 from drift_spec import drift_claims
 from fifo_spec import fifo_claims
@@ -14,11 +15,11 @@ from lane_spec import lane_claims
 from prover import Claims
 from windows_spec import windows_claims
 
-from cnvlutin2.hardware.design import barrier, dispatcher, drift, fifo, front_ends, lane, streams, walk
+from cnvlutin2.hardware.design import barrier, dispatcher, drift, fifo, front_ends, lane, streams, walk, window_control
 from cnvlutin2.hardware.design.lane import LaneShape
 from cnvlutin2.hardware.design.run_layout import Form, RowLayout, RunLayout
 
-DESIGN = (barrier, dispatcher, drift, fifo, front_ends, lane, streams, walk)
+DESIGN = (barrier, dispatcher, drift, fifo, front_ends, lane, streams, walk, window_control)
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,10 @@ def _barrier() -> Claims:
 
 def _fifo() -> Claims:
     return fifo_claims(2, 2, invariants=False)
+
+
+def _control() -> Claims:
+    return control_claims(invariants=False)
 
 
 def _dispatcher(form: Form) -> Callable[[], Claims]:
@@ -164,6 +169,16 @@ MUTANTS = {
     ),
     "a cycle of overhead too few": Mutant(
         barrier, "self.held == self.window_overhead", "self.held == self.window_overhead - 1", _barrier, "marks_the_last_cycle"
+    ),
+    "only cycles with a window open are counted": Mutant(
+        window_control, "self.running & (self.open | opened)", "self.running & self.open", _control, "counts_every_clock_cycle"
+    ),
+    "the cycle of a window's end is left out": Mutant(
+        window_control,
+        "self.window_cycle.eq(self.cycles + 1)",
+        "self.window_cycle.eq(self.cycles)",
+        _control,
+        "tells_when_a_window_ended",
     ),
     "a FIFO takes a run too many": Mutant(
         fifo, "self.in_ready.eq(level != self.depth)", "self.in_ready.eq(1)", _fifo, "keeps_order"

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("amaranth", reason="the hardware needs Amaranth: the extra [hardware]")
 
 from barrier_spec import barrier_claims
+from control_spec import control_claims
 from dispatcher_spec import dispatcher_claims
 from drift_spec import drift_claims
 from fifo_spec import fifo_claims
@@ -107,6 +108,10 @@ def test_many_lanes_behind_their_barrier(tmp_path: Path) -> None:
 @pytest.mark.parametrize("depth", [2, 3, 4, 7])
 def test_fifo(depth: int, tmp_path: Path) -> None:
     proved(fifo_claims(4, depth), tmp_path)
+
+
+def test_window_control(tmp_path: Path) -> None:
+    proved(control_claims(), tmp_path)
 
 
 def dispatched(form: Form, brick: int, *, detect: bool = False) -> Claims:

