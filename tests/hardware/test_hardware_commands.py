@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +23,11 @@ from cnvlutin2.layer import Layer
 from cnvlutin2.network.trace_file import save_trace
 from cnvlutin2.network.traces import save_traces
 from cnvlutin2.organisation import preset, with_overrides
+from cnvlutin2.results import json_schema
 
 SMALL = ("--set", "tiles=1", "--set", "filters_per_tile=2", "--set", "lanes=2", "--set", "brick=4")
 SIZES = {"tiles": 1, "filters_per_tile": 2, "lanes": 2, "brick": 4}
-SCHEMA = json.loads(resources.files("cnvlutin2.results").joinpath("cosim.schema.json").read_text("utf-8"))
+SCHEMA = json_schema("cosim")
 needs_icarus = pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog is not installed")
 
 
@@ -72,6 +72,10 @@ def document(result: Result) -> Any:
 
 
 class TestCosim:
+    def test_the_schema_is_one(self) -> None:
+        Draft202012Validator.check_schema(SCHEMA)
+        assert SCHEMA["$id"] == cosimulation.SCHEMA == "cnvlutin2/cosim/1"
+
     def test_json_of_a_folder_of_traces(self, traces: Path) -> None:
         """A run for every layer, organisation and image, whose cycles are those of the results."""
         archs = ("cnv2-weights", "cnv")
@@ -146,6 +150,13 @@ class TestCosim:
         result = call("cosim", trace, "--arch", "cnv2-weights-drift", *SMALL, "--simulator", "iverilog", "--wave", wave)
         assert result.exit_code == 0, result.stderr
         assert wave.stat().st_size > 1000
+
+    @needs_icarus
+    def test_what_nobody_loads_is_no_difference(self, trace: Path) -> None:
+        """Of a tile without filters the weights, and so the outputs, are unknown to Icarus."""
+        common = ("cosim", trace, "--arch", "cnv2-weights", *SMALL, "--set", "tiles=4", "--simulator", "iverilog", "--json", "-")
+        (run,) = document(call(*common))["runs"]
+        assert (run["outputs"], run["differing_outputs"]) == (12, 0)
 
     def test_waves_of_amaranth(self, trace: Path, tmp_path: Path) -> None:
         wave = tmp_path / "waves.vcd"

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnvlutin2.errors import ConfigError, SimulatorError
 from cnvlutin2.hardware.builds import find_tool, first_error, kept_log
@@ -17,6 +18,11 @@ from cnvlutin2.hardware.testbench import bench_files
 
 LANGUAGE = "-g2005"
 """Which Verilog: what is emitted needs no newer one."""
+
+Bits = NDArray[np.bool_]
+_KNOWN = str.maketrans("xXzZ", "0000")
+_UNKNOWN = str.maketrans({**dict.fromkeys("0123456789abcdef", "0"), **dict.fromkeys("xXzZ", "f")})
+"""Digits with 0 for what is unknown, and with f for what is and 0 for the rest."""
 
 
 class Icarus:
@@ -64,7 +70,7 @@ def _run(design: Design, jobs: Sequence[PassJob], folder: Path, wave: Path | Non
         elif kind == "window":
             found[at].window_ends[int(values[0])] = int(values[1])
         else:
-            _take(found[at], int(values[0]), values[1], p.accumulator_bits)
+            _take(found[at], int(values[0]), values[1], p.accumulator_bits, jobs[at].work.occupied)
     yield from found
 
 
@@ -73,13 +79,17 @@ def _nothing_yet(shape: tuple[int, int, int]) -> PassResult:
     return PassResult(np.zeros(shape, np.int64), ends, came, 0, 0, -1)
 
 
-def _take(result: PassResult, window: int, digits: str, bits: int) -> None:
-    """Put a window's outputs, as they were printed, into a result; what is unknown to the simulator never came."""
-    if digits.strip("0123456789abcdef"):
+def _take(result: PassResult, window: int, digits: str, bits: int, occupied: Bits) -> None:
+    """Put a window's outputs, as they were printed, into a result.
+
+    What is unknown to the simulator never came, but at seats without a filter: nobody loads weights for these.
+    """
+    unknown, known = digits.translate(_UNKNOWN), digits.translate(_KNOWN)
+    count = result.outputs[window].size
+    odd, fields = ([int(text, 16) >> i * bits & ((1 << bits) - 1) for i in range(count)] for text in (unknown, known))
+    if any(bits_odd and seat for bits_odd, seat in zip(odd, occupied.ravel().tolist(), strict=True)):
         return
     result.outputs_came[window] += 1
-    together = int(digits, 16)
-    fields = [together >> i * bits & ((1 << bits) - 1) for i in range(result.outputs[window].size)]
     result.outputs[window].flat = [field - (field >> bits - 1 << bits) for field in fields]
 
 
