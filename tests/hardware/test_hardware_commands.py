@@ -95,6 +95,36 @@ class TestCosim:
             assert (run["outputs"], run["passes"]) == (3 * 4, 2)
         assert found["left_out"] == []
 
+    def test_layers_run_in_the_mode_that_the_results_settle(self, traces: Path) -> None:
+        """``auto`` is settled over all images and layers, whichever are run."""
+        options = {**SIZES, "layer_mode": "auto", "run_overhead": 3}
+        sets = [text for key, value in options.items() for text in ("--set", f"{key}={value}")]
+        found = document(
+            call(
+                "cosim",
+                traces,
+                "--arch",
+                "cnv",
+                *sets,
+                "--layers",
+                "second",
+                "--simulator",
+                "amaranth",
+                "--image",
+                1,
+                "--json",
+                "-",
+            )
+        )
+        (expected,) = (
+            each
+            for each in simulate(str(traces), None, with_overrides(preset("cnv"), options)).networks[0].layers
+            if each.name == "second"
+        )
+        assert expected.mode == "dense"
+        (run,) = found["runs"]
+        assert run["cycles"] == run["rtl_cycles"] == int(expected.cycles[1])
+
     def test_the_first_image_and_some_layers(self, traces: Path, tmp_path: Path) -> None:
         file = tmp_path / "found.json"
         result = call(
@@ -193,10 +223,8 @@ class TestRefusals:
         assert list((tmp_path / "builds").iterdir()) == [log]
 
     def test_a_simulator_that_dies(self, trace: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        _program(
-            tmp_path / "bin" / "verilator",
-            "[ $1 = --version ] || printf '#!/bin/sh\\necho gone >&2\\nexit 9\\n' > node && chmod +x node",
-        )
+        dying = r"printf '#!/bin/sh\necho gone >&2\nexit 9\n' > node && chmod +x node"
+        _program(tmp_path / "bin" / "verilator", f"[ $1 = --version ] || {dying}")
         for name in ("make", "g++"):
             _program(tmp_path / "bin" / name, "exit 0")
         monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
