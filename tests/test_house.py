@@ -39,6 +39,7 @@ ROOMS = (
     "simulation",
     "reproduction",
     "report",
+    "hardware",
     "testing",
     "cli",
     "__main__",
@@ -65,6 +66,8 @@ SHARED_NAMES = {
     "organisation": "a package's main module",
     "maps": "streams of whole maps, and the compiled engine's maps of lanes",
     "results": "the package, and the compiled engine's",
+    "encoders": "waiting for them, and the hardware's",
+    "parameters": "of an encoded array, and of a design",
 }
 """Modules' names that two have, and who; a compiled twin in ``_kernels`` has the name of what it is the twin of."""
 

@@ -10,7 +10,16 @@ import reference
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnvlutin2.errors import Cnvlutin2Error, ConfigError, FormatError, NetworkError, OutputError, ToolMissing, UnsupportedLayer
+from cnvlutin2.errors import (
+    Cnvlutin2Error,
+    ConfigError,
+    FormatError,
+    NetworkError,
+    OutputError,
+    SimulatorError,
+    ToolMissing,
+    UnsupportedLayer,
+)
 from cnvlutin2.layer import Layer
 from cnvlutin2.network import ArrayNetwork, Inputs, Numeric, Threshold, Thresholds
 from cnvlutin2.network.quantisation import rethreshold
@@ -192,6 +201,7 @@ class TestErrors:
             (FormatError, ValueError),
             (OutputError, OSError),
             (ToolMissing, ImportError),
+            (SimulatorError, RuntimeError),
         ],
     )
     def test_each_is_ours_and_the_nearest_builtin(self, error: type[Exception], builtin: type[Exception]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -30,6 +31,15 @@ class Drawing:
         self._parts.append(
             f'<line x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}" stroke="{colour}" stroke-width="{width:g}"{dashes}/>'
         )
+
+    def arrow(self, *points: tuple[float, float], colour: str = INK, dash: str = "") -> None:
+        """Draw lines from point to point, with a head at the last one; the last line is level or upright."""
+        for (x1, y1), (x2, y2) in pairwise(points):
+            self.line(x1, y1, x2, y2, colour, dash=dash)
+        (x1, y1), (x2, y2) = points[-2:]
+        dx, dy = ((x2 > x1) - (x2 < x1)) * 7, ((y2 > y1) - (y2 < y1)) * 7
+        corners = ((x2, y2), (x2 - dx - dy / 2, y2 - dy - dx / 2), (x2 - dx + dy / 2, y2 - dy + dx / 2))
+        self._parts.append(f'<polygon points="{" ".join(f"{x:g},{y:g}" for x, y in corners)}" fill="{colour}"/>')
 
     def text(
         self, x: float, y: float, words: str, size: int = 13, anchor: str = "start", colour: str = INK, bold: bool = False

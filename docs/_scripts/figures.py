@@ -9,6 +9,7 @@ import sys
 from itertools import product
 from pathlib import Path
 
+from block_diagram import hardware
 from drawing import BLUE, FAINT, GREEN, GREY, INK, ORANGE, PAPER, RED, SKY, Drawing
 
 from cnvlutin2 import preset, simulate
@@ -218,7 +219,7 @@ def digits(path: Path) -> None:
 def main(folder: Path) -> None:
     """Draw all figures into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    for draw in (storage, lanes, barrier, skipping, digits):
+    for draw in (storage, lanes, barrier, skipping, digits, hardware):
         draw(folder / f"{draw.__name__}.svg")
 
 

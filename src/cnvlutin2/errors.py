@@ -9,6 +9,7 @@
     ├── FormatError (ValueError)        an encoded stream or container is damaged
     ├── OutputError (OSError)           a result cannot be written
     ├── ToolMissing (ImportError)       an optional part is not installed
+    ├── SimulatorError (RuntimeError)   a simulator of hardware cannot be built, or dies
     └── VerificationError               the model contradicts itself: a defect of this package
 
 Every message is one line: it names the file or the thing, what is wrong with it, and the remedy.
@@ -65,6 +66,10 @@ class OutputError(Cnvlutin2Error, OSError):
 
 class ToolMissing(Cnvlutin2Error, ImportError):
     """An optional part is not installed; the message names the extra that brings it."""
+
+
+class SimulatorError(Cnvlutin2Error, RuntimeError):
+    """A simulator of hardware cannot be built or did not get to its end; the message names its log."""
 
 
 class VerificationError(Cnvlutin2Error):

@@ -1,11 +1,12 @@
-"""Writing files: a file appears whole or not at all."""
+"""Writing files: a file, or a folder of them, appears whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import secrets
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from cnvlutin2.errors import OutputError
@@ -76,6 +77,68 @@ def check_folder(target: Path) -> None:
             raise OutputError(f"cannot write to {target}: the folder {there} may not be written; choose another")
     except (OSError, RuntimeError) as error:
         raise _refusal(target, error) from None
+
+
+def check_new_folder(target: Path, *, force: bool, written: Collection[str] = ()) -> None:
+    """Refuse a folder that has something in it, or cannot be made or written to; nothing is made.
+
+    Parameters
+    ----------
+    target : Path
+    force : bool
+        Whether it may have something in it.
+    written : collection of str
+        What would be replaced in it: no folders.
+
+    Raises
+    ------
+    OutputError
+        Names it and the remedy.
+    """
+    check_folder(target)
+    if not force and target.is_dir() and any(target.iterdir()):
+        raise OutputError(f"cannot write to {target}: the folder is not empty; choose another, or replace files in it (--force)")
+    for name in written:
+        if (target / name).is_dir():
+            raise OutputError(f"cannot write {target / name}: it is a folder; choose another place")
+
+
+def write_folder(target: Path, files: Mapping[str, str], written: Collection[str] = ()) -> None:
+    """Write texts to a folder, all of them or none; what else is in it stays.
+
+    Parameters
+    ----------
+    target : Path
+        Made if it is not there.
+    files : mapping of str to str
+        By name.
+    written : collection of str
+        What earlier ones have written: those of these names that are not among `files` are removed.
+
+    Raises
+    ------
+    OutputError
+        Names the folder and the reason; nothing is left behind.
+    """
+    made = [folder for folder in (target, *target.parents) if not folder.exists()]
+    part = target / f".{secrets.token_hex(8)}.part"
+    try:
+        part.mkdir(parents=True)
+        for name, text in files.items():
+            (part / name).write_text(text, "utf-8")
+        for name in files:
+            (part / name).replace(target / name)
+        for name in written:
+            if name not in files:
+                (target / name).unlink(missing_ok=True)
+        made = []
+    except (OSError, RuntimeError) as error:
+        raise _refusal(target, error) from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def _replaced_by(target: Path) -> Path | None:

@@ -20,6 +20,8 @@ from cnvlutin2.errors import Cnvlutin2Error, Cnvlutin2Warning, VerificationError
 COMMANDS = {
     "run": ("cnvlutin2.cli.run_command:run_command", "Count the cycles of a network on accelerators."),
     "reproduce": ("cnvlutin2.cli.reproduce_command:reproduce_command", "Print published figures beside computed ones."),
+    "cosim": ("cnvlutin2.cli.cosim_command:cosim_command", "Run a network's layers through the hardware, cycle for cycle."),
+    "rtl": ("cnvlutin2.cli.rtl_command:rtl_command", "Write the hardware of an organisation as Verilog."),
     "archs": ("cnvlutin2.cli.archs_command:archs_command", "List the organisations, or print one as YAML."),
     "formats": ("cnvlutin2.cli.formats_command:formats_command", "Compare what the encodings cost on a network's activations."),
     "encode": ("cnvlutin2.cli.container_commands:encode_command", "Encode an array into a container."),
@@ -183,7 +185,7 @@ def group(ctx: click.Context, debug: bool) -> None:
       0    done
       1    whoever read the output stopped reading
       2    the command or its input is wrong, or an output could not be written
-      3    --verify failed
+      3    --verify failed, or hardware differs
       130  interrupted (Ctrl-C); 143 and 129: ended by SIGTERM and SIGHUP
     """
     if ctx.invoked_subcommand is None:

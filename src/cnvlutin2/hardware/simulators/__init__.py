@@ -1,0 +1,1 @@
+"""Who runs the hardware: Verilator, Icarus Verilog, or Amaranth's own simulator."""
