@@ -15,7 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from benchmarks.depthwise import depthwise_models
+from benchmarks.random_models import depthwise_models
 from cnvlutin2.network import Inputs, Layer, Network, Numeric, load_inputs, open_network
 from cnvlutin2.network.topologies import Topology
 

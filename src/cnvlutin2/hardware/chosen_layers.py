@@ -106,7 +106,7 @@ def choose_layers(source: Source, inputs: GivenInputs, organisations: Sequence[O
         group = [o for o in organisations if o.data_bits == data_bits]
         stream = network.run(given, Numeric(data_bits, *limits, quantised=choice.quantised))
         wanted = (layer for layer in stream if _needed(layer, choice, group))
-        seen = [_Seen.of(observed, timings, choice) for observed, timings in Session(network.name, group, None).time(wanted)]
+        seen = [_Seen.of(observed, timings, choice) for observed, timings in Session(network, group, None).time(wanted)]
         _check_images(choice, seen)
         for index, organisation in enumerate(group):
             kept[organisation.name] = list(_settled(seen, index, organisation, choice))
