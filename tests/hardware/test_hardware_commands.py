@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +236,28 @@ class TestRefusals:
         log = Path(line.rpartition("its log is ")[2])
         assert "no room" in log.read_text("utf-8")
         assert list((tmp_path / "builds").iterdir()) == [log]
+
+    def test_a_build_that_is_interrupted(self, trace: Path, tmp_path: Path) -> None:
+        """Nothing of it stays, and nothing that it has started goes on."""
+        late = f"(sleep 2; touch {tmp_path / 'went_on'}) &"
+        _program(tmp_path / "bin" / "verilator", f"[ $1 = --version ] || {{ {late} touch begun; wait; }}")
+        for name in ("make", "g++"):
+            _program(tmp_path / "bin" / name, "exit 0")
+        builds = tmp_path / "builds"
+        own = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "CNVLUTIN2_BUILDS": str(builds)}
+        arguments = ["cosim", str(trace), "--arch", "cnv", *SMALL, "--simulator", "verilator"]
+        command = [sys.executable, "-m", "cnvlutin2", *arguments]
+        with subprocess.Popen(command, env={**os.environ, **own}, stderr=subprocess.PIPE, text=True) as process:
+            while not list(builds.glob("*/begun")) + list(builds.glob(".*/begun")):
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate()
+        assert process.returncode == 143
+        assert said.splitlines()[-1] == "cnvlutin2: error: ended by SIGTERM"
+        assert list(builds.iterdir()) == []
+        time.sleep(2.5)
+        assert not (tmp_path / "went_on").exists()
 
     def test_a_simulator_that_dies(self, trace: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         dying = r"printf '#!/bin/sh\necho gone >&2\nexit 9\n' > node && chmod +x node"
