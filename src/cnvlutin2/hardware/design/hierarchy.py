@@ -105,7 +105,7 @@ def refuse_too_wide(part: Component) -> None:
         )
 
 
-def place(m: Module, platform: object, name: str, part: Component) -> None:
+def place(m: Module, platform: object, name: str, part: Component, **inputs: Value) -> None:
     """Put a part into a module.
 
     Parameters
@@ -117,9 +117,12 @@ def place(m: Module, platform: object, name: str, part: Component) -> None:
         Of the instance.
     part : Component
         What it is made of stands in its attributes: numbers, words, and dataclasses that can be hashed.
+    **inputs : Value
+        What is connected to inputs here and now: for wide ones that many parts share, it spares a wire each.
     """
     if not isinstance(platform, Library) or bits_of(part, Flow.Out) >= WIDEST:
         m.submodules[name] = part
+        m.d.comb += [getattr(part, port).eq(value) for port, value in inputs.items()]
         return
     module = platform.take(part)
     given: dict[str, object] = {}
@@ -130,7 +133,7 @@ def place(m: Module, platform: object, name: str, part: Component) -> None:
             given[f"i_{port}"] = signal
     for port, flow, value in ports_of(part):
         value.name = f"{name}_{port}"  # else all of them are called as the port is
-        given[f"{'i' if flow is Flow.In else 'o'}_{port}"] = value
+        given[f"{'i' if flow is Flow.In else 'o'}_{port}"] = inputs.get(port, value)
     m.submodules[name] = Instance(module, **given)
 
 

@@ -47,9 +47,9 @@ class Node(Component):
             self._fetch(m, platform, lane, control, dispatcher)
         lanes = [NeuronLanes(p) for _ in range(p.walks)]
         for walk, each in enumerate(lanes):
-            place(m, platform, "lanes" if p.walks == 1 else f"lanes_{walk}", each)
+            name = "lanes" if p.walks == 1 else f"lanes_{walk}"
+            place(m, platform, name, each, run=Value.cast(dispatcher.run), last=dispatcher.last)
             m.d.comb += each.dense.eq(self.force_masks), each.go.eq(barrier.go)
-            m.d.comb += each.run.eq(dispatcher.run), each.last.eq(dispatcher.last)
             for lane in range(p.lanes):
                 way = lane * p.walks + walk
                 m.d.comb += each.valid[lane].eq(dispatcher.valid[way]), dispatcher.ready[way].eq(each.ready[lane])
