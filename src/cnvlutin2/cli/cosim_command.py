@@ -88,9 +88,9 @@ def cosim_command(network: str, archs: tuple[str, ...], overrides: tuple[str, ..
 
     \b
     Examples:
-      cnvlutin2 cosim digits-pruned --arch cnv2-weights --set tiles=2 --set filters_per_tile=4 --set lanes=4 --set brick=4
-      cnvlutin2 cosim model.onnx --input photo.jpg --arch cnv --layers conv1,conv2 --json -
-      cnvlutin2 cosim traces/ --arch mine.yaml --simulator iverilog --wave waves.fst
+      cnvlutin2 cosim digits -a cnv2-weights -s tiles=2 -s lanes=4 -s brick=4
+      cnvlutin2 cosim model.onnx -i photo.jpg -a cnv --layers conv1,conv2 --json -
+      cnvlutin2 cosim traces/ -a mine.yaml --simulator iverilog --layers fc1
     """
     chosen = [with_overrides(organisation, overrides) for organisation in load_organisations(archs)]
     for organisation in chosen:

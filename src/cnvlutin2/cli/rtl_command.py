@@ -47,9 +47,9 @@ def rtl_command(archs: tuple[str, ...], overrides: tuple[str, ...], **options: A
 
     \b
     Examples:
-      cnvlutin2 rtl --arch cnv2-weights --set tiles=2 --set filters_per_tile=4 -o hardware
-      cnvlutin2 rtl --arch cnv --set tiles=2 --set lanes=4 --layer digits#conv2_1 -o hardware
-      cnvlutin2 rtl --arch cnv --layer model.onnx#conv1 --input photo.jpg -o hardware
+      cnvlutin2 rtl -a cnv2-weights -s tiles=2 -s filters_per_tile=4 -o hardware
+      cnvlutin2 rtl -a cnv -s tiles=2 -s lanes=4 --layer digits#fc4 -o hardware
+      cnvlutin2 rtl -a cnv --layer model.onnx#conv1 -i photo.jpg -o hardware
     """
     chosen = load_organisations(archs)
     if len(chosen) > 1:

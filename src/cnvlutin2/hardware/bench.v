@@ -63,7 +63,7 @@ $connections
         end
         if (outputs_tvalid === 1'b1) begin
             came = came + 1;
-            if (results != 0) $$fwrite(results, "outputs %0d %0d %h\n", pass, outputs_tuser, outputs_tdata);
+            if (results != 0) $$fwrite(results, "outputs %0d %0d %b\n", pass, outputs_tuser, outputs_tdata);
             sums = outputs_image[pass * WINDOWS + outputs_tuser];
             for (seat = 0; seat < SEATS; seat = seat + 1) if (occupied[seat]) begin
                 compared = compared + 1;

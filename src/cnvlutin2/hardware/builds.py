@@ -7,11 +7,13 @@ import hashlib
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from cnvlutin2.errors import OutputError, SimulatorError, ToolMissing
 
@@ -150,12 +152,23 @@ def _leave(recipe: Recipe, part: Path) -> None:
 def _run(commands: Sequence[Sequence[str]], folder: Path, log: Path) -> None:
     with (folder / LOG).open("w+", encoding="utf-8", errors="replace") as output:
         for command in commands:
-            done = subprocess.run(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, check=False)  # noqa: S603
-            if done.returncode:
+            if _call(command, folder, output):
                 output.flush()
                 shutil.copyfile(folder / LOG, log)
                 raise SimulatorError(f"{Path(command[0]).name} failed{first_error(log)}; its log is {log}")
         output.flush()
+
+
+def _call(command: Sequence[str], folder: Path, output: IO[str]) -> int:
+    """Run a command, and end it with all that it has started if this program is ended."""
+    process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)  # noqa: S603
+    try:
+        return process.wait()
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
 
 
 def kept_log(name: str, text: str) -> Path:

@@ -63,6 +63,8 @@ def compare(work: PassWorkload, result: PassResult, fill_and_drain: int, *, may_
     first = _first_difference(work, result, differing_ends & (not may_wait), wrong)
     if not first and result.cycles != work.cycles and not may_wait:
         first = f"the pass took {result.cycles} cycles, should be {work.cycles}"
+    if not first and result.elapsed < 0:
+        first = "it was not done when it was given up"
     if not first and late:
         first = f"{result.elapsed} clock cycles passed from start to done, should be {result.cycles + fill_and_drain}"
     place = f"group {work.group}, pass {work.number}: " if first else ""

@@ -20,9 +20,9 @@ LANGUAGE = "-g2005"
 """Which Verilog: what is emitted needs no newer one."""
 
 Bits = NDArray[np.bool_]
-_KNOWN = str.maketrans("xXzZ", "0000")
-_UNKNOWN = str.maketrans({**dict.fromkeys("0123456789abcdef", "0"), **dict.fromkeys("xXzZ", "f")})
-"""Digits with 0 for what is unknown, and with f for what is and 0 for the rest."""
+_KNOWN = str.maketrans("xz", "00")
+_UNKNOWN = str.maketrans("01xz", "0011")
+"""Binary digits with 0 for what is unknown, and with 1 for what is and 0 for the rest."""
 
 
 class Icarus:
@@ -86,7 +86,7 @@ def _take(result: PassResult, window: int, digits: str, bits: int, occupied: Bit
     """
     unknown, known = digits.translate(_UNKNOWN), digits.translate(_KNOWN)
     count = result.outputs[window].size
-    odd, fields = ([int(text, 16) >> i * bits & ((1 << bits) - 1) for i in range(count)] for text in (unknown, known))
+    odd, fields = ([int(text, 2) >> i * bits & ((1 << bits) - 1) for i in range(count)] for text in (unknown, known))
     if any(bits_odd and seat for bits_odd, seat in zip(odd, occupied.ravel().tolist(), strict=True)):
         return
     result.outputs_came[window] += 1

@@ -45,7 +45,7 @@ class PassResult(NamedTuple):
     cycles, starved : int
         As the hardware counts them.
     elapsed : int
-        Clock cycles from ``start`` to ``done``.
+        Clock cycles from ``start`` to ``done``; -1 if it was given up.
     """
 
     outputs: Ints
