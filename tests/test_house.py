@@ -39,6 +39,7 @@ ROOMS = (
     "simulation",
     "reproduction",
     "report",
+    "study",
     "testing",
     "cli",
     "__main__",

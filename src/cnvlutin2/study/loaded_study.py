@@ -1,0 +1,153 @@
+"""`Study`: the points of a folder, as frames."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cnvlutin2.errors import Cnvlutin2Warning
+from cnvlutin2.study.point_table import organisation_columns
+from cnvlutin2.study.result_store import ResultStore, record_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_IDENTITY = ("point", "network", "arch")
+_SETTINGS = (
+    *("threshold", "weight_threshold", "quantised", "energy", "seed", "topology_activation_density"),
+    *("topology_weight_density", "profile"),
+)
+
+
+class Study:
+    """The finished points of a folder; `load_study` opens one.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._store = ResultStore(folder)
+        self.about: Mapping[str, Any] = self._store.about()
+        """What ``study.json`` says: versions, files that went in, what was asked for last."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return self._store.folder
+
+    def __repr__(self) -> str:
+        """Say on one line what there is."""
+        return f"<Study {self.folder}: {len(self.records)} points, {len(self.failures())} failed>"
+
+    @cached_property
+    def _tables(self) -> list[pa.Table]:
+        found = []
+        for point in self._store.finished():
+            table = self._store.read(point)
+            if table is None:
+                message = f"{self._store.path(point)}: is damaged and left out; sweep again, and it is computed again"
+                warnings.warn(message, Cnvlutin2Warning, stacklevel=2)
+            else:
+                found.append(table)
+        return found
+
+    @cached_property
+    def records(self) -> list[dict[str, Any]]:
+        """Each point's record: parameters, organisation, totals, area, gains, accuracy, versions."""
+        return [record_of(table) for table in self._tables]
+
+    @property
+    def swept(self) -> list[str]:
+        """The parameters that were asked to differ in the last sweep."""
+        return [str(key) for key in self.about.get("swept", [])]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a pandas frame with a row a point and layer.
+
+        Counts, bits and energies are means over the images (``images`` says how many). Parameters of the organisation have the
+        names of its fields; one that mixes words and numbers, as ``filter_sync``, is text.
+        """
+        import pandas as pd
+        import pyarrow as pa
+
+        if not self._tables:
+            return pd.DataFrame()
+        tables = [table.replace_schema_metadata() for table in self._tables]
+        frame: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()
+        return frame
+
+    def points(self) -> pd.DataFrame:
+        """Return a pandas frame with a row a point: parameters, cycles, both speed-ups, energy, area, gains, accuracy.
+
+        ``cycles``, ``total_cycles`` and energies are means over the images; ``all_images_cycles`` is the exact sum.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([_row(record) for record in self.records])
+
+    def asked(self) -> pd.DataFrame:
+        """Return a frame with a row a combination that was asked for, and the results of its point.
+
+        Combinations that are the same machine, options without effect apart, have the same point.
+        """
+        import pandas as pd
+
+        points = {record["point"]: _row(record) for record in self.records}
+        return pd.DataFrame([{**points.get(row["point"], {}), **row} for row in self.about.get("asked", [])])
+
+    def failures(self) -> list[dict[str, Any]]:
+        """Return the points that failed: their parameters, and ``error``."""
+        return self._store.failures()
+
+
+def load_study(folder: str | Path) -> Study:
+    """Open the folder of a study, finished or not.
+
+    Parameters
+    ----------
+    folder : str or Path
+        What `cnvlutin2.sweep`, or ``cnvlutin2 sweep -o``, wrote to.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    ConfigError
+        If it is no study's folder, or one of another layout.
+    """
+    return Study(Path(folder))
+
+
+def _row(record: Mapping[str, Any]) -> dict[str, object]:
+    images, sums = record["images"], record["all_images"]
+    accuracy = record["accuracy"] or {}
+    slots = sum(sums["slots"].values())
+    known = (*_IDENTITY, *organisation_columns(), *_SETTINGS)
+    return {
+        **{key: record.get(key) for key in known},
+        "images": images,
+        "cycles": sums["cycles"] / images,
+        "dense_cycles": record["dense_cycles"],
+        "speedup": record["speedup"],
+        "total_cycles": sums["total_cycles"] / images,
+        "speedup_with_waiting": record["speedup_with_waiting"],
+        "energy_pj": record["total_energy_pj"],
+        "area_mm2": record["total_area_mm2"],
+        **{key: value for key, value in record["relative"].items() if key != "speedup"},
+        **{f"energy_{name}_pj": energy for name, energy in record["energy_pj"].items()},
+        **{f"slots_{name}": count / slots for name, count in sums["slots"].items()},
+        **{key: accuracy.get(key) for key in ("agree", "correct", "float_correct")},
+        "synthetic": record["synthetic"],
+        "left_out_share": math.nan if record["left_out_share"] is None else record["left_out_share"],
+        "all_images_cycles": sums["cycles"],
+        "all_images_total_cycles": sums["total_cycles"],
+    }
