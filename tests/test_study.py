@@ -166,7 +166,13 @@ class TestDefinitions:
         (first,) = plan().points
         same = plan(set={"nbin_entries": 64}).points[0]
         assert first.id == same.id
-        others = [{"limit": 2}, {"threshold": 2}, {"quantised": True}, {"energy": "45nm"}, {"set": {"dram": "hbm2"}}]
+        others: list[dict[str, object]] = [
+            {"limit": 2},
+            {"threshold": 2},
+            {"quantised": True},
+            {"energy": "45nm"},
+            {"set": {"dram": "hbm2"}},
+        ]
         found = {plan(**each).points[0].id for each in others} | {first.id}
         assert len(found) == len(others) + 1
 

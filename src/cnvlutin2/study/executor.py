@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Protocol, runtime_checkable
 
 from cnvlutin2.study.worker import Outcome, Task
@@ -20,9 +20,9 @@ class Executor(Protocol):
         ConfigError, ToolMissing
         """
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+    def run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
         """Compute tasks; yield what became of each as it ends, in whatever order.
 
         A worker that is lost costs the points that it was at: they are given to another, and fail if they lose that one too.
-        Whoever closes the iterator, as an exception does, ends the workers; files are whole whenever that is.
+        Whoever closes the generator, as an exception does, ends the workers; files are whole whenever that is.
         """

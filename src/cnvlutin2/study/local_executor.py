@@ -11,14 +11,14 @@ import subprocess
 import sys
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import IO
 
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.study.worker import Outcome, Task
 from cnvlutin2.timing.threads import default_jobs
 
-TRIES = 2
+TRIES = 3
 """Workers that a point may be lost with."""
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
@@ -40,7 +40,7 @@ class LocalExecutor:
     def check(self) -> None:
         """Refuse nothing: processes can be started."""
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+    def run(self, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
         """Compute tasks; see `Executor.run`."""
         backlog, found = _Backlog(tasks), queue.SimpleQueue[Outcome | BaseException]()
         hands = [_Hand(backlog, found) for _ in range(min(self.workers, len(tasks)))]

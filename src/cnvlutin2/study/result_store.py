@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.files import check_folder, write_whole
 from cnvlutin2.study.planning import LAYOUT, Plan, Point
-from cnvlutin2.study.point_table import RECORD
+from cnvlutin2.study.point_table import RECORD, parameter_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -136,10 +136,13 @@ class ResultStore:
         write_whole(self.path(point.id), write)
         (self.failed / f"{point.id}.json").unlink(missing_ok=True)
 
-    def write_failure(self, point: Point, parameters: Mapping[str, object], error: str) -> None:
-        """Write down that a point failed, and why."""
-        text = json.dumps({"layout": LAYOUT, **parameters, "error": error}, indent=1) + "\n"
-        write_whole(self.failed / f"{point.id}.json", lambda path: path.write_text(text, "utf-8"))
+    def note_failure(self, point: Point, error: str) -> None:
+        """Write down that a point failed, and why, unless it was written down before, or another sweep has finished it."""
+        path = self.failed / f"{point.id}.json"
+        if path.exists() or self.is_finished(point.id):
+            return
+        text = json.dumps({"layout": LAYOUT, **parameter_columns(point), "error": error}, indent=1) + "\n"
+        write_whole(path, lambda part: part.write_text(text, "utf-8"))
 
     def read(self, point: str) -> pa.Table | None:
         """Return a point's table, or None if it is not there or damaged: what a machine that failed did not write to the end."""
@@ -167,6 +170,11 @@ class ResultStore:
             with contextlib.suppress(OSError, ValueError):  # another sweep has just finished it
                 found.append(cast("dict[str, Any]", json.loads(path.read_text("utf-8"))))
         return found
+
+    def forget_failures(self, points: Iterable[str]) -> None:
+        """Forget that points failed, so that they are computed again."""
+        for point in points:
+            (self.failed / f"{point}.json").unlink(missing_ok=True)
 
     def forget_damaged(self, points: Iterable[str]) -> list[str]:
         """Remove the files of points that are damaged, so that they are computed again; return those that are whole."""

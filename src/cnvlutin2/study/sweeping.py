@@ -151,18 +151,23 @@ def check_size(definition: StudyDefinition, *, yes: bool) -> None:
 
 def _what_is_left(plan: Plan, results: ResultStore, *, retry_failed: bool) -> tuple[SweepState, list[Point]]:
     whole = set(results.forget_damaged(point.id for point in plan.points))
-    failed = set() if retry_failed else {str(failure["point"]) for failure in results.failures()}
+    if retry_failed:
+        results.forget_failures(point.id for point in plan.points)
+    failed = {str(failure["point"]) for failure in results.failures()}
     left = [point for point in plan.points if point.id not in whole and point.id not in failed]
     kept = sum(point.id in whole for point in plan.points)
     return SweepState(len(plan.points), kept, len(plan.points) - kept - len(left)), left
 
 
 def _work(executor: Executor, tasks: Sequence[Task], state: SweepState, progress: SweepProgress | None) -> None:
-    with closing(executor.run(tasks)) as outcomes:  # type: ignore[type-var] # a generator, which a protocol does not say
+    results, points = ResultStore(Path(tasks[0].folder)), {task.point.id: task.point for task in tasks}
+    with closing(executor.run(tasks)) as outcomes:
         for outcome in outcomes:
             state.outcomes.append(outcome)
             if outcome.fatal:
                 raise OutputError(f"{outcome.error}; {state.done} points were finished, and sweeping again goes on from there")
+            if outcome.error:
+                results.note_failure(points[outcome.point], outcome.error)
             state.failed += bool(outcome.error)
             state.done += not outcome.error
             if progress:

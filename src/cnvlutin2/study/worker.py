@@ -16,7 +16,7 @@ from cnvlutin2.results import NetworkResult
 from cnvlutin2.simulation import simulate, versions
 from cnvlutin2.study.captured_network import CapturedNetwork
 from cnvlutin2.study.planning import Point
-from cnvlutin2.study.point_table import parameter_columns, table_of
+from cnvlutin2.study.point_table import table_of
 from cnvlutin2.study.result_store import ResultStore
 from cnvlutin2.study.tensor_store import TensorStore
 
@@ -92,7 +92,7 @@ def run_task(task: Task) -> Outcome:
         said = one_line(str(error)) or type(error).__name__
         text = said if isinstance(error, ValueError) else f"{type(error).__name__}: {said}"
         try:
-            store.write_failure(point, parameter_columns(point), text)
+            store.note_failure(point, text)
         except OutputError as unwritten:
             return Outcome(point.id, str(unwritten), fatal=True)
         return Outcome(point.id, text)
