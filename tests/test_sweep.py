@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -43,12 +44,17 @@ def call(*arguments: object) -> Result:
     return CliRunner().invoke(group, [str(a) for a in arguments], prog_name="cnvlutin2")
 
 
-def begun(folder: Path, *options: str) -> subprocess.Popen[bytes]:
+def begun(
+    folder: Path, *options: str, jobs: int | None = 2, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """A sweep in a session of its own, so that it is killed with its workers."""
     (folder.parent / "study.yaml").write_text(FILE)
-    command = [sys.executable, "-m", "cnvlutin2", "sweep", str(folder.parent / "study.yaml"), "-o", str(folder), "-j", "2"]
+    command = [sys.executable, "-m", "cnvlutin2", "sweep", str(folder.parent / "study.yaml"), "-o", str(folder)]
+    command += [*options, *(["-j", str(jobs)] if jobs else [])]
     nothing = subprocess.DEVNULL
-    return subprocess.Popen([*command, *options], stdin=nothing, stdout=nothing, stderr=subprocess.PIPE, start_new_session=True)
+    return subprocess.Popen(
+        command, stdin=nothing, stdout=nothing, stderr=subprocess.PIPE, start_new_session=True, env=environment
+    )
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -380,6 +386,36 @@ class TestFolder:
         own = load_study(undisturbed).points().sort_values("point")
         assert [point for point, _ in found] == list(own["point"])
         assert [cycles for _, cycles in found] == pytest.approx(own["cycles"].to_numpy())
+
+
+class TestCompaction:
+    def test_it_holds_what_the_files_hold(self, undisturbed: Path, tmp_path: Path) -> None:
+        folder = tmp_path / "study"
+        shutil.copytree(undisturbed, folder)
+        points, frame = load_study(folder).points(), load_study(folder).to_frame()
+        load_study(folder).compact()
+        shutil.rmtree(folder / "points")
+        pd.testing.assert_frame_equal(load_study(folder).points(), points, check_exact=True)
+        pd.testing.assert_frame_equal(load_study(folder).to_frame(), frame, check_exact=True)
+        assert len(pd.read_parquet(folder / "compact" / "layers.parquet")) == len(frame)
+        assert list(pd.read_parquet(folder / "compact" / "points.parquet")["cycles"]) == list(points["cycles"])
+
+    def test_no_point_is_there_twice_or_missing(self, undisturbed: Path, tmp_path: Path) -> None:
+        folder = tmp_path / "study"
+        shutil.copytree(undisturbed, folder)
+        files = sorted((folder / "points").iterdir())
+        taken = {file: file.read_bytes() for file in files[::2]}
+        for file in taken:
+            file.unlink()
+        load_study(folder).compact()
+        for file, data in taken.items():
+            file.write_bytes(data)
+        found = load_study(folder)
+        assert sorted(record["point"] for record in found.records) == [file.stem for file in files]
+        assert len(found.to_frame()) == POINTS * 7
+        compacted = folder / "compact" / "layers.parquet"
+        compacted.write_bytes(compacted.read_bytes()[:-20])
+        assert len(load_study(folder).to_frame()) == POINTS * 7
 
 
 class TestCommand:

@@ -17,7 +17,7 @@ from cnvlutin2.cli.sweep_progress import sweep_progress
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.network.threshold_text import FORMS
 from cnvlutin2.results import write_frame_csv, write_text
-from cnvlutin2.study import Executor, LocalExecutor, Study, StudyDefinition, sweep
+from cnvlutin2.study import DaskExecutor, Executor, LocalExecutor, Study, StudyDefinition, read_cluster, sweep
 from cnvlutin2.study.definition import INPUT_KEYS, TOPOLOGY_KEYS, definition_of, read_definition
 from cnvlutin2.study.dry_run import estimate
 from cnvlutin2.study.planning import plan_study
@@ -43,6 +43,8 @@ OPTIONS = (
     option(_PLACES, "--store", metavar="FOLDER", help="Keep networks' layers here, for several studies."),
     option(_PLACES, "--store-size", type=click.FloatRange(0, min_open=True), default=8.0, metavar="GIB", help="Its bound (8)."),
     option(_WORK, "--jobs", "-j", type=click.IntRange(1), metavar="N", help="Processes here; by default one a processor."),
+    option(_WORK, "--dask", metavar="ADDRESS", help="Compute on the workers of a Dask scheduler, as tcp://host:8786."),
+    option(_WORK, "--cluster", metavar="FILE", help="Submit workers to a queue: a YAML file with system, jobs and options."),
     option(_WORK, "--dry-run", is_flag=True, help="Say how many points there are, and about how long and large they are."),
     option(_WORK, "--retry-failed", is_flag=True, help="Compute again what failed before."),
     option(_WORK, "--yes", is_flag=True, help="Yes, that many points."),
@@ -50,6 +52,7 @@ OPTIONS = (
         _RESULTS, "--json", "json_file", metavar="FILE", help="Write a record a point as JSON (- for stdout, without tables)."
     ),
     option(_RESULTS, "--csv", "csv_file", metavar="FILE", help="Write a row a point as CSV (- for stdout, without tables)."),
+    option(_RESULTS, "--compact", is_flag=True, help="Write all points to two Parquet files in FOLDER/compact, too."),
     option(_RESULTS, "--quiet", "-q", is_flag=True, help="Print nothing."),
 )
 
@@ -71,6 +74,7 @@ def sweep_command(given: tuple[str, ...], **options: Any) -> None:
       cnvlutin2 sweep digits -g tiles=1,2,4,8 -g lanes=4,8 --where 'tiles * lanes <= 32' -o small
       cnvlutin2 sweep study.yaml --dry-run
       cnvlutin2 sweep study.yaml -j 2
+      cnvlutin2 sweep study.yaml --cluster slurm.yaml
     """
     definition, folder = _what(given, options)
     if options["dry_run"]:
@@ -147,13 +151,20 @@ def _pair(text: str, flag: str, *, listed: bool = False) -> tuple[str, object]:
 
 
 def _executor(options: Mapping[str, Any]) -> Executor:
-    return LocalExecutor(options["jobs"])
+    asked = [f"--{key}" for key in ("jobs", "dask", "cluster") if options[key] is not None]
+    if len(asked) > 1:
+        raise ConfigError(f"does not go with {asked[0]}; give one of them", source=asked[1])
+    if options["dask"] is not None:
+        return DaskExecutor(options["dask"])
+    return LocalExecutor(options["jobs"]) if options["cluster"] is None else read_cluster(Path(options["cluster"]))
 
 
 def _show(study: Study, state: SweepState, options: Mapping[str, Any]) -> None:
     """Write and print what was found; end with code 2 if points failed."""
     if options["json_file"]:
         write_text(json.dumps(study.records, indent=1) + "\n", options["json_file"])
+    if options["compact"] and study.records:
+        study.compact()
     if options["csv_file"]:
         write_frame_csv(study.points(), options["csv_file"])
     if not options["quiet"] and "-" not in (options["json_file"], options["csv_file"]):

@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnvlutin2.errors import Cnvlutin2Warning
+from cnvlutin2.errors import Cnvlutin2Warning, ConfigError
+from cnvlutin2.study.compaction import FOLDER, read_compact, write_compact
 from cnvlutin2.study.point_table import organisation_columns
 from cnvlutin2.study.result_store import ResultStore, record_of
 
@@ -47,21 +48,33 @@ class Study:
         return f"<Study {self.folder}: {len(self.records)} points, {len(self.failures())} failed>"
 
     @cached_property
-    def _tables(self) -> list[pa.Table]:
-        found = []
+    def _loaded(self) -> tuple[list[dict[str, Any]], list[pa.Table]]:
+        """The records of all points, and tables that have their layers: compacted ones first, then files of their own."""
+        records, layers = read_compact(self.folder)
+        tables = [] if layers is None else [layers]
+        known = {record["point"] for record in records}
         for point in self._store.finished():
+            if point in known:
+                continue
             table = self._store.read(point)
             if table is None:
                 message = f"{self._store.path(point)}: is damaged and left out; sweep again, and it is computed again"
-                warnings.warn(message, Cnvlutin2Warning, stacklevel=2)
+                warnings.warn(message, Cnvlutin2Warning, stacklevel=3)
             else:
-                found.append(table)
-        return found
+                records.append(record_of(table))
+                tables.append(table.replace_schema_metadata())
+        order = self._order()
+        records.sort(key=lambda record: (order.get(record["point"], len(order)), record["point"]))
+        return records, tables
 
-    @cached_property
+    def _order(self) -> dict[str, int]:
+        """Return the place of each point in what was asked for last."""
+        return {point: place for place, point in enumerate(dict.fromkeys(row["point"] for row in self.about.get("asked", [])))}
+
+    @property
     def records(self) -> list[dict[str, Any]]:
         """Each point's record: parameters, organisation, totals, area, gains, accuracy, versions."""
-        return [record_of(table) for table in self._tables]
+        return self._loaded[0]
 
     @property
     def swept(self) -> list[str]:
@@ -75,13 +88,40 @@ class Study:
         names of its fields; one that mixes words and numbers, as ``filter_sync``, is text.
         """
         import pandas as pd
+
+        layers = self._layers()
+        if layers is None:
+            return pd.DataFrame()
+        frame: pd.DataFrame = layers.to_pandas()
+        place = {record["point"]: place for place, record in enumerate(self.records)}
+        return frame.iloc[frame["point"].map(place).argsort(kind="stable")].reset_index(drop=True)
+
+    def _layers(self) -> pa.Table | None:
         import pyarrow as pa
 
-        if not self._tables:
-            return pd.DataFrame()
-        tables = [table.replace_schema_metadata() for table in self._tables]
-        frame: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()
-        return frame
+        tables = self._loaded[1]
+        return pa.concat_tables(tables, promote_options="default") if tables else None
+
+    def compact(self) -> Path:
+        """Write all points to two Parquet files, which are read quickly; the points' own files stay.
+
+        Returns
+        -------
+        Path
+            The folder of ``points.parquet``, a row a point as `points` with its record as JSON, and ``layers.parquet``, a row a
+            point and layer as `to_frame`.
+
+        Raises
+        ------
+        ConfigError
+            If no point is finished.
+        OutputError
+        """
+        layers = self._layers()
+        if layers is None:
+            raise ConfigError("no point is finished; there is nothing to compact", source=str(self.folder))
+        write_compact(self.folder, layers, [_row(record) for record in self.records], self.records)
+        return self.folder / FOLDER
 
     def points(self) -> pd.DataFrame:
         """Return a pandas frame with a row a point: parameters, cycles, both speed-ups, energy, area, gains, accuracy.
