@@ -418,6 +418,15 @@ class TestCompaction:
         assert len(load_study(folder).to_frame()) == POINTS * 7
 
 
+def test_figures_are_drawn(undisturbed: Path, tmp_path: Path) -> None:
+    pytest.importorskip("vl_convert")
+    written = load_study(undisturbed).write_figures(tmp_path / "figures")
+    assert sorted(path.name for path in written) == [f"time-{m}.{e}" for m in ("area", "energy") for e in ("pdf", "png", "svg")]
+    svg = (tmp_path / "figures" / "time-area.svg").read_text()
+    assert svg.count('aria-roledescription="point"') == POINTS
+    assert "area, mm²" in svg
+
+
 class TestCommand:
     def test_it_says_the_best_and_goes_on(self, tmp_path: Path) -> None:
         arguments = (
@@ -459,6 +468,9 @@ class TestCommand:
             (("digits", "-o", "s", "-g", "lanes="), "has no values"),
             (("digits", "-o", "s", "--where", "lanes <"), "cannot use the constraint"),
             (("nothing.yaml",), "cannot read the study nothing.yaml"),
+            (("digits", "-o", "s", "--report", "-"), "a page is not for a terminal"),
+            (("digits", "-o", "s", "--report", "no/where.html"), "no folder no"),
+            (("digits", "-o", "s", "--csv", "x", "--json", "x"), "writes to x like"),
             (("a.yaml", "digits"), "one study's file at a time"),
             (("a.yaml", "--grid", "lanes=4"), "is for studies without a file"),
         ],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,10 +14,13 @@ import click
 
 from cnvlutin2.cli.command_options import SectionedCommand, option, with_options
 from cnvlutin2.cli.networks import NETWORK_OPTIONS
+from cnvlutin2.cli.outputs import check_apart
 from cnvlutin2.cli.printed_study import print_estimate, print_study
 from cnvlutin2.cli.sweep_progress import sweep_progress
 from cnvlutin2.errors import ConfigError
+from cnvlutin2.files import check_writable
 from cnvlutin2.network.threshold_text import FORMS
+from cnvlutin2.report.figures import check_all
 from cnvlutin2.results import write_frame_csv, write_text
 from cnvlutin2.study import DaskExecutor, Executor, LocalExecutor, Study, StudyDefinition, read_cluster, sweep
 from cnvlutin2.study.definition import INPUT_KEYS, TOPOLOGY_KEYS, definition_of, read_definition
@@ -52,6 +57,8 @@ OPTIONS = (
         _RESULTS, "--json", "json_file", metavar="FILE", help="Write a record a point as JSON (- for stdout, without tables)."
     ),
     option(_RESULTS, "--csv", "csv_file", metavar="FILE", help="Write a row a point as CSV (- for stdout, without tables)."),
+    option(_RESULTS, "--report", "report_file", metavar="FILE", help="Write an interactive page of all points (one HTML file)."),
+    option(_RESULTS, "--figures", metavar="DIR", help="Write figures for papers (PDF, SVG, PNG)."),
     option(_RESULTS, "--compact", is_flag=True, help="Write all points to two Parquet files in FOLDER/compact, too."),
     option(_RESULTS, "--quiet", "-q", is_flag=True, help="Print nothing."),
 )
@@ -73,7 +80,7 @@ def sweep_command(given: tuple[str, ...], **options: Any) -> None:
       cnvlutin2 sweep model.onnx -i photo.jpg -g threshold=1,8,64 -g dram=lpddr4,hbm2 -o dram
       cnvlutin2 sweep digits -g tiles=1,2,4,8 -g lanes=4,8 --where 'tiles * lanes <= 32' -o small
       cnvlutin2 sweep study.yaml --dry-run
-      cnvlutin2 sweep study.yaml -j 2
+      cnvlutin2 sweep study.yaml -j 2 --report study.html
       cnvlutin2 sweep study.yaml --cluster slurm.yaml
     """
     definition, folder = _what(given, options)
@@ -86,6 +93,7 @@ def sweep_command(given: tuple[str, ...], **options: Any) -> None:
         else:
             print_estimate(found, workers)
         return
+    _check_targets(options)
     if folder is None:
         raise ConfigError("name the study's folder", source="--output")
     state = SweepState(0)
@@ -107,6 +115,19 @@ def sweep_command(given: tuple[str, ...], **options: Any) -> None:
             progress=note,
         )
     _show(study, state, options)
+
+
+def _check_targets(options: Mapping[str, Any]) -> None:
+    """Refuse outputs that could not be written, or not all of them."""
+    files = {f"--{name}": options[f"{name}_file"] for name in ("json", "csv", "report")}
+    check_apart(files | {"--figures": options["figures"]})
+    for target in files.values():
+        if target not in (None, "-"):
+            check_writable(Path(target))
+    if options["figures"]:
+        check_all(Path(options["figures"]))
+    if files["--report"] == "-":
+        raise ConfigError("a page is not for a terminal; name a file", source="--report")
 
 
 def _what(given: Sequence[str], options: Mapping[str, Any]) -> tuple[StudyDefinition, str | None]:
@@ -163,6 +184,10 @@ def _show(study: Study, state: SweepState, options: Mapping[str, Any]) -> None:
     """Write and print what was found; end with code 2 if points failed."""
     if options["json_file"]:
         write_text(json.dumps(study.records, indent=1) + "\n", options["json_file"])
+    if options["report_file"] and study.records:
+        study.write_report(options["report_file"], command=shlex.join(["cnvlutin2", *sys.argv[1:]]))
+    if options["figures"] and study.records:
+        study.write_figures(options["figures"])
     if options["compact"] and study.records:
         study.compact()
     if options["csv_file"]:

@@ -13,6 +13,8 @@ from cnvlutin2.errors import Cnvlutin2Warning, ConfigError
 from cnvlutin2.study.compaction import FOLDER, read_compact, write_compact
 from cnvlutin2.study.point_table import organisation_columns
 from cnvlutin2.study.result_store import ResultStore, record_of
+from cnvlutin2.study.study_figures import write_study_figures
+from cnvlutin2.study.study_page import study_data, write_study_page
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,6 +143,39 @@ class Study:
 
         points = {record["point"]: _row(record) for record in self.records}
         return pd.DataFrame([{**points.get(row["point"], {}), **row} for row in self.about.get("asked", [])])
+
+    def write_report(self, path: str | Path, *, command: str = "") -> None:
+        """Write the study's page: one HTML file that opens from disk and loads nothing.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; it appears whole or not at all.
+        command : str
+            What repeats the sweep, shown as it is.
+
+        Raises
+        ------
+        ConfigError
+            If no point is finished.
+        OutputError
+            If the file cannot be written.
+        """
+        if not self.records:
+            raise ConfigError("no point is finished; there is nothing to show", source=str(self.folder))
+        write_study_page(study_data(self, command), Path(path))
+
+    def write_figures(self, directory: str | Path) -> list[Path]:
+        """Write figures for papers, each as PDF, SVG and PNG: time against area, and against energy, with their fronts.
+
+        Raises
+        ------
+        ToolMissing
+            Without the extra ``[report]``.
+        OutputError
+            If a file cannot be written.
+        """
+        return write_study_figures(self.records, Path(directory))
 
     def failures(self) -> list[dict[str, Any]]:
         """Return the points that failed: their parameters, and ``error``."""

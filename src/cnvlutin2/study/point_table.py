@@ -190,6 +190,13 @@ def _record(point: Point, found: NetworkResult) -> dict[str, Any]:
         "left_out": coverage.parts,
         "left_out_share": coverage.left_out_share,
         "organisation": point.organisation.model_dump(),
+        "source": point.capture.case.source,
+        "options": json.loads(point.capture.case.options),
+        "thresholds": {
+            "threshold": json.loads(point.capture.thresholds),
+            "weight_threshold": json.loads(point.capture.weight_thresholds),
+        },
+        "energy_table": point.energy,
         "capture": point.capture.digest,
         "energy_table_sha256": point.energy_sha256,
     }
