@@ -153,7 +153,9 @@ class TestDefinitions:
     def test_a_files_paths_are_from_its_folder(self, tmp_path: Path) -> None:
         (tmp_path / "half.yaml").write_text("base: cnv\ntiles: 8\n")
         (tmp_path / "limits.yaml").write_text("default: 2\n")
-        (tmp_path / "study.yaml").write_text("networks: digits\nlimit: 1\narch: half.yaml\nthreshold: limits.yaml\n")
+        (tmp_path / "digits").mkdir()  # a name comes before a folder of that name
+        text = "networks: digits\nlimit: 1\narch: half.yaml\ngrid: {threshold: [limits.yaml], energy: [45nm]}\n"
+        (tmp_path / "study.yaml").write_text(text)
         (point,) = plan_study(read_definition(tmp_path / "study.yaml")).points
         assert (point.organisation.tiles, point.threshold) == (8, "limits.yaml")
         assert json.loads(point.capture.thresholds) == {"default": "2"}

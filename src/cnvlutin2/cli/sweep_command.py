@@ -76,9 +76,9 @@ def sweep_command(given: tuple[str, ...], **options: Any) -> None:
     \b
     Examples:
       cnvlutin2 sweep digits --grid lanes=4,8,16 --grid tiles=4,8,16 -o lanes
-      cnvlutin2 sweep digits-pruned -a cnv2-weights -g filter_sync=brick,1,2,window -o sync
-      cnvlutin2 sweep model.onnx -i photo.jpg -g threshold=1,8,64 -g dram=lpddr4,hbm2 -o dram
-      cnvlutin2 sweep digits -g tiles=1,2,4,8 -g lanes=4,8 --where 'tiles * lanes <= 32' -o small
+      cnvlutin2 sweep digits -a cnv2-weights -g filter_sync=brick,1,window -o sync
+      cnvlutin2 sweep model.onnx -i photo.jpg -g threshold=1,8 -g dram=hbm2,3 -o t
+      cnvlutin2 sweep digits -g tiles=2,4 -g lanes=4,8 --where 'tiles<lanes' -o s
       cnvlutin2 sweep study.yaml --dry-run
       cnvlutin2 sweep study.yaml -j 2 --report study.html
       cnvlutin2 sweep study.yaml --cluster slurm.yaml

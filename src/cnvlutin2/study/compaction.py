@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnvlutin2.files import write_whole
 from cnvlutin2.study.planning import LAYOUT
+from cnvlutin2.study.point_table import SHA256, digest_of_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,7 +47,9 @@ def write_compact(
     texts = [json.dumps(record, allow_nan=False) for record in records]
     points = pa.Table.from_pylist([{**row, _RECORD: text} for row, text in zip(rows, texts, strict=True)])
     for name, table in ((LAYERS, layers), (POINTS, points)):
-        _write(folder / FOLDER / name, table.replace_schema_metadata({_LAYOUT: LAYOUT.encode()}))
+        plain = table.replace_schema_metadata()
+        marked = plain.replace_schema_metadata({_LAYOUT: LAYOUT.encode(), SHA256: digest_of_table(plain)})
+        _write(folder / FOLDER / name, marked)
 
 
 def _write(path: Path, table: pa.Table) -> None:
@@ -65,10 +68,11 @@ def read_compact(folder: Path) -> tuple[list[dict[str, Any]], pa.Table | None]:
     try:
         for name in (LAYERS, POINTS):
             table = pq.read_table(folder / FOLDER / name, page_checksum_verification=True, partitioning=None)
-            if (table.schema.metadata or {}).get(_LAYOUT) != LAYOUT.encode():
+            marks, plain = table.schema.metadata or {}, table.replace_schema_metadata()
+            if marks.get(_LAYOUT) != LAYOUT.encode() or marks.get(SHA256) != digest_of_table(plain):
                 return [], None
-            found.append(table.replace_schema_metadata())
-    except (OSError, pa.ArrowException):
+            found.append(plain)
+    except (OSError, ValueError, pa.ArrowException):
         return [], None
     layers, points = found
     records = [json.loads(text) for text in points.column(_RECORD).to_pylist()]

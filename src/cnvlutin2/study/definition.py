@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from cnvlutin2.errors import ConfigError, did_you_mean, short
+from cnvlutin2.network.bundled import bundled_names
+from cnvlutin2.network.topology_shapes import is_topology
 from cnvlutin2.organisation import Organisation, load_organisations, with_overrides
 from cnvlutin2.study.constraint import Constraint, Value
 from cnvlutin2.yaml_text import read_mapping
@@ -140,8 +142,8 @@ def definition_of(values: Mapping[str, object], folder: Path | None = None, sour
     definition = StudyDefinition(
         networks=[_network(each, folder, source) for each in _listing(values.get("networks", "digits"), "networks", source)],
         bases=_bases(values, folder, source),
-        grid=_grid(_mapping(values.get("grid", {}), "grid", source), source),
-        listed=[_settings(each, source) for each in _listing(values.get("points", []), "points", source)],
+        grid=_grid(_mapping(values.get("grid", {}), "grid", source), folder, source),
+        listed=[_settings(each, folder, source) for each in _listing(values.get("points", []), "points", source)],
         where=[_constraint(each, source) for each in _listing(values.get("where", []), "where", source)],
         defaults=_placed(defaults, folder),
     )
@@ -165,7 +167,9 @@ def _network(given: object, folder: Path | None, source: str) -> NetworkEntry:
 
 
 def _source(name: str, folder: Path | None) -> str:
-    """Return a network's name, or the path of its file as seen from here."""
+    """Return a network's name, which comes before a file of that name, or the path of its file as seen from here."""
+    if is_topology(name) or name in bundled_names():
+        return name
     beside = folder / name if folder is not None else None
     return str(beside) if beside is not None and beside.exists() else name
 
@@ -178,11 +182,12 @@ def _placed(options: Mapping[str, object], folder: Path | None) -> dict[str, obj
             return [placed(each) for each in value]
         return str(folder / value) if isinstance(value, str) and folder is not None else value
 
-    found = {key: placed(value) if key in _PATHS else value for key, value in options.items()}
-    for key in ("threshold", "weight_threshold", "energy"):
-        if isinstance(value := found.get(key), str) and value.endswith((".yaml", ".yml")):
-            found[key] = placed(value)
-    return found
+    return {key: placed(value) if key in _PATHS or _is_file(key, value) else value for key, value in options.items()}
+
+
+def _is_file(key: str, value: object) -> bool:
+    """Whether a value names a file: thresholds by layer, a cost table."""
+    return key in ("threshold", "weight_threshold", "energy") and isinstance(value, str) and value.endswith((".yaml", ".yml"))
 
 
 def _bases(values: Mapping[str, object], folder: Path | None, source: str) -> list[Organisation]:
@@ -201,22 +206,22 @@ def _bases(values: Mapping[str, object], folder: Path | None, source: str) -> li
     return [with_overrides(base, fixed) for base in bases] if fixed else bases
 
 
-def _grid(given: Mapping[str, object], source: str) -> dict[str, list[Value]]:
+def _grid(given: Mapping[str, object], folder: Path | None, source: str) -> dict[str, list[Value]]:
     found = {}
     for key, values in given.items():
         check_parameter(key, "grid", source)
         listed = _listing(values, f"grid.{key}", source)
         if not listed:
             raise ConfigError("has no values; give at least one", where=f"grid.{key}", source=source)
-        found[key] = list(dict.fromkeys(_value(value, f"grid.{key}", source) for value in listed))
+        found[key] = list(dict.fromkeys(_value(key, value, folder, f"grid.{key} ({source})") for value in listed))
     return found
 
 
-def _settings(given: object, source: str) -> dict[str, Value]:
+def _settings(given: object, folder: Path | None, source: str) -> dict[str, Value]:
     values = _mapping(given, "points", source)
     for key in values:
         check_parameter(key, "points", source)
-    return {key: _value(value, f"points.{key}", source) for key, value in values.items()}
+    return {key: _value(key, value, folder, f"points.{key} ({source})") for key, value in values.items()}
 
 
 def check_parameter(key: str, where: str, source: str) -> None:
@@ -228,10 +233,12 @@ def check_parameter(key: str, where: str, source: str) -> None:
     raise ConfigError(f"unknown parameter {short(key)}; there are {', '.join(known)}{did_you_mean(key, known)}", where, source)
 
 
-def _value(value: object, where: str, source: str) -> Value:
+def _value(key: str, value: object, folder: Path | None, where: str) -> Value:
+    if isinstance(value, str) and folder is not None and _is_file(key, value):
+        return str(folder / value)
     if isinstance(value, (str, int, float)) and value == value:
         return value
-    raise ConfigError(f"{short(value)} is no plain value; give a number, a word, true or false", where, source)
+    raise ConfigError(f"{short(value)} is no plain value; give a number, a word, true or false", where)
 
 
 def _constraint(given: object, source: str) -> Constraint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 RECORD = b"cnvlutin2"
 """The key of a table's metadata under which the record stands, as JSON."""
+SHA256 = b"cnvlutin2_sha256"
+"""The key under which `digest_of_table` stands in a file."""
 _TOPOLOGY = {"seed": int, "activation_density": str, "weight_density": str, "profile": str}
 _LAYER_TEXTS = ("input_shape", "output_shape", "kernel_shape", "strides", "pads", "dilations")
 _WAITS = ("encoder_stall_cycles", "dram_cycles", "total_cycles", "dense_total_cycles")
@@ -100,6 +103,16 @@ def table_of(point: Point, found: NetworkResult, versions: Mapping[str, str]) ->
     record = {"layout": LAYOUT, **same, **_record(point, found), "versions": dict(versions)}
     schema = pa.schema(list(fields.items()), {RECORD: json.dumps(record, allow_nan=False).encode()})
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def digest_of_table(table: pa.Table) -> bytes:
+    """Return the SHA-256 of a table's columns and of its record, if it has one, in hexadecimal."""
+    digest = hashlib.sha256((table.schema.metadata or {}).get(RECORD, b""))
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        digest.update(f"{name}:{column.type}:".encode())
+        numbers = str(column.type) == "double" and not column.null_count
+        digest.update(column.to_numpy().tobytes() if numbers else json.dumps(column.to_pylist()).encode())
+    return digest.hexdigest().encode()
 
 
 @cache

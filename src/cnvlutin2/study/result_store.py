@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, cast
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.files import check_folder, write_whole
 from cnvlutin2.study.planning import LAYOUT, Plan, Point
-from cnvlutin2.study.point_table import RECORD, parameter_columns
+from cnvlutin2.study.point_table import RECORD, SHA256, digest_of_table, parameter_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_OWN = ("points", "failed", "tensors", "compact")
 _ORPHANED_SECONDS = 600
 """Age from which a half-written file is nobody's: a point is written in milliseconds."""
 
@@ -70,7 +71,8 @@ class ResultStore:
         if not self.folder.is_dir():
             raise ConfigError(f"{self.folder}: is no folder; name another place for the study")
         if not (self.folder / "study.json").exists():
-            if any(path.name != "tensors" and path.suffix != ".part" for path in self.folder.iterdir() if path.name != "points"):
+            # One that was killed as it began has some of these already.
+            if any(path.name not in _OWN and path.suffix != ".part" for path in self.folder.iterdir()):
                 raise ConfigError(f"{self.folder}: holds other things than a study; name a new or empty folder")
             check_folder(self.folder)
             return
@@ -131,7 +133,7 @@ class ResultStore:
             plain = {"compression": "none", "use_dictionary": False, "write_statistics": False, "store_schema": False}
             with pq.ParquetWriter(path, table.schema.remove_metadata(), write_page_checksum=True, **plain) as writer:
                 writer.write_table(table.replace_schema_metadata())
-                writer.add_key_value_metadata({RECORD: table.schema.metadata[RECORD]})
+                writer.add_key_value_metadata({RECORD: table.schema.metadata[RECORD], SHA256: digest_of_table(table)})
 
         write_whole(self.path(point.id), write)
         (self.failed / f"{point.id}.json").unlink(missing_ok=True)
@@ -153,9 +155,11 @@ class ResultStore:
             with pq.ParquetFile(self.path(point), page_checksum_verification=True) as file:
                 found = file.metadata.metadata or {}
                 table = file.read(use_threads=False).replace_schema_metadata({RECORD: found.get(RECORD, b"{}")})
-        except (OSError, pa.ArrowException):
+            if found.get(SHA256) != digest_of_table(table):  # sums of pages do not cover their headers
+                return None
+            record = record_of(table)
+        except (OSError, ValueError, pa.ArrowException):
             return None
-        record = record_of(table)
         return table if record.get("point") == point and record.get("layout") == LAYOUT else None
 
     def finished(self) -> Iterator[str]:

@@ -71,7 +71,7 @@ def _front(rows: list[dict[str, Any]], across: str, title: str, network: str) ->
             {"data": {"values": best}, "mark": dash, "encoding": {"x": x, "y": y}},
             {
                 "data": {"values": rows},
-                "mark": {"type": "point", "filled": True, "size": 24},
+                "mark": {"type": "point", "filled": True, "size": 24, "opacity": 1},
                 "encoding": {"x": x, "y": y, **marks},
             },
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -124,6 +125,8 @@ def sweep(
         progress(state)
     if left:
         compile_for(left)
+        first = secrets.randbelow(len(left))  # two sweeps on one folder begin at different points
+        left = left[first:] + left[:first]
         tensors = str(Path(store).resolve() if store else results.folder / "tensors")
         tasks = [Task(point, str(results.folder), tensors, store_bytes, tuple(here.items())) for point in left]
         _work(chosen, tasks, state, progress)
