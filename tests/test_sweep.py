@@ -474,6 +474,13 @@ class TestCommand:
         assert len(json.loads(again.stdout)) == 2
         assert call(*arguments).stdout.startswith("s: 2 points (2 kept from before)\n")
 
+    def test_it_says_what_is_synthetic_or_left_out(self, tmp_path: Path) -> None:
+        values = {"networks": "alexnet", "conv_only": True, "grid": {"seed": [0, 3]}}
+        study = sweep(values, tmp_path / "s", executor=Here())
+        assert study.points()["seed"].tolist() == [0, 3]
+        result = call("sweep", "alexnet", "--conv-only", "-g", "seed=0,3", "-o", tmp_path / "s")
+        assert "alexnet: synthetic values, 3 parts left out, 8.1% of the multiply-accumulates\n" in result.stdout
+
     def test_a_dry_run_writes_nothing(self, tmp_path: Path) -> None:
         result = call(
             "sweep", "digits", "--limit", 1, "-g", "lanes=4,8", "-g", "filter_sync=brick,1", "--dry-run", "-o", tmp_path / "s"

@@ -12,6 +12,7 @@ from cnvlutin2.cli.sweep_progress import shown_seconds
 from cnvlutin2.study import Study, SweepState
 from cnvlutin2.study.dry_run import Estimate
 from cnvlutin2.study.pareto import pareto_front
+from cnvlutin2.study.point_table import remark_of
 
 SHOWN = 20
 """Points in the table."""
@@ -57,7 +58,8 @@ def _grid(network: str, records: Sequence[Mapping[str, Any]], best: set[str], sw
         cells = ["-" if record[key] is None else str(record[key]) for key in keys]
         mark = "*" if record["point"] in best else ""
         rows.append((f"{record['point'][:8]}{mark}", [*cells, cycles, *gains, f"{record['total_area_mm2']:.1f}"]))
-    title = f"{network}: points that no other beats" if many else network
+    remark = remark_of(records[0])
+    title = ": ".join([network, *([remark] if remark else []), *(["points that no other beats"] if many else [])])
     return Grid("point", columns, rows, title=title, texts=tuple(keys), paragraph_of="row")
 
 

@@ -132,7 +132,8 @@ class Study:
         """
         import pandas as pd
 
-        return pd.DataFrame([_row(record) for record in self.records])
+        frame = pd.DataFrame([_row(record) for record in self.records])
+        return frame.astype({"seed": "Int64"}) if len(frame) else frame  # only topologies have one
 
     def asked(self) -> pd.DataFrame:
         """Return a frame with a row a combination that was asked for, and the results of its point.

@@ -17,6 +17,7 @@ from cnvlutin2.cost.float_sums import mean, sum_in_order
 from cnvlutin2.machine import EVENTS
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.results import LayerResult, NetworkResult
+from cnvlutin2.results.coverage import percent
 from cnvlutin2.study.cases import canonical_json
 from cnvlutin2.study.planning import LAYOUT, Point
 from cnvlutin2.timing.slots import SLOT_KINDS
@@ -103,6 +104,16 @@ def table_of(point: Point, found: NetworkResult, versions: Mapping[str, str]) ->
     record = {"layout": LAYOUT, **same, **_record(point, found), "versions": dict(versions)}
     schema = pa.schema(list(fields.items()), {RECORD: json.dumps(record, allow_nan=False).encode()})
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def remark_of(record: Mapping[str, Any]) -> str:
+    """Say what must be known of a point's network to believe its numbers; nothing if there is nothing."""
+    remarks = ["synthetic values"] if record["synthetic"] else []
+    if record["left_out"]:
+        share = record["left_out_share"]
+        known = "an unknown share" if share is None else percent(share)
+        remarks.append(f"{record['left_out']} parts left out, {known} of the multiply-accumulates")
+    return ", ".join(remarks)
 
 
 def digest_of_table(table: pa.Table) -> bytes:

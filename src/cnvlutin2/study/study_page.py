@@ -12,6 +12,7 @@ from cnvlutin2.files import write_whole
 from cnvlutin2.organisation import Organisation, to_yaml
 from cnvlutin2.report.html_page import render, shared_parts
 from cnvlutin2.report.palette import organisation_styles
+from cnvlutin2.study.point_table import remark_of
 
 SCRIPTS = ("points.js", "scatter.js", "parallel.js", "pointtable.js", "studymain.js")
 """What the page's script is made of beside `cnvlutin2.report.html_page.SHARED`, in order."""
@@ -65,7 +66,7 @@ def study_data(study: Points, command: str) -> dict[str, Any]:
     return {
         "title": study.folder.resolve().name,
         "command": command,
-        "networks": [{"name": name, "remark": _remark(records, name)} for name in networks],
+        "networks": [{"name": name, "remark": next(remark_of(r) for r in records if r["network"] == name)} for name in networks],
         "archs": [{"name": name, "colour": styles[name].colour, "shape": styles[name].shape} for name in archs],
         "measures": [
             {**dict(zip(("key", "label", "format", "better"), entry, strict=True)), "front": entry[0] in _FRONT}
@@ -141,16 +142,6 @@ def _shown(value: object) -> str | float:
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "-"}[value]
     return value if isinstance(value, (int, float, str)) else str(value)
-
-
-def _remark(records: Sequence[Mapping[str, Any]], network: str) -> str:
-    first = next(record for record in records if record["network"] == network)
-    remarks = ["synthetic values"] if first["synthetic"] else []
-    if first["left_out"]:
-        share = first["left_out_share"]
-        known = "an unknown share" if share is None else f"{share:.1%}"
-        remarks.append(f"{first['left_out']} parts left out, {known} of the multiply-accumulates")
-    return " · ".join(remarks)
 
 
 def _files(source: Mapping[str, Any]) -> list[tuple[str, str]]:
