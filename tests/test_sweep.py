@@ -388,6 +388,12 @@ class TestFolder:
         cycles = frame.groupby("point")["cycles"].sum()
         assert points.set_index("point")["cycles"].sort_index().to_numpy() == pytest.approx(cycles.sort_index().to_numpy())
 
+    def test_notebooks_show_the_points(self, undisturbed: Path) -> None:
+        shown = load_study(undisturbed)._repr_html_()
+        assert shown.count("<tr") == POINTS + 1
+        for word in ("lanes", "tiles", "brick", "speedup_with_waiting", "digits-pruned"):
+            assert word in shown
+
     def test_every_combination_that_was_asked_for_has_its_point(self, tmp_path: Path) -> None:
         values = {"networks": "digits", "limit": 1, "grid": {"filter_sync": ["brick", 1, "window"], "tiles": [2, 4]}}
         asked = sweep(values, tmp_path / "study", executor=Here()).asked()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 import warnings
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+_ROWS_SHOWN = 60
 _IDENTITY = ("point", "network", "arch")
 _SETTINGS = (
     *("threshold", "weight_threshold", "quantised", "energy", "seed", "topology_activation_density"),
@@ -48,6 +50,15 @@ class Study:
     def __repr__(self) -> str:
         """Say on one line what there is."""
         return f"<Study {self.folder}: {len(self.records)} points, {len(self.failures())} failed>"
+
+    def _repr_html_(self) -> str:
+        """Return the points as a table for notebooks: what was swept, and what it came to."""
+        points = self.points()
+        if not len(points):
+            return f"<p>{html.escape(repr(self))}</p>"
+        keys = [key for key in dict.fromkeys(key.partition(".")[0] for key in self.swept) if key in points]
+        columns = ["network", "arch", *keys, "speedup", "speedup_with_waiting", "energy_pj", "area_mm2"]
+        return f"<p>{html.escape(repr(self))}</p>{points[columns].to_html(max_rows=_ROWS_SHOWN, index=False)}"
 
     @cached_property
     def _loaded(self) -> tuple[list[dict[str, Any]], list[pa.Table]]:
