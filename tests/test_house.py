@@ -40,6 +40,7 @@ ROOMS = (
     "reproduction",
     "report",
     "hardware",
+    "study",
     "testing",
     "cli",
     "__main__",

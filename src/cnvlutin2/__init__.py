@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cnvlutin2.organisation import Organisation, load_organisations, preset, preset_names
     from cnvlutin2.results import Results
     from cnvlutin2.simulation import simulate
+    from cnvlutin2.study import Study, load_study, sweep
 
 _HOMES = {
     "ArrayNetwork": "network",
@@ -35,20 +36,25 @@ _HOMES = {
     "Network": "network",
     "Organisation": "organisation",
     "Results": "results",
+    "Study": "study",
     "Threshold": "network",
     "Thresholds": "network",
     "encode": "encodings",
     "from_torch": "network",
     "load_inputs": "network",
     "load_organisations": "organisation",
+    "load_study": "study",
     "open_network": "network",
     "preset": "organisation",
     "preset_names": "organisation",
     "simulate": "simulation",
+    "sweep": "study",
 }
 
 __all__ = [  # noqa: RUF022 - by what a reader wants first
     "simulate",
+    "sweep",
+    "load_study",
     "open_network",
     "load_inputs",
     "from_torch",
@@ -64,6 +70,7 @@ __all__ = [  # noqa: RUF022 - by what a reader wants first
     "Threshold",
     "Thresholds",
     "Results",
+    "Study",
     "Cnvlutin2Error",
     "Cnvlutin2Warning",
 ]

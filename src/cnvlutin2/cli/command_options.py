@@ -1,18 +1,11 @@
-"""Options of commands: listed by section, and read where they are more than a word (thresholds)."""
+"""Options of commands, listed by section."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
-
-from cnvlutin2.errors import ConfigError, short
-from cnvlutin2.network import Threshold, Thresholds
-from cnvlutin2.yaml_text import read_mapping
-
-FORMS = "an integer is LSBs, 'real:X' real units, FILE.yaml a map of layer (or default) to either"
 
 Adder = Callable[[Any], Any]
 """Adds an option to a command, as the decorator that it is."""
@@ -56,35 +49,3 @@ def with_options(*adders: Adder) -> Adder:
         return command
 
     return add
-
-
-def read_thresholds(text: str | None, option: str) -> Thresholds:
-    """Read a threshold option: ``8``, ``real:0.05``, or a YAML file that maps layers (and ``default``) to these.
-
-    Raises
-    ------
-    ConfigError
-        Names the option or file and what is allowed.
-    """
-    if text is None:
-        return Thresholds()
-    if not text.endswith((".yaml", ".yml")):
-        return Thresholds(_threshold(text, "", option))
-    values = read_mapping(Path(text), "map of thresholds")
-    if not values:
-        raise ConfigError("holds no thresholds; map layers, or default, to them", source=text)
-    layers = {name: _threshold(value, name, text) for name, value in values.items()}
-    return Thresholds(layers.pop("default", None), layers)
-
-
-def _threshold(given: object, where: str, source: str) -> Threshold:
-    text = str(given) if isinstance(given, (str, int)) and not isinstance(given, bool) else ""
-    real = text.startswith("real:")
-    try:
-        value = float(text.removeprefix("real:")) if real else int(text)
-    except ValueError:
-        raise ConfigError(f"cannot read the threshold {short(given)}: {FORMS}", where, source) from None
-    try:
-        return Threshold(value, real)
-    except ConfigError as error:
-        raise ConfigError(str(error), where, source) from None

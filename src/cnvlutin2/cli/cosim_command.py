@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cnvlutin2.cli.command_options import FORMS, SectionedCommand, option, read_thresholds, with_options
+from cnvlutin2.cli.command_options import SectionedCommand, option, with_options
 from cnvlutin2.cli.container_commands import check_json, write_document
 from cnvlutin2.cli.grid import Grid, console, show
 from cnvlutin2.cli.grid import say as print_text
@@ -21,6 +21,7 @@ from cnvlutin2.files import check_writable
 from cnvlutin2.hardware.chosen_layers import Choice
 from cnvlutin2.hardware.cosimulation import CosimulatedLayer, Cosimulation, Equipment, check_buildable, cosimulate
 from cnvlutin2.hardware.simulators.simulator_choice import SIMULATORS, choose_simulator
+from cnvlutin2.network.threshold_text import FORMS, read_thresholds
 from cnvlutin2.organisation import load_organisations, with_overrides
 
 _HARDWARE, _LAYERS, _RESULTS = "Hardware", "What of the network", "Results"

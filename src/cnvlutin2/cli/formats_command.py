@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from cnvlutin2.cli.command_options import FORMS, SectionedCommand, read_thresholds, with_options
+from cnvlutin2.cli.command_options import SectionedCommand, with_options
 from cnvlutin2.cli.container_commands import check_json, write_document
 from cnvlutin2.cli.grid import Grid, console, show
 from cnvlutin2.cli.networks import NETWORK_OPTIONS, networks_to_open, read_inputs
@@ -22,6 +22,7 @@ from cnvlutin2.encodings.footprint import POINTERS, layer_footprint
 from cnvlutin2.errors import Cnvlutin2Warning, one_line
 from cnvlutin2.network import Inputs, LeftOut, Network, Numeric
 from cnvlutin2.network.bundled import bundled_names
+from cnvlutin2.network.threshold_text import FORMS, read_thresholds
 from cnvlutin2.results import left_out_warning
 
 _KINDS = ("values", "vectors", "offsets", "flags", "unused", POINTERS)

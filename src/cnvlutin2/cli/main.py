@@ -19,6 +19,7 @@ from cnvlutin2.errors import Cnvlutin2Error, Cnvlutin2Warning, VerificationError
 
 COMMANDS = {
     "run": ("cnvlutin2.cli.run_command:run_command", "Count the cycles of a network on accelerators."),
+    "sweep": ("cnvlutin2.cli.sweep_command:sweep_command", "Compute many points of a design space into a folder."),
     "reproduce": ("cnvlutin2.cli.reproduce_command:reproduce_command", "Print published figures beside computed ones."),
     "cosim": ("cnvlutin2.cli.cosim_command:cosim_command", "Run a network's layers through the hardware, cycle for cycle."),
     "rtl": ("cnvlutin2.cli.rtl_command:rtl_command", "Write the hardware of an organisation as Verilog."),
@@ -175,6 +176,7 @@ def group(ctx: click.Context, debug: bool) -> None:
       cnvlutin2 run                              the bundled networks and images
       cnvlutin2 run model.onnx -i photo.jpg      your network, your input
       cnvlutin2 run vgg19 --weight-density 0.3 --arch cnv2-weights
+      cnvlutin2 sweep digits --grid lanes=4,8,16 -o lanes
       cnvlutin2 archs                            what can be simulated
       cnvlutin2 formats model.onnx -i photo.jpg  what the encodings cost
 

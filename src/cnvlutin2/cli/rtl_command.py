@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cnvlutin2.cli.command_options import SectionedCommand, option, read_thresholds, with_options
+from cnvlutin2.cli.command_options import SectionedCommand, option, with_options
 from cnvlutin2.cli.cosim_command import ARCH_OPTIONS, VALUE_OPTIONS
 from cnvlutin2.cli.networks import NETWORK_OPTIONS, networks_to_open, read_inputs
 from cnvlutin2.cli.progress import progress_bar
@@ -17,6 +17,7 @@ from cnvlutin2.hardware.chosen_layers import Choice, LayerImage, choose_layers
 from cnvlutin2.hardware.cosimulation import check_buildable
 from cnvlutin2.hardware.export import WRITTEN, design_files, layer_files
 from cnvlutin2.hardware.parameters import Parameters
+from cnvlutin2.network.threshold_text import read_thresholds
 from cnvlutin2.organisation import Organisation, load_organisations, with_overrides
 
 _LAYER, _SIZES, _OUTPUT = "A layer to run on it", "Sizes that the organisation leaves open", "Output"

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from cnvlutin2.cli.command_options import FORMS, SectionedCommand, option, read_thresholds, with_options
+from cnvlutin2.cli.command_options import SectionedCommand, option, with_options
 from cnvlutin2.cli.networks import NETWORK_OPTIONS, networks_to_open, read_inputs
 from cnvlutin2.cli.outputs import Attempts, check_apart, writing_traces
 from cnvlutin2.cli.printed_tables import print_results
@@ -19,6 +19,7 @@ from cnvlutin2.cost.tables import DEFAULT_TABLE, load_table
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.files import check_writable
 from cnvlutin2.network.bundled import bundled_names
+from cnvlutin2.network.threshold_text import FORMS, read_thresholds
 from cnvlutin2.organisation import Organisation, load_organisations, with_overrides
 from cnvlutin2.report import write_figures, write_report
 from cnvlutin2.report.figures import check_all

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import Self
 
 from cnvlutin2.layer import Layer
@@ -27,6 +28,8 @@ class Network(ABC):
     """What it is executed on; None if it has its own values."""
     left_out: tuple[LeftOut, ...] = ()
     """What is not simulated, as far as it shows without a run (`LayerStream.left_out` is complete)."""
+    hashes: Mapping[str, str] = MappingProxyType({})
+    """SHA-256 of the files that were read when it was opened (`LayerStream.hashes` is complete)."""
 
     @cached_property
     def kept(self) -> Kept:

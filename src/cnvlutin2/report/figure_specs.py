@@ -31,7 +31,7 @@ BASELINE = "dense baseline"
 _SPEEDUP = "speed-up over the dense baseline, times"
 _TEXT_PT = 8
 _CAPTION_CHARACTERS = 56
-_CONFIG: Spec = {
+CONFIG: Spec = {
     "background": "white",
     "font": "Arial, Helvetica, Liberation Sans, sans-serif",
     "axis": {
@@ -305,7 +305,7 @@ def _figure(rows: Rows, chart: Spec) -> Spec:
         "width": WIDTH_PT,
         "autosize": {"type": "fit-x", "contains": "padding"},
         "padding": {"left": 2, "right": 10, "top": 2, "bottom": 2},  # a value stands right of its bar
-        "config": _CONFIG,
+        "config": CONFIG,
         "data": {"values": rows},
         **chart,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,26 @@ def check_all(directory: Path) -> None:
 
 def write_all(results: Results, directory: Path) -> list[Path]:
     """Write every figure; see `cnvlutin2.report.write_figures`."""
+    return write_specs(all_specs(results), directory)
+
+
+def write_specs(specs: Mapping[str, Spec], directory: Path) -> list[Path]:
+    """Write figures by file name, each as PDF, SVG and PNG; return what was written.
+
+    Raises
+    ------
+    ToolMissing
+        Without the extra ``[report]``.
+    OutputError
+        If the folder cannot be made, or a file not written.
+    """
     convert = _converter()
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder {directory}: {error.strerror or error}") from None
     written = []
-    for name, spec in all_specs(results).items():
+    for name, spec in specs.items():
         for ending, content in _drawn(convert, spec).items():
             target = directory / f"{name}.{ending}"
             write_whole(target, lambda part, content=content: part.write_bytes(content))  # type: ignore[misc]

@@ -7,6 +7,7 @@ import hashlib
 import html
 import json
 import re
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ SCRIPTS = (
     "numbers.js",
     "chart.js",
     "controls.js",
+    "tabs.js",
+    "pairs.js",
     "speedup.js",
     "slots.js",
     "footprint.js",
@@ -38,6 +41,8 @@ SCRIPTS = (
     "main.js",
 )
 """The parts of the script in the order in which they are joined."""
+SHARED = ("dom.js", "numbers.js", "chart.js", "controls.js", "tabs.js", "pairs.js")
+"""Those that know nothing of a run."""
 
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}  # json.dumps writes all that is not ASCII as \\u.... itself
 
@@ -49,17 +54,24 @@ def write_page(results: Results, path: Path, trace: ViewerData | None, command: 
     write_whole(path, lambda part: part.write_bytes(text.encode("utf-8", "xmlcharrefreplace")))
 
 
-def render(data: dict[str, Any], title: str) -> str:
+def render(data: dict[str, Any], title: str, parts: Sequence[str] | None = None) -> str:
     """Return the page with its data.
 
     The page may run the one script and the one style that are its own, known by their hashes, and load nothing.
+
+    Parameters
+    ----------
+    data : dict
+    title : str
+    parts : sequence of str, optional
+        The texts that its script is made of, in order; by default those of a run's report.
     """
-    style, script = _asset("style.css"), _script()
+    style, script = _asset("style.css"), _joined([_asset(name) for name in SCRIPTS] if parts is None else parts)
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; form-action 'none'; "
         "img-src data:"
     )
-    parts = {
+    fillings = {
         "policy": html.escape(policy),
         "title": html.escape(title),
         "style": style,
@@ -67,7 +79,7 @@ def render(data: dict[str, Any], title: str) -> str:
         "script": script,
     }
     # One pass: nothing in what is put in can be taken for a place to fill.
-    return re.sub("@@([a-z]+)@@", lambda place: parts[place[1]], _asset("page.html"))
+    return re.sub("@@([a-z]+)@@", lambda place: fillings[place[1]], _asset("page.html"))
 
 
 def to_script(data: object) -> str:
@@ -78,9 +90,14 @@ def to_script(data: object) -> str:
     return text
 
 
-def _script() -> str:
-    parts = "".join(_asset(name) for name in SCRIPTS)
-    return f'(() => {{\n"use strict";\n{parts}}})();\n'
+def shared_parts() -> list[str]:
+    """Return the parts of the script that every page begins with: elements, numbers, charts, selects, tabs."""
+    return [_asset(name) for name in SHARED]
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """Return parts of a script as one."""
+    return f'(() => {{\n"use strict";\n{"".join(parts)}}})();\n'
 
 
 def _asset(name: str) -> str:

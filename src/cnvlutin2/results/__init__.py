@@ -6,7 +6,7 @@ from cnvlutin2.results.network_result import DenseBaseline, NetworkResult
 from cnvlutin2.results.schema import json_schema
 from cnvlutin2.results.simulation_results import SCHEMA, Results
 from cnvlutin2.results.speedups import WAITING, both_speedups
-from cnvlutin2.results.write import write_csv, write_json, write_parquet
+from cnvlutin2.results.write import write_csv, write_frame_csv, write_json, write_parquet, write_text
 
 __all__ = [
     "SCHEMA",
@@ -21,6 +21,8 @@ __all__ = [
     "json_schema",
     "left_out_warning",
     "write_csv",
+    "write_frame_csv",
     "write_json",
     "write_parquet",
+    "write_text",
 ]

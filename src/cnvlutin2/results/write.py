@@ -6,20 +6,29 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cnvlutin2.files import write_whole
 from cnvlutin2.results.csv_cells import defused
 from cnvlutin2.results.simulation_results import Results
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def write_json(results: Results, target: str) -> None:
     """Write the results as JSON to a file, or to standard output for ``-``."""
-    _write_text(_json_pieces(results), target)
+    write_pieces(_json_pieces(results), target)
 
 
 def write_csv(results: Results, target: str) -> None:
     """Write the runs as CSV to a file, or to standard output for ``-``; its texts are safe in a spreadsheet (`defused`)."""
-    _write_text([defused(results.to_frame()).to_csv(index=False)], target)
+    write_frame_csv(results.to_frame(), target)
+
+
+def write_frame_csv(frame: pd.DataFrame, target: str) -> None:
+    """Write a frame as CSV to a file, or to standard output for ``-``; its texts are safe in a spreadsheet (`defused`)."""
+    write_text(defused(frame).to_csv(index=False), target)
 
 
 def write_parquet(results: Results, target: str) -> None:
@@ -39,7 +48,13 @@ def _json_pieces(results: Results) -> Iterator[str]:
     yield "\n ]\n}\n" if between.startswith(",") else "]\n}\n"
 
 
-def _write_text(pieces: Iterable[str], target: str) -> None:
+def write_text(text: str, target: str) -> None:
+    """Write a text to a file, whole or not at all, or to standard output for ``-``."""
+    write_pieces([text], target)
+
+
+def write_pieces(pieces: Iterable[str], target: str) -> None:
+    """Write a text that is made piece by piece."""
     if target == "-":
         sys.stdout.writelines(pieces)
         return

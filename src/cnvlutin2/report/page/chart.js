@@ -48,9 +48,9 @@ function hideTip() {
 /**
  * Make a chart in `parent`.
  *
- * `draw(width)` returns the nodes, the height and the marks; a mark is a box (x, y, w, h) with the lines of its tip. With the
- * focus on the chart, arrow keys walk from mark to mark (unless `walk` is false). Charts draw when they are seen, and again
- * when their width changes.
+ * `draw(width)` returns the nodes, the height and the marks; a mark is a box (x, y, w, h) with the lines of its tip, and
+ * perhaps `choose`, which a click or Enter calls. With the focus on the chart, arrow keys walk from mark to mark (unless `walk`
+ * is false). Charts draw when they are seen, and again when their width changes.
  */
 function chart(parent, label, draw, walk = true) {
   const walking = {
@@ -83,11 +83,13 @@ function chart(parent, label, draw, walk = true) {
     const box = svg.getBoundingClientRect();
     const [x, y] = [event.clientX - box.left, event.clientY - box.top];
     let best = -1;
-    let least = 14 ** 2;
+    let [least, central] = [14 ** 2, Infinity];
     marks.forEach((m, i) => {
       const dx = Math.max(m.x - x, 0, x - m.x - m.w);
       const dy = Math.max(m.y - y, 0, y - m.y - m.h);
-      if (dx * dx + dy * dy < least) [best, least] = [i, dx * dx + dy * dy];
+      const away = dx * dx + dy * dy;
+      const off = (m.x + m.w / 2 - x) ** 2 + (m.y + m.h / 2 - y) ** 2; // where marks lie on each other
+      if (away < least || (away === least && best >= 0 && off < central)) [best, least, central] = [i, away, off];
     });
     highlight(best, event.clientX, event.clientY);
   }
@@ -96,12 +98,21 @@ function chart(parent, label, draw, walk = true) {
   svg.addEventListener("pointerdown", nearest);
   svg.addEventListener("pointerleave", () => highlight(-1));
   svg.addEventListener("blur", () => highlight(-1));
+  svg.addEventListener("click", (event) => {
+    nearest(event);
+    marks[active]?.choose?.();
+  });
   if (walk)
     svg.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
       const to =
         { Home: 0, End: marks.length - 1 }[event.key] ?? (step && Math.min(marks.length - 1, Math.max(0, active + step)));
       if (event.key === "Escape") highlight(-1);
+      if (event.key === "Enter" && marks[active]?.choose) {
+        const chosen = active; // what is chosen may draw the chart again
+        marks[chosen].choose();
+        highlight(chosen);
+      }
       if (to === undefined || !marks.length) return;
       event.preventDefault();
       const box = svg.getBoundingClientRect();

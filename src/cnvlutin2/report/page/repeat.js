@@ -1,20 +1,5 @@
 // What another needs to repeat the run.
 
-const pairs = (entries) =>
-  h(
-    "div",
-    { class: "scroll" },
-    h(
-      "table",
-      { class: "pairs" },
-      h(
-        "tbody",
-        {},
-        entries.map(([key, value]) => h("tr", {}, h("th", { scope: "row" }, key), h("td", { class: "mono" }, value))),
-      ),
-    ),
-  );
-
 function repeatView(panel) {
   const hashes = new Map(data.networks.flatMap((n) => Object.entries(n.hashes)));
   panel.append(
