@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         open_network,
     )
     from cnvlutin2.organisation import Organisation, load_organisations, preset, preset_names
-    from cnvlutin2.results import Results
+    from cnvlutin2.results import Results, load_results
     from cnvlutin2.simulation import simulate
 
 _HOMES = {
@@ -41,6 +41,7 @@ _HOMES = {
     "from_torch": "network",
     "load_inputs": "network",
     "load_organisations": "organisation",
+    "load_results": "results",
     "open_network": "network",
     "preset": "organisation",
     "preset_names": "organisation",
@@ -49,6 +50,7 @@ _HOMES = {
 
 __all__ = [  # noqa: RUF022 - by what a reader wants first
     "simulate",
+    "load_results",
     "open_network",
     "load_inputs",
     "from_torch",

@@ -19,6 +19,9 @@ from cnvlutin2.errors import Cnvlutin2Error, Cnvlutin2Warning, VerificationError
 
 COMMANDS = {
     "run": ("cnvlutin2.cli.run_command:run_command", "Count the cycles of a network on accelerators."),
+    "report": ("cnvlutin2.cli.results_commands:report_command", "Write the page of results that were written as JSON."),
+    "figures": ("cnvlutin2.cli.results_commands:figures_command", "Draw figures of results that were written as JSON."),
+    "compare": ("cnvlutin2.cli.results_commands:compare_command", "Compare two results that were written as JSON."),
     "reproduce": ("cnvlutin2.cli.reproduce_command:reproduce_command", "Print published figures beside computed ones."),
     "archs": ("cnvlutin2.cli.archs_command:archs_command", "List the organisations, or print one as YAML."),
     "formats": ("cnvlutin2.cli.formats_command:formats_command", "Compare what the encodings cost on a network's activations."),
@@ -184,6 +187,7 @@ def group(ctx: click.Context, debug: bool) -> None:
       1    whoever read the output stopped reading
       2    the command or its input is wrong, or an output could not be written
       3    --verify failed
+      4    compare --exit-code found a difference
       130  interrupted (Ctrl-C); 143 and 129: ended by SIGTERM and SIGHUP
     """
     if ctx.invoked_subcommand is None:

@@ -15,7 +15,7 @@ from cnvlutin2.results.speedups import both_speedups
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = "cnvlutin2/results/2"
+SCHEMA = "cnvlutin2/results/3"
 """The layout of the JSON results; `cnvlutin2.results.json_schema` has it in full."""
 
 
@@ -39,6 +39,12 @@ class Results:
     def __repr__(self) -> str:
         """Say on one line what there is; the numbers are many."""
         return f"<Results: {'; '.join(_said(network, self.organisations) for network in self.networks)}>"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: both speed-ups, and what one must know of them."""
+        from cnvlutin2.results.notebook_html import results_html
+
+        return results_html(self.networks, list(self.organisations))
 
     def runs(self) -> Iterator[dict[str, Any]]:
         """Yield a record for every network, layer, organisation and image."""
