@@ -237,3 +237,31 @@ class TestCompared:
 def _opened(*limits: int) -> list[tuple[Network, int]]:
     network = cnvlutin2.open_network("digits")
     return [(network, limit) for limit in limits]
+
+
+class TestPredictions:
+    def test_they_are_in_every_file(self, tmp_path: Path) -> None:
+        files = {kind: tmp_path / f"r.{kind}" for kind in ("json", "csv", "parquet")}
+        options = [part for kind, file in files.items() for part in (f"--{kind}", file)]
+        assert call("run", "digits", "--limit", 30, "--quantised", "--set", "data_bits=3", "-a", "cnv", *options).exit_code == 0
+        (network,) = json.loads(files["json"].read_text())["networks"]
+        found, accuracy = network["predictions"], network["accuracy"]
+        pairs = list(zip(found["classes"], found["float_classes"], found["labels"], strict=True))
+        assert len(pairs) == 30
+        assert sum(one == other for one, other, _ in pairs) == accuracy["agree"] < 30
+        assert sum(one == label for one, _, label in pairs) == accuracy["correct"]
+        assert sum(one == label for _, one, label in pairs) == accuracy["float_correct"]
+        for frame in (pd.read_csv(files["csv"]), pd.read_parquet(files["parquet"]), load_results(files["json"]).to_frame()):
+            rows = frame[frame["layer"] == "fc5"].sort_values("image")
+            assert list(rows[["predicted", "float_predicted", "label"]].itertuples(index=False, name=None)) == pairs
+
+    def test_of_a_run_in_floating_point_there_are_one_s_own(self) -> None:
+        network = cnvlutin2.open_network("digits")
+        (found,) = cnvlutin2.simulate(network, cnvlutin2.load_inputs(network, limit=3), "cnv").networks
+        assert found.predictions is not None
+        assert found.predictions.float_classes is None
+        assert found.predictions.classes == found.predictions.labels
+
+    def test_of_layers_there_are_none(self) -> None:
+        assert small().networks[0].predictions is None
+        assert "predicted" not in small().to_frame()

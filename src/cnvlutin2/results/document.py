@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-from cnvlutin2.network import Accuracy, LeftOut
+from cnvlutin2.network import Accuracy, LeftOut, Predictions
 from cnvlutin2.results.layer_result import LayerInfo
 
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
@@ -87,6 +87,7 @@ class NetworkPart(_Part):
     hashes: dict[str, str]
     settings: dict[str, Any]
     accuracy: Accuracy | None
+    predictions: Predictions | None
     layers: list[LayerInfo]
     totals: list[Total]
 

@@ -107,7 +107,15 @@ def _network(part: NetworkPart, archs: Sequence[str], grouped: Mapping[tuple[str
     ]
     costs = {total.arch: found for total in part.totals if (found := _network_cost(total)) is not None}
     return NetworkResult(
-        part.network, part.images, layers, tuple(part.left_out), part.accuracy, part.hashes, part.settings, costs
+        part.network,
+        part.images,
+        layers,
+        tuple(part.left_out),
+        part.accuracy,
+        part.hashes,
+        part.settings,
+        costs,
+        part.predictions,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.errors import ConfigError
-from cnvlutin2.network import Accuracy, LeftOut
+from cnvlutin2.network import Accuracy, LeftOut, Predictions
 from cnvlutin2.results.coverage import Coverage
 from cnvlutin2.results.layer_result import Counts, LayerResult
 from cnvlutin2.timing.slots import SLOT_KINDS
@@ -62,6 +62,8 @@ class NetworkResult:
         How values were made where no file says it: the normalisation of photographs, densities and seed of synthetic values.
     costs : mapping of str to NetworkCost
         Energy, area and total cycles by organisation, where they were accounted for.
+    predictions : Predictions or None
+        What it answered, image by image, where it classifies.
     """
 
     network: str
@@ -72,6 +74,7 @@ class NetworkResult:
     hashes: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     costs: Mapping[str, NetworkCost] = field(default_factory=dict)
+    predictions: Predictions | None = None
 
     @property
     def macs(self) -> int:

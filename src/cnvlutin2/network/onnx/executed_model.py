@@ -113,7 +113,8 @@ class OnnxNetwork(Network):
                 )
         run = ModelRun(self._file, (self._nodes, self._left_out), inputs, numeric, self.input.batch or 1, self._threads)
         yield from run.layers()
-        return Findings(run.accuracy(), run.quantised, hashes=self.hashes, left_out=tuple(run.left_out))
+        left_out, predictions = tuple(run.left_out), run.predictions()
+        return Findings(run.accuracy(), run.quantised, self.hashes, left_out=left_out, predictions=predictions)
 
 
 def _input_spec(model: OnnxModel) -> InputSpec:
