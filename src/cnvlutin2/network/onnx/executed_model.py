@@ -16,6 +16,7 @@ from cnvlutin2.network.input_spec import InputSpec
 from cnvlutin2.network.inputs import Inputs
 from cnvlutin2.network.layer_stream import Findings
 from cnvlutin2.network.network import Network
+from cnvlutin2.network.onnx.calibrated_network import CalibratedNetwork, CalibratedRun
 from cnvlutin2.network.onnx.constant_tensors import Constants
 from cnvlutin2.network.onnx.graph import find_layers
 from cnvlutin2.network.onnx.model_file import ModelFile, OnnxModel, read_model
@@ -105,16 +106,36 @@ class OnnxNetwork(Network):
         if inputs is None:
             raise NetworkError(f"network {self.name!r} has no inputs of its own; give images or an .npy batch with --input")
         numeric.check_names(self.layer_names())
+        self._check(inputs)
+        run = ModelRun(self._file, (self._nodes, self._left_out), inputs, numeric, self.input.batch or 1, self._threads)
+        yield from run.layers()
+        left_out, predictions = tuple(run.left_out), run.predictions()
+        return Findings(run.accuracy(), run.quantised, self.hashes, left_out=left_out, predictions=predictions)
+
+    def _check(self, inputs: Inputs) -> None:
+        """Refuse inputs that do not fit the model."""
         self.input.check(inputs.values, inputs.names[0] if len(inputs.names) else "input")
         for what, found in (("names", inputs.names), ("labels", inputs.labels)):
             if found is not None and len(found) != len(inputs.values):
                 raise NetworkError(
                     f"network {self.name!r} is given {len(found)} {what} for {len(inputs.values)} inputs; give one each"
                 )
-        run = ModelRun(self._file, (self._nodes, self._left_out), inputs, numeric, self.input.batch or 1, self._threads)
-        yield from run.layers()
-        left_out, predictions = tuple(run.left_out), run.predictions()
-        return Findings(run.accuracy(), run.quantised, self.hashes, left_out=left_out, predictions=predictions)
+
+    def calibrated(self, inputs: Inputs, data_bits: int = 16) -> CalibratedNetwork:
+        """Execute the network once, in floating point, and return it at the scales that were found.
+
+        What is returned is executed on quantised values, again and again under other thresholds, without calibration.
+
+        Raises
+        ------
+        NetworkError
+            As of `generate`.
+        """
+        self._check(inputs)
+        run = CalibratedRun(
+            self._file, (self._nodes, self._left_out), inputs, Numeric(data_bits), self.input.batch or 1, self._threads
+        )
+        return CalibratedNetwork(self.name, run, self.hashes)
 
 
 def _input_spec(model: OnnxModel) -> InputSpec:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,6 +124,11 @@ class ModelRun:
         quantised = np.concatenate(self._quantised_answers) if self._quantised_answers else None
         return np.concatenate(self._float_answers), quantised, self._inputs.labels
 
+    def _answer(self, scores: NDArray[Any]) -> None:
+        """Note what the model says of the next image, in floating point."""
+        check_labels(self._inputs.labels, scores, self._copies)
+        self._float_answers.append(top_classes(scores, self._copies)[:1])
+
     def _calibrate(self, session: CapturingSession, held: Holding) -> dict[str, int]:
         """Execute in floating point: hold what was captured of the first images; return the tensors' fraction bits."""
         ranges: Ranges | None = None
@@ -133,8 +139,7 @@ class ModelRun:
             output, tensors = session.run(batch.values, batch.name, room)
             if batch.index == 0:
                 self._look_at(session, tensors, batch)
-            check_labels(self._inputs.labels, output, self._copies)
-            self._float_answers.append(top_classes(output, self._copies)[:1])
+            self._answer(output)
             some.append(layer_activations(self._nodes, tensors, self._rows))
             end = batch.index + 1
             if not is_enough(some) and end < total:

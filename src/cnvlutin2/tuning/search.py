@@ -1,0 +1,155 @@
+"""`Search`: follows the path of moves, and chooses points of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from cnvlutin2.errors import VerificationError
+from cnvlutin2.network import Thresholds
+from cnvlutin2.tuning.answers import Verdict
+from cnvlutin2.tuning.curve_file import CurveFile
+from cnvlutin2.tuning.cycle_table import Group
+from cnvlutin2.tuning.limits import Limit
+from cnvlutin2.tuning.measuring import Prepared
+from cnvlutin2.tuning.moves import State, best_moves
+from cnvlutin2.tuning.tuning_result import Measured, PathPoint
+
+BEYOND_DROP, BEYOND_LOSS = 10.0, 10.0
+"""How far beyond the widest limit the path is followed: per cent of images more, times the loss. What is lost comes back now and
+then, so that the path does not end where a limit is first passed."""
+MOST_LOSS = 1.0
+"""Nats; beyond, nothing comes back."""
+CURVE_POINTS = 16
+"""Points of the path that are counted besides those that limits choose."""
+
+
+class Search:
+    """The path of a network's moves.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    groups : sequence of Group
+    images : sequence of int
+        Those that order the moves.
+    file : CurveFile
+        Knows what was executed before.
+    progress : callable, optional
+
+    Attributes
+    ----------
+    evaluations : int
+        How often the images that order the moves have been executed.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        groups: Sequence[Group],
+        images: Sequence[int],
+        file: CurveFile,
+        progress: Callable[[str, int, int], None] | None,
+    ) -> None:
+        self.prepared, self._groups, self._images, self._file = prepared, groups, list(images), file
+        self._progress = progress
+        self._few = prepared.answers.images(np.array(self._images))
+        self._all = len(self._images) == len(prepared.inputs.values)
+        self._steps: list[tuple[str, State, Verdict]] = []
+        self.evaluations = 0
+
+    def follow(self, limits: Sequence[Limit]) -> None:
+        """Follow the path until it is well beyond all limits."""
+        start: State = (0,) * len(self._groups)
+        self._steps.append(("", start, self._judge(start, every=True)))
+        most = sum(len(group.thresholds) - 1 for group in self._groups)
+        for index, state, _ in best_moves(self._groups, lambda at: self._judge(at, every=False).loss) if self._groups else ():
+            verdict = self._judge(state, every=True)
+            self._steps.append((self._groups[index].name, state, verdict))
+            if self._progress is not None:
+                self._progress(f"{self._groups[index].name}, loss {verdict.loss:.2g}", len(self._steps) - 1, most)
+            if all(_is_far_beyond(verdict, limit) for limit in limits):
+                return
+
+    def choose(self, limit: Limit) -> int:
+        """Return the step of the last point within a limit; 0, nothing pruned, if there is none."""
+        within = [step for step, (_, _, verdict) in enumerate(self._steps) if limit.allows(verdict)]
+        return within[-1] if within else 0
+
+    def count_some(self) -> None:
+        """Count points of the path, about evenly spaced in cycles, and its ends."""
+        cycles = [self._by_table(state) for _, state, _ in self._steps]
+        wanted = np.linspace(cycles[0], cycles[-1], CURVE_POINTS)
+        for step in sorted({int(np.abs(np.array(cycles) - at).argmin()) for at in wanted}):
+            self.count(step)
+
+    def count(self, step: int) -> Measured:
+        """Count a point of the path exactly."""
+        _, state, verdict = self._steps[step]
+        if state not in self._file.counted:
+            self._file.count(state, self.prepared.count(*self._lsbs(state), verdict))
+        return self._file.counted[state]
+
+    def count_again(self, step: int) -> Measured:
+        """Count a point in the ordinary way, which must find what was found.
+
+        Raises
+        ------
+        VerificationError
+            If it does not.
+        """
+        before, after = self.count(step), self.prepared.measure_ordinarily(*self.thresholds(step))
+        for key, value in asdict(before).items():
+            if key != "speedup_with_waiting" and value != getattr(after, key):
+                raise VerificationError(
+                    f"network {self.prepared.network.name!r}: the search found {key} {value} after {step} moves, and a run "
+                    f"{getattr(after, key)}; please report it"
+                )
+        return after
+
+    def thresholds(self, step: int) -> tuple[Thresholds, Thresholds]:
+        """Return the thresholds of activations and weights at a point, in real units."""
+        return self.prepared.real(*self._lsbs(self._steps[step][1]))
+
+    def path(self) -> list[PathPoint]:
+        """Return all points of the path."""
+        found = []
+        for step, (moved, state, verdict) in enumerate(self._steps):
+            lsbs, weight_lsbs = self._lsbs(state)
+            known = self._file.counted.get(state)
+            answers = verdict.loss, verdict.agree, verdict.correct, verdict.lost, verdict.won
+            found.append(PathPoint(step, moved, lsbs, weight_lsbs, *answers, known.speedup if known else None))
+        return found
+
+    def _judge(self, state: State, *, every: bool) -> Verdict:
+        """Execute the network at a state on the images that order moves, or on every one, and judge its answers."""
+        which = "all" if every or self._all else "path"
+        self.evaluations += not every
+        known = self._file.judged.get((state, which))
+        if known is not None:
+            return known
+        images = None if which == "all" else self._images
+        scores = self.prepared.network.scores(*self._lsbs(state), images)
+        answers = self.prepared.answers if which == "all" else self._few
+        return self._file.judge(state, which, answers.judge(scores))
+
+    def _lsbs(self, state: State) -> tuple[dict[str, int], dict[str, int]]:
+        """Return the thresholds above 1 of activations and weights at a state."""
+        found: dict[str, dict[str, int]] = {"activations": {}, "weights": {}}
+        for at, group in zip(state, self._groups, strict=True):
+            if at:
+                found[group.values] |= dict.fromkeys(group.layers, group.thresholds[at])
+        return found["activations"], found["weights"]
+
+    def _by_table(self, state: State) -> int:
+        return sum(group.cycles[at] for at, group in zip(state, self._groups, strict=True))
+
+
+def _is_far_beyond(verdict: Verdict, limit: Limit) -> bool:
+    if verdict.loss > MOST_LOSS:
+        return True
+    if limit.kind == "drop":
+        return verdict.drop is None or verdict.drop > limit.value + BEYOND_DROP
+    return verdict.loss > limit.value * BEYOND_LOSS
