@@ -37,6 +37,7 @@ ROOMS = (
     "cost",
     "results",
     "simulation",
+    "tuning",
     "reproduction",
     "report",
     "testing",
@@ -65,6 +66,7 @@ SHARED_NAMES = {
     "organisation": "a package's main module",
     "maps": "streams of whole maps, and the compiled engine's maps of lanes",
     "results": "the package, and the compiled engine's",
+    "tuning": "the package, which tunes thresholds, and the compiled engine's constants, which were",
 }
 """Modules' names that two have, and who; a compiled twin in ``_kernels`` has the name of what it is the twin of."""
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cnvlutin2.organisation import Organisation, load_organisations, preset, preset_names
     from cnvlutin2.results import Results, load_results
     from cnvlutin2.simulation import simulate
+    from cnvlutin2.tuning import tune
 
 _HOMES = {
     "ArrayNetwork": "network",
@@ -46,11 +47,13 @@ _HOMES = {
     "preset": "organisation",
     "preset_names": "organisation",
     "simulate": "simulation",
+    "tune": "tuning",
 }
 
 __all__ = [  # noqa: RUF022 - by what a reader wants first
     "simulate",
     "load_results",
+    "tune",
     "open_network",
     "load_inputs",
     "from_torch",

@@ -19,6 +19,7 @@ from cnvlutin2.errors import Cnvlutin2Error, Cnvlutin2Warning, VerificationError
 
 COMMANDS = {
     "run": ("cnvlutin2.cli.run_command:run_command", "Count the cycles of a network on accelerators."),
+    "tune": ("cnvlutin2.cli.tune_command:tune_command", "Find thresholds that gain most for what they cost in accuracy."),
     "report": ("cnvlutin2.cli.results_commands:report_command", "Write the page of results that were written as JSON."),
     "figures": ("cnvlutin2.cli.results_commands:figures_command", "Draw figures of results that were written as JSON."),
     "compare": ("cnvlutin2.cli.results_commands:compare_command", "Compare two results that were written as JSON."),

@@ -32,7 +32,7 @@ _TOPOLOGY_KEYS = ("activation_density", "weight_density", "profile", "images", "
 _INPUTS, _PHOTOS, _TOPOLOGIES = "Inputs of an executed network", "How photos become inputs", "Topologies, with synthetic values"
 _DENSITY = click.FloatRange(0, 1)
 
-NETWORK_OPTIONS: tuple[Adder, ...] = (
+IMAGE_OPTIONS: tuple[Adder, ...] = (
     option(
         _INPUTS, "--input", "-i", "inputs", multiple=True, metavar="PATH", help="Photo, BATCH.npy or folder; may be repeated."
     ),
@@ -45,6 +45,10 @@ NETWORK_OPTIONS: tuple[Adder, ...] = (
     option(_PHOTOS, "--layout", type=click.Choice(["NCHW", "NHWC"]), help="Order of the model's input."),
     option(_PHOTOS, "--channels", type=click.Choice(["RGB", "BGR", "L"]), help="Order of the model's channels; L is grey."),
     option(_PHOTOS, "--resize", type=click.IntRange(1), metavar="N", help="Short side before the centre crop."),
+)
+
+NETWORK_OPTIONS: tuple[Adder, ...] = (
+    *IMAGE_OPTIONS,
     option(_TOPOLOGIES, "--activation-density", type=_DENSITY, metavar="X", help="Effectual part of the activations."),
     option(_TOPOLOGIES, "--weight-density", type=_DENSITY, metavar="X", help="Effectual part of the weights."),
     option(_TOPOLOGIES, "--profile", metavar="NAME", help="Published densities: deep-compression, sparseloop."),
@@ -86,6 +90,13 @@ def networks_to_open(names: Sequence[str], options: dict[str, Any]) -> list[Call
 def read_inputs(network: Network, options: dict[str, Any]) -> Inputs | None:
     """Read what a network is to run on, if it takes anything."""
     return load_inputs(network, options["inputs"], **_given(_INPUT_KEYS, options)) if network.takes_inputs else None
+
+
+def read_images(network: Network, options: dict[str, Any]) -> Inputs:
+    """Read the images of a network that wants some: those of `IMAGE_OPTIONS`."""
+    for path in options["inputs"] or ():
+        check_is_there(path)
+    return load_inputs(network, options["inputs"], **_given(_INPUT_KEYS, options))
 
 
 def _given(keys: Sequence[str], options: dict[str, Any]) -> dict[str, Any]:

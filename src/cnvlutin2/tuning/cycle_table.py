@@ -16,7 +16,7 @@ from cnvlutin2.layer import Layer
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.timing.engines import make_engine
 
-LEAST_GAIN = 0.0005
+LEAST_GAIN = 0.001
 """Part of the network's cycles that a move gains at least; thresholds that gain less than that over the last are passed over."""
 
 Values = Literal["activations", "weights"]
@@ -99,8 +99,13 @@ class CycleTable:
         found = {}
         for name, cycles in self._ways().items():
             if cycles[0] - min(cycles) < LEAST_GAIN * self.cycles:
-                dense = self.modes[name] == "dense"
-                found[name] = "runs dense" if dense else "its runs take their cycles whatever the values are"
+                found[name] = (
+                    "runs dense"
+                    if self.modes[name] == "dense"
+                    else "takes as many cycles whatever the values are"
+                    if cycles[0] == min(cycles)
+                    else f"has less than {LEAST_GAIN:.1%} of the network's cycles to gain"
+                )
         return found
 
     def ceiling(self) -> float:

@@ -22,6 +22,8 @@ BEYOND_DROP, BEYOND_LOSS = 10.0, 10.0
 then, so that the path does not end where a limit is first passed."""
 MOST_LOSS = 1.0
 """Nats; beyond, nothing comes back."""
+POINT_GAIN = 0.005
+"""Part of the network's cycles that moves gain together, by the table, before all tuning images are executed again."""
 CURVE_POINTS = 16
 """Points of the path that are counted besides those that limits choose."""
 
@@ -33,6 +35,8 @@ class Search:
     ----------
     prepared : Prepared
     groups : sequence of Group
+    cycles : int
+        Of the whole network with nothing pruned, by the table.
     images : sequence of int
         Those that order the moves.
     file : CurveFile
@@ -49,50 +53,55 @@ class Search:
         self,
         prepared: Prepared,
         groups: Sequence[Group],
+        cycles: int,
         images: Sequence[int],
         file: CurveFile,
         progress: Callable[[str, int, int], None] | None,
     ) -> None:
-        self.prepared, self._groups, self._images, self._file = prepared, groups, list(images), file
+        self.prepared, self._groups, self._cycles, self._images, self._file = prepared, groups, cycles, list(images), file
         self._progress = progress
         self._few = prepared.answers.images(np.array(self._images))
         self._all = len(self._images) == len(prepared.inputs.values)
-        self._steps: list[tuple[str, State, Verdict]] = []
+        self._points: list[tuple[int, str, State, Verdict]] = []
         self.evaluations = 0
 
     def follow(self, limits: Sequence[Limit]) -> None:
         """Follow the path until it is well beyond all limits."""
         start: State = (0,) * len(self._groups)
-        self._steps.append(("", start, self._judge(start, every=True)))
+        self._points.append((0, "", start, self._judge(start, every=True)))
         most = sum(len(group.thresholds) - 1 for group in self._groups)
-        for index, state, _ in best_moves(self._groups, lambda at: self._judge(at, every=False).loss) if self._groups else ():
-            verdict = self._judge(state, every=True)
-            self._steps.append((self._groups[index].name, state, verdict))
+        last, moved = self._by_table(start), 0
+        for index, state, loss in best_moves(self._groups, lambda at: self._judge(at, every=False).loss):
+            moved += 1
             if self._progress is not None:
-                self._progress(f"{self._groups[index].name}, loss {verdict.loss:.2g}", len(self._steps) - 1, most)
+                self._progress(f"{self._groups[index].name}, loss {loss:.2g}", moved, most)
+            if last - self._by_table(state) < POINT_GAIN * self._cycles and moved < most:
+                continue
+            last, verdict = self._by_table(state), self._judge(state, every=True)
+            self._points.append((moved, self._groups[index].name, state, verdict))
             if all(_is_far_beyond(verdict, limit) for limit in limits):
                 return
 
     def choose(self, limit: Limit) -> int:
-        """Return the step of the last point within a limit; 0, nothing pruned, if there is none."""
-        within = [step for step, (_, _, verdict) in enumerate(self._steps) if limit.allows(verdict)]
+        """Return which is the last point within a limit; 0, nothing pruned, if there is none."""
+        within = [point for point, (*_, verdict) in enumerate(self._points) if limit.allows(verdict)]
         return within[-1] if within else 0
 
     def count_some(self) -> None:
         """Count points of the path, about evenly spaced in cycles, and its ends."""
-        cycles = [self._by_table(state) for _, state, _ in self._steps]
+        cycles = [self._by_table(state) for *_, state, _ in self._points]
         wanted = np.linspace(cycles[0], cycles[-1], CURVE_POINTS)
-        for step in sorted({int(np.abs(np.array(cycles) - at).argmin()) for at in wanted}):
-            self.count(step)
+        for point in sorted({int(np.abs(np.array(cycles) - at).argmin()) for at in wanted}):
+            self.count(point)
 
-    def count(self, step: int) -> Measured:
+    def count(self, point: int) -> Measured:
         """Count a point of the path exactly."""
-        _, state, verdict = self._steps[step]
+        *_, state, verdict = self._points[point]
         if state not in self._file.counted:
             self._file.count(state, self.prepared.count(*self._lsbs(state), verdict))
         return self._file.counted[state]
 
-    def count_again(self, step: int) -> Measured:
+    def count_again(self, point: int) -> Measured:
         """Count a point in the ordinary way, which must find what was found.
 
         Raises
@@ -100,23 +109,23 @@ class Search:
         VerificationError
             If it does not.
         """
-        before, after = self.count(step), self.prepared.measure_ordinarily(*self.thresholds(step))
+        before, after = self.count(point), self.prepared.measure_ordinarily(*self.thresholds(point))
         for key, value in asdict(before).items():
             if key != "speedup_with_waiting" and value != getattr(after, key):
                 raise VerificationError(
-                    f"network {self.prepared.network.name!r}: the search found {key} {value} after {step} moves, and a run "
-                    f"{getattr(after, key)}; please report it"
+                    f"network {self.prepared.network.name!r}: the search found {key} {value}, "
+                    f"a run {getattr(after, key)}, after {self._points[point][0]} moves; please report it"
                 )
         return after
 
-    def thresholds(self, step: int) -> tuple[Thresholds, Thresholds]:
+    def thresholds(self, point: int) -> tuple[Thresholds, Thresholds]:
         """Return the thresholds of activations and weights at a point, in real units."""
-        return self.prepared.real(*self._lsbs(self._steps[step][1]))
+        return self.prepared.real(*self._lsbs(self._points[point][2]))
 
     def path(self) -> list[PathPoint]:
         """Return all points of the path."""
         found = []
-        for step, (moved, state, verdict) in enumerate(self._steps):
+        for step, moved, state, verdict in self._points:
             lsbs, weight_lsbs = self._lsbs(state)
             known = self._file.counted.get(state)
             answers = verdict.loss, verdict.agree, verdict.correct, verdict.lost, verdict.won

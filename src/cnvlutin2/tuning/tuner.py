@@ -119,7 +119,7 @@ def tune(
         "weights": weights,
     }
     file = CurveFile(None if curve is None else Path(curve), made_of, [vars(group) for group in moving])
-    search = Search(prepared, moving, images, file, progress)
+    search = Search(prepared, moving, table.cycles, images, file, progress)
     try:
         with _quiet():
             search.follow(limits)
@@ -144,11 +144,7 @@ def _images(
     source: Network, inputs: GivenInputs, validation: GivenInputs, share: Fraction, seed: int
 ) -> tuple[Inputs, Inputs | None]:
     """Return the images to tune on and those to validate on."""
-    if not hasattr(source, "calibrated"):
-        raise NetworkError(
-            f"network {source.name!r} cannot be tuned: it is executed again and again under other thresholds, for which it must "
-            "be an ONNX model; export it as one"
-        )
+    check_tunable(source)
     given = as_inputs(source, inputs)
     if given is None:
         raise NetworkError(f"network {source.name!r} takes no inputs; give one that does")
@@ -158,6 +154,20 @@ def _images(
     if others is None or (others.labels is None) != (given.labels is None):
         raise ConfigError("of the images to tune and to validate on, one has labels, the other none; give both or none")
     return given, others
+
+
+def check_tunable(network: Network) -> None:
+    """Refuse a network that cannot be executed under other thresholds again and again.
+
+    Raises
+    ------
+    NetworkError
+    """
+    if not hasattr(network, "calibrated"):
+        raise NetworkError(
+            f"network {network.name!r} cannot be tuned: it is executed again and again under other thresholds, for which it must "
+            "be an ONNX model; export it as one"
+        )
 
 
 @contextmanager
@@ -170,18 +180,19 @@ def _quiet() -> Iterator[None]:
 
 def _result(search: Search, limits: Sequence[Limit], table: CycleTable, others: Inputs | None, source: Network) -> TuningResult:
     prepared = search.prepared
-    steps = [0, *(search.choose(limit) for limit in limits)]
-    thresholds = [search.thresholds(step) for step in steps]
+    chosen = [0, *(search.choose(limit) for limit in limits)]
+    thresholds = [search.thresholds(point) for point in chosen]
     tuning = [search.count_again(0)]  # which also warns of what is left out
-    validated: list[Measured | None] = [None for _ in steps]
+    validated: list[Measured | None] = [None for _ in chosen]
     with _quiet():
-        tuning += [search.count_again(step) for step in steps[1:]]
+        tuning += [search.count_again(point) for point in chosen[1:]]
         if others is not None:
             at = prepare(source, others, prepared.organisation, prepared.jobs)
             validated = [at.measure_ordinarily(*pair) for pair in thresholds]
+    path = search.path()
     points = [
-        TunedPoint(limit, step, *pair, measured, tried)
-        for limit, step, pair, measured, tried in zip([None, *limits], steps, thresholds, tuning, validated, strict=True)
+        TunedPoint(limit, path[point].step, *pair, measured, tried)
+        for limit, point, pair, measured, tried in zip([None, *limits], chosen, thresholds, tuning, validated, strict=True)
     ]
     return TuningResult(
         network=prepared.network.name,
@@ -190,7 +201,7 @@ def _result(search: Search, limits: Sequence[Limit], table: CycleTable, others: 
         labelled=prepared.answers.labelled,
         baseline=points[0],
         tuned=points[1:],
-        path=search.path(),
+        path=path,
         frozen=table.frozen(),
         ceiling=table.ceiling(),
         scales={layer.name: (layer.frac, layer.weight_frac) for layer in prepared.network.scales},

@@ -139,7 +139,7 @@ class TuningResult:
     tuned : sequence of TunedPoint
         One a limit.
     path : sequence of PathPoint
-        All moves, in order.
+        In order; several moves that gain little lead from one to the next.
     frozen : mapping of str to str
         Layers that cannot gain, and why.
     ceiling : float
