@@ -29,7 +29,7 @@ from cnvlutin2.simulation import DEFAULT_ORGANISATIONS, simulate
 _ACCELERATORS, _VALUES, _RESULTS = "Accelerators", "Integers and thresholds", "Results"
 OPTIONS = (
     *NETWORK_OPTIONS,
-    option(_VALUES, "--threshold", metavar="T", help=f"Least effectual activation: {FORMS}."),
+    option(_VALUES, "--threshold", metavar="T", help=f"Least effectual activation: {FORMS}. LSBs depend on the inputs."),
     option(_VALUES, "--weight-threshold", metavar="T", help="The same for weights."),
     option(_VALUES, "--quantised", is_flag=True, help="Execute the network on quantised values, and compare its top-1 class."),
     option(
