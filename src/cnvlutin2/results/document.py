@@ -68,7 +68,9 @@ class Total(_Part):
     cycles: list[Count]
     dense_cycles: Count
     speedup: FiniteFloat
+    speedup_interval: list[Amount] | None
     speedup_with_waiting: FiniteFloat | None
+    speedup_with_waiting_interval: list[Amount] | None
     slots: dict[str, Count]
     cost: Costs | None
 

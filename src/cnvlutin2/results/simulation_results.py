@@ -154,6 +154,10 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
+def _pair(interval: tuple[float, float] | None) -> list[float] | None:
+    return None if interval is None else list(interval)
+
+
 def _classes(predictions: Predictions) -> dict[str, Any]:
     return {key: None if value is None else list(value) for key, value in asdict(predictions).items()}
 
@@ -185,7 +189,9 @@ def _summary(network: NetworkResult, organisations: Mapping[str, Organisation]) 
                 "cycles": network.image_cycles(name).tolist(),
                 "dense_cycles": network.dense_cycles(name),
                 "speedup": network.speedup(name),
+                "speedup_interval": _pair(network.speedup_interval(name)),
                 "speedup_with_waiting": network.speedup_with_waiting(name),
+                "speedup_with_waiting_interval": _pair(network.speedup_with_waiting_interval(name)),
                 "slots": network.slots(name),
                 "cost": network.costs[name].summary() if network.costs else None,
             }
