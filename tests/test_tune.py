@@ -25,7 +25,9 @@ from cnvlutin2.network.onnx.calibrated_network import CalibratedNetwork
 from cnvlutin2.tuning import TuningResult, tune
 from cnvlutin2.tuning.image_split import as_share, split_images
 from cnvlutin2.tuning.measuring import Prepared
+from cnvlutin2.tuning.search import CANDIDATES
 from cnvlutin2.tuning.threshold_files import threshold_text, write_thresholds
+from cnvlutin2.tuning.tuner import _spread
 
 IMAGES = 60
 
@@ -101,11 +103,13 @@ class TestFound:
             assert found.accuracy is not None
             assert (point.agree, point.correct) == (found.accuracy.agree, found.accuracy.correct)
 
-    def test_each_limit_chooses_the_last_point_within_it(self, tuned: TuningResult) -> None:
+    def test_each_limit_chooses_the_fastest_of_the_last_points_within_it(self, tuned: TuningResult) -> None:
         for point, most in zip(tuned.tuned, (0.0, 10.0), strict=True):
-            assert point.limit is not None
             drops = {p.step: 100 * (p.lost - p.won) / 20 for p in tuned.path if p.lost is not None and p.won is not None}
-            assert point.step == max(step for step, drop in drops.items() if drop <= most)
+            within = [p for p in tuned.path if drops[p.step] <= most][-CANDIDATES:]
+            assert all(p.speedup is not None for p in within)
+            assert point.tuning.speedup == max(p.speedup or 0 for p in within)
+            assert point.step in {p.step for p in within if p.speedup == point.tuning.speedup}
 
     def test_validation_has_no_say(self, tuned: TuningResult) -> None:
         tuning, validation = split_images(images(), as_share("1/3"), 0)
@@ -119,6 +123,7 @@ class TestFound:
 
     def test_what_it_shows(self, tuned: TuningResult) -> None:
         assert "drop-0" in tuned._repr_html_()
+        assert [text.partition(":")[0] for text in tuned.cautions()] == ["drop-0, validation", "drop-10, validation"]
         assert re.fullmatch(
             r"<TuningResult: digits-pruned under cnv \(nothing pruned: .*x; drop-0: .*; drop-10: .*\)>", repr(tuned)
         )
@@ -126,7 +131,7 @@ class TestFound:
         assert len(frame) == len(tuned.path)
         assert frame["speedup"].notna().sum() >= 5
 
-    def test_weights_have_thresholds_too(self) -> None:
+    def test_weights_have_thresholds_too(self, tmp_path: Path) -> None:
         network = cnvlutin2.open_network("digits-pruned")
         given = cnvlutin2.load_inputs(network, limit=12)
         found = tune(network, given, "cnv2-weights", split="1/2", max_drop=90, weights=True, groups=["conv2_*"], path_images=4)
@@ -145,6 +150,10 @@ class TestFound:
             weight_thresholds=point.weight_thresholds,
         ).networks
         assert run.speedup("cnv2-weights") == point.tuning.speedup
+        activations, of_weights = write_thresholds(found, tmp_path / "t.yaml")
+        assert (activations.name, of_weights.name) == ("t.yaml", "t-weights.yaml")
+        assert read_thresholds(str(activations), "--threshold") == point.thresholds
+        assert read_thresholds(str(of_weights), "--weight-threshold") == point.weight_thresholds
 
 
 class TestNetworks:
@@ -156,7 +165,7 @@ class TestNetworks:
         assert point.tuning.loss <= 0.01
         assert (point.tuning.correct, point.tuning.won) == (None, 0)
         assert point.tuning.lost == 20 - (point.tuning.agree or 0)
-        assert all(p.loss > 0.01 for p in found.path if p.step > point.step)
+        assert point.tuning.speedup == max(p.speedup or 0 for p in found.path if p.loss <= 0.01)
 
     def test_an_output_that_is_no_scores_has_an_error(self, tmp_path: Path) -> None:
         nodes = [node("Conv", "x w0", "a", "one"), node("Relu", "a", "b"), node("Conv", "b w1", "y", "two")]
@@ -169,7 +178,7 @@ class TestNetworks:
         assert (found.loss_kind, point.name) == ("error", "error-0.9")
         assert 0 < point.tuning.loss <= 0.9
         assert point.tuning.lost is None
-        assert found.caution() == ""
+        assert found.cautions() == []
         assert point.tuning.speedup > found.baseline.tuning.speedup
         with pytest.raises(ConfigError, match="no scores of classes"):
             tune(path, values, max_drop=1)
@@ -188,6 +197,16 @@ class TestNetworks:
             source = str(tmp_path / "traces")
         with pytest.raises(NetworkError, match=r"cannot be tuned.*export it"):
             tune(source)
+
+    def test_images_that_order_moves_are_of_all_classes(self) -> None:
+        assert _spread(120, 24)[:3] + _spread(120, 24)[-1:] == [0, 5, 10, 119]
+        assert _spread(3, 24) == [0, 1, 2]
+        assert _spread(7, 1) == [0]
+
+    def test_labels_that_are_no_classes_are_refused(self) -> None:
+        given = images()
+        with pytest.raises(NetworkError, match="labels hold 10, but the network has 10 classes"):
+            tune("digits", Inputs(given.values, given.names, labels=np.full(IMAGES, 10)))
 
     def test_other_arguments_that_cannot_be(self) -> None:
         with pytest.raises(ConfigError, match="one organisation"):

@@ -155,8 +155,8 @@ def _print(result: TuningResult) -> None:
         for why, names in reasons.items():
             say(out, f"cannot gain: {', '.join(names)}: {why}")
     say(out, f"ceiling: {result.ceiling:.2f}x, if every value that a threshold reaches were pruned")
-    if result.caution():
-        say(out, result.caution())
+    for text in result.cautions():
+        say(out, text)
     counted = sum(point.speedup is not None for point in result.path)
     say(out, f"{result.path[-1].step} moves, {result.evaluations} evaluations; {counted} points of the path counted", style="dim")
 

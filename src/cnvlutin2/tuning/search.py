@@ -24,6 +24,8 @@ MOST_LOSS = 1.0
 """Nats; beyond, nothing comes back."""
 POINT_GAIN = 0.005
 """Part of the network's cycles that moves gain together, by the table, before all tuning images are executed again."""
+CANDIDATES = 5
+"""Points that are counted for a limit: the path is in the order of the table, and the last of them need not be the fastest."""
 CURVE_POINTS = 16
 """Points of the path that are counted besides those that limits choose."""
 
@@ -83,9 +85,9 @@ class Search:
                 return
 
     def choose(self, limit: Limit) -> int:
-        """Return which is the last point within a limit; 0, nothing pruned, if there is none."""
+        """Return which of the last points within a limit is the fastest, counted; 0, nothing pruned, if there is none."""
         within = [point for point, (*_, verdict) in enumerate(self._points) if limit.allows(verdict)]
-        return within[-1] if within else 0
+        return min(within[-CANDIDATES:], key=lambda point: self.count(point).cycles, default=0)
 
     def count_some(self) -> None:
         """Count points of the path, about evenly spaced in cycles, and its ends."""

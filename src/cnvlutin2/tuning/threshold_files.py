@@ -61,7 +61,7 @@ def threshold_text(result: TuningResult, point: TunedPoint, *, weights: bool = F
 
 
 def _head(result: TuningResult, point: TunedPoint) -> list[str]:
-    lines = [f"{result.network} under {result.arch}, {point.name}, tuned for accuracy and speed-up over the dense baseline"]
+    lines = [f"{result.network} under {result.arch}, {point.name}, speed-ups over the dense baseline"]
     for where in ("tuning", "validation"):
         before, found = getattr(result.baseline, where), getattr(point, where)
         if before and found:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+
 from cnvlutin2.errors import Cnvlutin2Warning, ConfigError, NetworkError
 from cnvlutin2.layer import Layer
 from cnvlutin2.network import Inputs, Network
@@ -48,8 +50,8 @@ def tune(
     """Find thresholds by layer that make a network faster for as little accuracy as possible.
 
     Moves double a threshold. They are ordered once, by the cycles that they save a unit of loss (the KL divergence of the
-    network's scores from those in floating point), and make one path; a limit chooses the fastest point of that path that is
-    within it on all tuning images. Only then is it tried on images that had no say.
+    network's scores from those in floating point), and make one path; a limit chooses a point of that path that is within it
+    on all tuning images: of the last ones, the fastest. Only then is it tried on images that had no say.
 
     Parameters
     ----------
@@ -108,7 +110,7 @@ def tune(
     given, others = _images(source, inputs, validation, share, seed)
     prepared = prepare(source, given, chosen, jobs)
     limits = chosen_limits(drops, max_loss, prepared.answers, len(given.values))
-    images = list(range(min(path_images, len(given.values))))
+    images = _spread(len(given.values), path_images)
     table = CycleTable.count(prepared.network.layers(images), chosen, weights=weights, jobs=jobs)
     moving = table.groups(groups)
     made_of = {
@@ -130,6 +132,11 @@ def tune(
         raise
     file.write(result)
     return result
+
+
+def _spread(count: int, wanted: int) -> list[int]:
+    """Return so many indices, evenly spaced: images may come in the order of their classes."""
+    return sorted({int(place) for place in np.linspace(0, count - 1, min(wanted, count)).round()})
 
 
 def _one_organisation(organisation: str | Path | Organisation) -> Organisation:

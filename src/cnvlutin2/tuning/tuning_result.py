@@ -174,7 +174,7 @@ class TuningResult:
         """Return what a notebook shows."""
         from cnvlutin2.results.notebook_html import html_table
 
-        return html_table(["", *(p.name for p in (self.baseline, *self.tuned))], self.rows(), self.caution())
+        return html_table(["", *(p.name for p in (self.baseline, *self.tuned))], self.rows(), "; ".join(self.cautions()))
 
     def rows(self) -> list[list[str]]:
         """Return what is known of each point as texts: a name, and a cell a point, the unpruned network first."""
@@ -197,14 +197,15 @@ class TuningResult:
             rows.append(["  lost / won", *(f"{m.lost} / {m.won}" if self.labelled else str(m.lost) for m in found)])
         return rows
 
-    def caution(self) -> str:
-        """Say what the counts of images that were lost are compatible with."""
-        point = self.tuned[-1] if self.tuned else self.baseline
-        measured = point.validation or point.tuning
-        if measured.lost is None:
-            return ""
-        where = "validation" if point.validation else "tuning (no validation: these images chose the point)"
-        return f"{point.name}, {where}: {lost_text(measured.lost, measured.images)}"
+    def cautions(self) -> list[str]:
+        """Say of each point what the count of images that were lost is compatible with."""
+        found = []
+        for point in self.tuned:
+            measured = point.validation or point.tuning
+            if measured.lost is not None:
+                where = "validation" if point.validation else "tuning (no validation: these images chose the point)"
+                found.append(f"{point.name}, {where}: {lost_text(measured.lost, measured.images)}")
+        return found
 
     def to_frame(self) -> pd.DataFrame:
         """Return the path as a pandas frame: a row a point; ``speedup`` is NaN where it was not counted."""
