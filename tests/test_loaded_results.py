@@ -168,6 +168,9 @@ class TestCompared:
                     expected.add((*key, value, other[column], other[column] - value))
         assert len(expected) > 20
         assert set(comparison.numbers.itertuples(index=False, name=None)) == expected
+        counts = comparison.numbers[comparison.numbers["measure"] == "effectual_macs"]
+        assert len(counts)
+        assert all(isinstance(value, int) for key in ("first", "second", "change") for value in counts[key])
         by_measure = {measure: count for measure, count, *_ in comparison.by_measure()}
         assert sum(by_measure.values()) == len(expected)
         assert not comparison.equal

@@ -212,9 +212,8 @@ def _numbers(
         one, other = both[f"{measure}_x"], both[f"{measure}_y"]
         differs = (one != other) & ~(one.isna() & other.isna())
         rows = both.loc[differs, keys]
-        parts.append(
-            rows.assign(measure=measure, first=one[differs], second=other[differs], change=other[differs] - one[differs])
-        )
+        one, other = (column[differs].astype(object) for column in (one, other))  # among floats integers would lose digits
+        parts.append(rows.assign(measure=measure, first=one, second=other, change=other - one))
     found = [part for part in parts if len(part)] or parts[:1]
     return pd.concat(found, ignore_index=True), dict.fromkeys(measures, len(both)), alone
 
