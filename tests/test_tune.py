@@ -360,6 +360,19 @@ class TestGoingOn:
         assert "name another file" in found.stderr
         assert curve.read_bytes() == content
 
+    @pytest.mark.skipif(sys.platform == "win32", reason="this system has no limits of file sizes")
+    def test_where_there_is_no_room_the_curve_stays_as_it_was(self, small_curve: Path) -> None:
+        before = small_curve.read_bytes()
+        code = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\nfrom cnvlutin2.cli import main; main()"
+        options = ["--limit", "6", "--path-images", "2", "--max-drop", "0,60", "--curve", str(small_curve)]
+        done = subprocess.run(
+            [sys.executable, "-c", code, "tune", "digits", *options], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1].startswith(f"cnvlutin2: error: cannot write {small_curve}: File too large")
+        assert small_curve.read_bytes() == before
+        assert [path.name for path in small_curve.parent.iterdir()] == [small_curve.name]
+
     def test_a_torn_curve_is_refused(self, small_curve: Path, curve: Path) -> None:
         curve.write_bytes(small_curve.read_bytes()[:-200])
         found = call("tune", "digits", "--limit", 6, "--path-images", 2, "--curve", curve)
