@@ -23,7 +23,7 @@ from cnvlutin2.cli.run_command import run_command
 from cnvlutin2.cost import COMPONENTS, STATIC, LayerCost, MachineCost, Prices, area_mm2, baseline_of, load_table, static_mw
 from cnvlutin2.cost.energy import by_component, cautions, total_pj
 from cnvlutin2.cost.event_counts import ROW
-from cnvlutin2.cost.float_sums import sum_in_order
+from cnvlutin2.cost.float_sums import mean, sum_in_order
 from cnvlutin2.cost.float_sums import total as total_of
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.machine import DRAM, EVENTS
@@ -108,6 +108,7 @@ class TestPrices:
         assert sum_in_order(values) == total_of(np.array(values)) == 1e16
         assert MachineCost(np.ones(1, np.int64), {}, dict(zip("abcdefghijklmnopqrstu", values, strict=True))).total_mm2 == 1e16
         assert sum_in_order([np.full((1, 1), value) for value in values]).tolist() == [[1e16]]
+        assert mean(np.array(values)) == 1e16 / 21
 
     def test_static_energy_is_power_times_time(self) -> None:
         for clock in (1.0, 0.5):

@@ -26,3 +26,8 @@ def total(values: NDArray[np.float64]) -> float:
     """Add up an array ``[N]`` from the first to the last."""
     found: float = sum_in_order(values.tolist())
     return found
+
+
+def mean(values: NDArray[np.float64]) -> float:
+    """Return the mean of an array ``[N]``, by `total`."""
+    return total(values) / values.size

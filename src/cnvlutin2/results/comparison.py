@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnvlutin2.cost.float_sums import mean
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.results.network_result import NetworkResult
 from cnvlutin2.results.simulation_results import Results
@@ -185,7 +186,7 @@ def _figures(network: NetworkResult, arch: str) -> dict[str, float | None]:
         "speed-up with waiting": network.speedup_with_waiting(arch),
         "cycles of an image": float(network.image_cycles(arch).mean()),
         "total cycles of an image": float(cost.machine.total_cycles.mean()) if cost else None,
-        "energy of an image, uJ": float(cost.machine.total_pj.mean()) / 1e6 if cost else None,
+        "energy of an image, uJ": mean(cost.machine.total_pj) / 1e6 if cost else None,
         "EDP gain": cost.edp_gain() if cost else None,
         "area, mm2": cost.machine.total_mm2 if cost else None,
         "images classified correctly": accuracy.correct if accuracy else None,
