@@ -91,7 +91,7 @@ class TestRun:
     def test_json_on_stdout_is_all_there_is(self) -> None:
         result = call("run", "digits", "--limit", 2, "--arch", "all", "--json", "-")
         found = json.loads(result.stdout)
-        assert found["schema"] == "cnvlutin2/results/2"
+        assert found["schema"] == "cnvlutin2/results/3"
         assert len(found["runs"]) == 7 * len(preset_names()) * 2
         for run in found["runs"]:
             assert run.keys() >= REQUIRED

@@ -37,6 +37,7 @@ ROOMS = (
     "cost",
     "results",
     "simulation",
+    "tuning",
     "reproduction",
     "report",
     "hardware",
@@ -69,6 +70,7 @@ SHARED_NAMES = {
     "results": "the package, and the compiled engine's",
     "encoders": "waiting for them, and the hardware's",
     "parameters": "of an encoded array, and of a design",
+    "tuning": "the package, which tunes thresholds, and the compiled engine's constants, which were",
 }
 """Modules' names that two have, and who; a compiled twin in ``_kernels`` has the name of what it is the twin of."""
 

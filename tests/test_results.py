@@ -210,7 +210,7 @@ class TestSchema:
 
     def test_it_is_one(self) -> None:
         Draft202012Validator.check_schema(json_schema())
-        assert json_schema()["$id"] == SCHEMA == "cnvlutin2/results/2"
+        assert json_schema()["$id"] == SCHEMA == "cnvlutin2/results/3"
 
     def test_plain_values_follow_it_without_a_detour_over_text(self) -> None:
         VALIDATOR.validate(partial(3).to_dict())

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
         open_network,
     )
     from cnvlutin2.organisation import Organisation, load_organisations, preset, preset_names
-    from cnvlutin2.results import Results
+    from cnvlutin2.results import Results, load_results
     from cnvlutin2.simulation import simulate
     from cnvlutin2.study import Study, load_study, sweep
+    from cnvlutin2.tuning import tune
 
 _HOMES = {
     "ArrayNetwork": "network",
@@ -44,17 +45,21 @@ _HOMES = {
     "load_inputs": "network",
     "load_organisations": "organisation",
     "load_study": "study",
+    "load_results": "results",
     "open_network": "network",
     "preset": "organisation",
     "preset_names": "organisation",
     "simulate": "simulation",
     "sweep": "study",
+    "tune": "tuning",
 }
 
 __all__ = [  # noqa: RUF022 - by what a reader wants first
     "simulate",
     "sweep",
     "load_study",
+    "load_results",
+    "tune",
     "open_network",
     "load_inputs",
     "from_torch",

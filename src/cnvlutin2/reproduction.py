@@ -16,10 +16,12 @@ from cnvlutin2.errors import Cnvlutin2Warning
 from cnvlutin2.layer import Geometry
 from cnvlutin2.mapping import Schedule
 from cnvlutin2.network import Inputs, Network, Topology
+from cnvlutin2.network.bundled import bundled_names
 from cnvlutin2.network.topology_shapes import topology_names
 from cnvlutin2.organisation import preset
 from cnvlutin2.results import NetworkResult
 from cnvlutin2.simulation import simulate
+from cnvlutin2.tuning.published_thresholds import ThresholdFigures, TunedFigures, threshold_figures, tuned_figures
 
 ARCH = "cnv"
 Tell = Callable[[str], None]
@@ -98,6 +100,10 @@ class Reproduction:
         Layer, published and computed cycles.
     areas : mapping of str to mapping of str to float
         By table, Cnvlutin's area overhead and each part's share of it.
+    thresholds : sequence of ThresholdFigures
+        Published thresholds on synthetic values of the paper's six networks.
+    tuned : sequence of TunedFigures
+        Thresholds of the bundled networks, which have real values.
     """
 
     table: str
@@ -105,6 +111,8 @@ class Reproduction:
     comparisons: Sequence[Comparison]
     dense_cycles: Sequence[tuple[str, int, int]]
     areas: Mapping[str, Mapping[str, float]]
+    thresholds: Sequence[ThresholdFigures]
+    tuned: Sequence[TunedFigures]
 
 
 def reproduce(
@@ -145,10 +153,13 @@ def reproduce(
     for network, inputs in networks:
         tell(f"{network.name}: executed")
         real.append(_figures(simulate(network, inputs, ARCH, jobs=jobs, energy=table).networks[0]))
+    tell("published thresholds, and tuned ones")
+    thresholds = [threshold_figures(name, ARCH, seed, jobs) for name in topology_names()]
+    tuned = [tuned_figures(name, ARCH, jobs) for name in bundled_names()]
     areas = {name: _area_overhead(load_table(name)) for name in dict.fromkeys((*table_names(), table.name)) if name != table.name}
     areas[table.name] = _area_overhead(table)
     comparisons = _comparisons(six, overheads, areas[table.name], table)
-    return Reproduction(table.name, [*six, *real], comparisons, _dense_cycles(), areas)
+    return Reproduction(table.name, [*six, *real], comparisons, _dense_cycles(), areas, thresholds, tuned)
 
 
 def _figures(result: NetworkResult) -> NetworkFigures:

@@ -20,6 +20,10 @@ from cnvlutin2.errors import Cnvlutin2Error, Cnvlutin2Warning, VerificationError
 COMMANDS = {
     "run": ("cnvlutin2.cli.run_command:run_command", "Count the cycles of a network on accelerators."),
     "sweep": ("cnvlutin2.cli.sweep_command:sweep_command", "Compute many points of a design space into a folder."),
+    "tune": ("cnvlutin2.cli.tune_command:tune_command", "Find thresholds that gain most for what they cost in accuracy."),
+    "report": ("cnvlutin2.cli.results_commands:report_command", "Write the page of results that were written as JSON."),
+    "figures": ("cnvlutin2.cli.results_commands:figures_command", "Draw figures of results that were written as JSON."),
+    "compare": ("cnvlutin2.cli.results_commands:compare_command", "Compare two results that were written as JSON."),
     "reproduce": ("cnvlutin2.cli.reproduce_command:reproduce_command", "Print published figures beside computed ones."),
     "cosim": ("cnvlutin2.cli.cosim_command:cosim_command", "Run a network's layers through the hardware, cycle for cycle."),
     "rtl": ("cnvlutin2.cli.rtl_command:rtl_command", "Write the hardware of an organisation as Verilog."),
@@ -188,6 +192,7 @@ def group(ctx: click.Context, debug: bool) -> None:
       1    whoever read the output stopped reading
       2    the command or its input is wrong, or an output could not be written
       3    --verify failed, or hardware differs
+      4    compare --exit-code found a difference
       130  interrupted (Ctrl-C); 143 and 129: ended by SIGTERM and SIGHUP
     """
     if ctx.invoked_subcommand is None:

@@ -11,7 +11,7 @@ import click
 from cnvlutin2.cli.command_options import Adder, option
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.network import Inputs, Network, Topology, load_inputs, open_network
-from cnvlutin2.network.input_files import check_is_there
+from cnvlutin2.network.image_files import check_is_there
 from cnvlutin2.network.opening import check_exists, takes_inputs
 from cnvlutin2.network.topology_shapes import is_topology
 
@@ -27,17 +27,23 @@ def _numbers(_context: click.Context, _option: click.Parameter, text: str | None
     return found if len(found) > 1 else found[0]
 
 
-_INPUT_KEYS = ("limit", "preprocess", "mean", "std", "scale", "layout", "channels", "resize", "labels")
+_INPUT_KEYS = ("limit", "draw", "preprocess", "mean", "std", "scale", "layout", "channels", "resize", "labels")
 _TOPOLOGY_KEYS = ("activation_density", "weight_density", "profile", "images", "seed", "conv_only")
 _INPUTS, _PHOTOS, _TOPOLOGIES = "Inputs of an executed network", "How photos become inputs", "Topologies, with synthetic values"
 _DENSITY = click.FloatRange(0, 1)
 
-NETWORK_OPTIONS: tuple[Adder, ...] = (
+IMAGE_OPTIONS: tuple[Adder, ...] = (
     option(
         _INPUTS, "--input", "-i", "inputs", multiple=True, metavar="PATH", help="Photo, BATCH.npy or folder; may be repeated."
     ),
     option(_INPUTS, "--limit", type=click.IntRange(1), metavar="N", help="Use the first N inputs only."),
-    option(_INPUTS, "--labels", metavar="FILE", help="Classes of the inputs, one a line or .npy, to count the correct answers."),
+    option(
+        _INPUTS,
+        "--labels",
+        metavar="FILE",
+        help="Classes: one a line, a name and one a line, or .npy.",
+    ),
+    option(_INPUTS, "--draw", type=click.IntRange(0), metavar="SEED", help="Take the inputs in an order that SEED draws."),
     option(_PHOTOS, "--preprocess", metavar="RECIPE", help="imagenet-torch, imagenet-caffe, cifar10, unit or none."),
     option(_PHOTOS, "--scale", type=float, metavar="X", help="Multiplies pixels (0 to 255) before --mean."),
     option(_PHOTOS, "--mean", callback=_numbers, metavar="X,..", help="Subtracted: a number, or one a channel."),
@@ -45,6 +51,10 @@ NETWORK_OPTIONS: tuple[Adder, ...] = (
     option(_PHOTOS, "--layout", type=click.Choice(["NCHW", "NHWC"]), help="Order of the model's input."),
     option(_PHOTOS, "--channels", type=click.Choice(["RGB", "BGR", "L"]), help="Order of the model's channels; L is grey."),
     option(_PHOTOS, "--resize", type=click.IntRange(1), metavar="N", help="Short side before the centre crop."),
+)
+
+NETWORK_OPTIONS: tuple[Adder, ...] = (
+    *IMAGE_OPTIONS,
     option(_TOPOLOGIES, "--activation-density", type=_DENSITY, metavar="X", help="Effectual part of the activations."),
     option(_TOPOLOGIES, "--weight-density", type=_DENSITY, metavar="X", help="Effectual part of the weights."),
     option(_TOPOLOGIES, "--profile", metavar="NAME", help="Published densities: deep-compression, sparseloop."),
@@ -86,6 +96,13 @@ def networks_to_open(names: Sequence[str], options: dict[str, Any]) -> list[Call
 def read_inputs(network: Network, options: dict[str, Any]) -> Inputs | None:
     """Read what a network is to run on, if it takes anything."""
     return load_inputs(network, options["inputs"], **_given(_INPUT_KEYS, options)) if network.takes_inputs else None
+
+
+def read_images(network: Network, options: dict[str, Any]) -> Inputs:
+    """Read the images of a network that wants some: those of `IMAGE_OPTIONS`."""
+    for path in options["inputs"] or ():
+        check_is_there(path)
+    return load_inputs(network, options["inputs"], **_given(_INPUT_KEYS, options))
 
 
 def _given(keys: Sequence[str], options: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ _ENERGY_PARTS = {
 }
 """What the energy goes to, as a table has room for it."""
 
+_INTERVAL = "95%: of the speed-up over all images like these, if these are a random sample of them"
 _SLOTS = "% of multiplier slots"
 
 
@@ -57,7 +58,8 @@ def print_results(results: Results, *, tables: bool = True, slots_by_layer: bool
         if tables:
             show(out, *layers_grids(network, archs))
             if len(network.images) > 1:
-                show(out, images_grid(network, archs))
+                images = images_grid(network, archs)
+                show(out, images, images.without("least", "most"))
         for arch in archs if slots_by_layer else ():
             show(out, layer_slots_grid(network, arch))
         if tables and network.costs:
@@ -158,17 +160,20 @@ def images_grid(network: NetworkResult, archs: Sequence[str]) -> Grid:
     """Return how the speed-ups differ from image to image: the datapath's, then those with waiting."""
     rows = []
     for arch in archs:
-        cells = _spread(network.image_speedups(arch))
+        cells = _spread(network.image_speedups(arch), network.speedup_interval(arch))
         if network.costs:
             cost = network.costs[arch]
-            cells += _spread(cost.baseline.total_cycles / cost.machine.total_cycles)
+            waited = cost.baseline.total_cycles / cost.machine.total_cycles
+            cells += _spread(waited, network.speedup_with_waiting_interval(arch))
         rows.append((arch, cells))
-    headings = ["mean ± s.d.", "least", "most", *(["with waiting", "least", "most"] if network.costs else [])]
-    return Grid("speed-up by image", headings, rows, paragraph_of="row")
+    spread = ["least", "most", "95%"]
+    headings = ["mean ± s.d.", *spread, *(["with waiting", *spread] if network.costs else [])]
+    return Grid("speed-up by image", headings, rows, _INTERVAL, paragraph_of="row")
 
 
-def _spread(values: NDArray[np.float64]) -> list[str]:
-    return [f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}", f"{values.min():.2f}x", f"{values.max():.2f}x"]
+def _spread(values: NDArray[np.float64], interval: tuple[float, float] | None) -> list[str]:
+    shown = "-" if interval is None else f"{interval[0]:.3f}..{interval[1]:.3f}"
+    return [f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}", f"{values.min():.2f}x", f"{values.max():.2f}x", shown]
 
 
 def layer_slots_grid(network: NetworkResult, arch: str) -> Grid:

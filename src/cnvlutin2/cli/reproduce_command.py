@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -21,6 +22,7 @@ from cnvlutin2.files import write_whole
 from cnvlutin2.network import Inputs, Network, load_inputs, open_network
 from cnvlutin2.network.bundled import bundled_names
 from cnvlutin2.reproduction import Comparison, NetworkFigures, Reproduction, reproduce
+from cnvlutin2.tuning.published_thresholds import ThresholdFigures
 
 SCHEMA = "cnvlutin2/reproduction/1"
 _PERCENT = ("area_overhead", "zero_activations", "zfnaf_overhead", "viai_overhead")
@@ -28,6 +30,12 @@ _CAPTION = (
     "zero: mean part of the activations that are zero, the first layer's left out. speed-up: of the datapath. with waiting, "
     "energy, EDP, ED2P: on chip, over the dense baseline of the same size, with tiles that wait for their encoders, which pass a "
     "value a cycle while a window of few channels takes fewer cycles than a tile has filters; unwaited: if they never waited."
+)
+
+_THRESHOLDS = (
+    "published: recalled, with the authors' networks, images and fixed point. Here: their shapes, synthetic values. What an LSB "
+    "of theirs is, is not known: it is taken for 1, 16 and 64 of ours, which are 2^-12 of the values' unit scale. Synthetic "
+    "values have no accuracy, so that no column says what is free of loss."
 )
 
 
@@ -95,6 +103,11 @@ def _print(found: Reproduction) -> None:
     out.print(Text("\nwhat differs, and why", style="bold"))
     for why, keys in _reasons(found.comparisons).items():
         say(out, f"{', '.join(keys)}: {why}.")
+    out.print()
+    show(out, _thresholds_grid(found.thresholds))
+    for tuned in found.tuned:
+        pairs = f"{tuned.lost} lost, {tuned.won} won of {tuned.images} images that had no say"
+        say(out, f"{tuned.network}, real values, tuned here: {tuned.unpruned:.2f}x to {tuned.tuned:.2f}x; {pairs}")
     out.print(Text("\narea that Cnvlutin adds, by table", style="bold"))
     for name, parts in found.areas.items():
         shares = ", ".join(f"{part.replace('_', ' ')} {share:.2%}" for part, share in parts.items() if part != "total")
@@ -127,6 +140,20 @@ def _comparison_grid(comparisons: Sequence[Comparison]) -> Grid:
         rows.append((comparison.key.replace("_", " "), [*shown, difference, comparison.basis]))
     headings = ["published", "computed", "difference", "computed from"]
     return Grid("figure", headings, rows, title="published and computed", texts=("computed from",), paragraph_of="row")
+
+
+def _thresholds_grid(found: Sequence[ThresholdFigures]) -> Grid:
+    """Return the published thresholds and speed-ups beside those that are computed with them."""
+    rows = []
+    for figures in found:
+        cells = [f"{figures.published:.2f}x", f"{figures.unpruned:.3f}x", *(f"{gain:.3f}x" for gain in figures.computed.values())]
+        rows.append((figures.network, [*cells, " ".join(map(str, figures.lsbs))]))
+    columns = zip(*((f.published, f.unpruned, *f.computed.values()) for f in found), strict=True)
+    published, *computed = (math.exp(math.fsum(map(math.log, column)) / len(found)) for column in columns)
+    rows.append(("geometric mean", [f"{published:.2f}x", *(f"{mean:.3f}x" for mean in computed), ""]))
+    headings = ["published", "nothing pruned", *(f"1 LSB = {factor}" for factor in found[0].computed), "thresholds in LSBs"]
+    title = "speed-ups with thresholds that lose no accuracy, published, and of the same thresholds here"
+    return Grid("network", headings, rows, _THRESHOLDS, title, texts=("thresholds in LSBs",), total=True, paragraph_of="row")
 
 
 def _reasons(comparisons: Sequence[Comparison]) -> dict[str, list[str]]:

@@ -11,14 +11,17 @@ from typing import Any
 import click
 
 from cnvlutin2.cli.command_options import SectionedCommand, option, with_options
-from cnvlutin2.cli.networks import NETWORK_OPTIONS, networks_to_open, read_inputs
+from cnvlutin2.cli.main import say
+from cnvlutin2.cli.networks import NETWORK_OPTIONS, networks_to_open, read_images, read_inputs
 from cnvlutin2.cli.outputs import Attempts, check_apart, writing_traces
 from cnvlutin2.cli.printed_tables import print_results
 from cnvlutin2.cli.progress import progress_bar
 from cnvlutin2.cost.tables import DEFAULT_TABLE, load_table
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.files import check_writable
+from cnvlutin2.network import Inputs, Network, Thresholds
 from cnvlutin2.network.bundled import bundled_names
+from cnvlutin2.network.opening import check_exists, takes_inputs
 from cnvlutin2.network.threshold_text import FORMS, read_thresholds
 from cnvlutin2.organisation import Organisation, load_organisations, with_overrides
 from cnvlutin2.report import write_figures, write_report
@@ -26,11 +29,33 @@ from cnvlutin2.report.figures import check_all
 from cnvlutin2.report.viewer import TraceCollector
 from cnvlutin2.results import Results, write_csv, write_json, write_parquet
 from cnvlutin2.simulation import DEFAULT_ORGANISATIONS, simulate
+from cnvlutin2.simulation.enough_inputs import enough_inputs
+
+
+def _part(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
+    """Read a part, as ``1%`` or ``0.01``."""
+    if text is None:
+        return None
+    try:
+        part = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        part = 0.0
+    if not 0 < part < 1:
+        raise click.BadParameter(f"{text!r} is no part; give one as 1% or 0.01")
+    return part
+
 
 _ACCELERATORS, _VALUES, _RESULTS = "Accelerators", "Integers and thresholds", "Results"
 OPTIONS = (
     *NETWORK_OPTIONS,
-    option(_VALUES, "--threshold", metavar="T", help=f"Least effectual activation: {FORMS}."),
+    option(
+        "Inputs of an executed network",
+        "--until",
+        callback=_part,
+        metavar="X%",
+        help="Draw so many inputs that each speed-up's 95% interval is +-X%.",
+    ),
+    option(_VALUES, "--threshold", metavar="T", help=f"Least effectual activation: {FORMS}. LSBs depend on the inputs."),
     option(_VALUES, "--weight-threshold", metavar="T", help="The same for weights."),
     option(_VALUES, "--quantised", is_flag=True, help="Execute the network on quantised values, and compare its top-1 class."),
     option(
@@ -97,6 +122,10 @@ def run_command(networks: tuple[str, ...], archs: tuple[str, ...], overrides: tu
     weight_thresholds = read_thresholds(options["weight_threshold"], "--weight-threshold")
     if options["save_traces"] and (len(networks) != 1 or len({o.data_bits for o in organisations}) > 1):
         raise ConfigError("writes the traces of one network with one data_bits; run them one by one", source="--save-traces")
+    for name in networks if options["until"] else ():
+        check_exists(name)
+        if not takes_inputs(name):
+            raise ConfigError(f"is for networks that are executed on inputs, which {name} is not", source="--until")
     collector = TraceCollector() if options["report_file"] else None
     found: list[Results] = []
     attempts = Attempts()
@@ -105,12 +134,12 @@ def run_command(networks: tuple[str, ...], archs: tuple[str, ...], overrides: tu
             break
         with attempts.attempt():
             network = open_one()
+            given = _read_inputs(network, organisations, (thresholds, weight_thresholds), options)
             with progress_bar(network.name) as progress, writing_traces(options["save_traces"], attempts) as observers:
-                inputs = read_inputs(network, options)
                 found.append(
                     simulate(
                         network,
-                        inputs.watched(progress.see) if inputs and progress else inputs,
+                        given.watched(progress.see) if given and progress else given,
                         organisations,
                         quantised=options["quantised"],
                         verify=options["verify"],
@@ -126,6 +155,34 @@ def run_command(networks: tuple[str, ...], archs: tuple[str, ...], overrides: tu
     if found:
         _show(_joined(found), collector, options, attempts)
     attempts.finish()
+
+
+def _read_inputs(
+    network: Network, organisations: Sequence[Organisation], thresholds: tuple[Thresholds, Thresholds], options: dict[str, Any]
+) -> Inputs | None:
+    """Read what a network is to run on; with --until, so much that speed-ups are known that well."""
+    if options["until"] is None:
+        return read_inputs(network, options)
+    most, draw = options["limit"], options["draw"] or 0
+
+    def read(count: int) -> Inputs:
+        limit = count if most is None else min(count, most)
+        return read_images(network, {**options, "limit": limit, "draw": draw})
+
+    with progress_bar(f"{network.name}: how many inputs"):
+        found = enough_inputs(
+            network,
+            read,
+            organisations,
+            options["until"],
+            thresholds=thresholds[0],
+            weight_thresholds=thresholds[1],
+            quantised=options["quantised"],
+            jobs=options["jobs"],
+        )
+    if not found.reached:
+        say("warning", f"{network.name}: all {len(found.inputs.values)} inputs leave +-{found.half_width:.2%}; give more")
+    return found.inputs
 
 
 def _show(results: Results, collector: TraceCollector | None, options: dict[str, Any], attempts: Attempts) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cnvlutin2.cost.energy import Energies, by_component, total_pj
 from cnvlutin2.cost.event_counts import Events, as_events
-from cnvlutin2.cost.float_sums import mean, sum_in_order, total
+from cnvlutin2.cost.float_sums import sum_in_order, total
 from cnvlutin2.cost.packed_rows import PackedRows
 from cnvlutin2.machine import DRAM
 from cnvlutin2.timing.engine import Counts
@@ -112,6 +112,16 @@ class MachineCost:
         """Area of all parts."""
         return sum_in_order(self.area_mm2.values())
 
+    def figures(self) -> dict[str, object]:
+        """Return the figures as plain values, as in the JSON."""
+        return {
+            "total_cycles": self.total_cycles.tolist(),
+            "energy_pj": {name: energy.tolist() for name, energy in self.energy_pj.items()},
+            "total_energy_pj": self.total_pj.tolist(),
+            "area_mm2": dict(self.area_mm2),
+            "total_area_mm2": self.total_mm2,
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class NetworkCost:
@@ -162,18 +172,9 @@ class NetworkCost:
     def summary(self) -> dict[str, object]:
         """Return the figures as plain values, as in the JSON."""
         return {
-            "total_cycles": self.machine.total_cycles.tolist(),
-            "energy_pj": {name: mean(energy) for name, energy in self.machine.energy_pj.items()},
-            "total_energy_pj": self.machine.total_pj.tolist(),
-            "area_mm2": dict(self.machine.area_mm2),
-            "total_area_mm2": self.machine.total_mm2,
+            **self.machine.figures(),
             "cautions": list(self.cautions),
-            "baseline": {
-                "total_cycles": self.baseline.total_cycles.tolist(),
-                "energy_pj": {name: mean(energy) for name, energy in self.baseline.energy_pj.items()},
-                "total_energy_pj": self.baseline.total_pj.tolist(),
-                "total_area_mm2": self.baseline.total_mm2,
-            },
+            "baseline": self.baseline.figures(),
             "relative": {
                 "speedup": self.speedup,
                 "energy_gain": self.energy_gain,

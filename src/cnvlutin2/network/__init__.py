@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cnvlutin2.layer import Layer
-from cnvlutin2.network.accuracy import Accuracy
+from cnvlutin2.network.accuracy import Accuracy, Predictions
 from cnvlutin2.network.arrays import ArrayNetwork
 from cnvlutin2.network.input_files import default_inputs, load_inputs
 from cnvlutin2.network.input_spec import InputSpec
@@ -39,6 +39,7 @@ __all__ = [
     "Network",
     "Numeric",
     "OnnxNetwork",
+    "Predictions",
     "Reader",
     "Threshold",
     "Thresholds",

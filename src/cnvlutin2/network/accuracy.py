@@ -28,6 +28,39 @@ class Accuracy:
     float_correct: int | None = None
 
 
+@dataclass(frozen=True)
+class Predictions:
+    """What a network answered to each input: its top-1 class.
+
+    Parameters
+    ----------
+    classes : tuple of int
+        Of the network as it was executed.
+    float_classes : tuple of int or None
+        Of the network in floating point; None where it was executed so itself.
+    labels : tuple of int or None
+        The right ones, where they are known.
+    """
+
+    classes: tuple[int, ...]
+    float_classes: tuple[int, ...] | None = None
+    labels: tuple[int, ...] | None = None
+
+
+def as_predictions(
+    float_answers: NDArray[np.int64], quantised_answers: NDArray[np.int64] | None, labels: NDArray[np.int64] | None
+) -> Predictions | None:
+    """Return what a network answered, from arrays as of `compare_answers`; None if it does not classify."""
+    executed = float_answers if quantised_answers is None else quantised_answers
+    if min(float_answers.min(), executed.min()) < 0:
+        return None
+    return Predictions(
+        tuple(executed.tolist()),
+        None if quantised_answers is None else tuple(float_answers.tolist()),
+        None if labels is None else tuple(labels.tolist()),
+    )
+
+
 def top_classes(output: object, images: int) -> NDArray[np.int64]:
     """Return the top-1 class of every image.
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnvlutin2.errors import Cnvlutin2Warning, ConfigError, NetworkError, short
+from cnvlutin2.errors import ConfigError, NetworkError, short
 from cnvlutin2.network.bundled import FOLDER, bundled_inputs
 from cnvlutin2.network.file_hash import sha256
+from cnvlutin2.network.image_files import ImageFile, find_image_files
 from cnvlutin2.network.input_spec import InputSpec, Layout
 from cnvlutin2.network.inputs import Inputs
+from cnvlutin2.network.label_files import labels_of
 from cnvlutin2.network.network import Network
 from cnvlutin2.network.npz import map_npy
-from cnvlutin2.network.photos import SUFFIXES, Recipe, choose_recipe, crop_size, read_photo
+from cnvlutin2.network.photos import Recipe, choose_recipe, crop_size, read_photo
 from cnvlutin2.network.stored_images import HELD_BYTES, StoredImages, StoredPart
 
 
@@ -52,12 +53,14 @@ def load_inputs(
     resize: int | None = None,
     limit: int | None = None,
     labels: Sequence[int] | str | Path | None = None,
+    draw: int | None = None,
 ) -> Inputs:
     """Read the inputs of a network.
 
     An ``.npy`` batch is taken as it is, in the model's own layout (floating point is converted to the model's). A photo's short
     side is resized (see `resize`), its centre cut to the model's input size, and its pixels become
-    ``(pixel * scale - mean) / std``. Of a folder all photos and ``.npy`` files are taken, sorted by name.
+    ``(pixel * scale - mean) / std``. Of a folder all photos and ``.npy`` files are taken, sorted by name. A folder of folders is
+    a data set by class: folders whose names are numbers are these classes, others are numbered in the order of their names.
 
     Parameters
     ----------
@@ -79,7 +82,10 @@ def load_inputs(
     limit : int, optional
         Read the first so many images only.
     labels : sequence of int, or path, optional
-        The classes, one an image: numbers, an ``.npy`` of integers or a text file of one a line.
+        The classes, one an image: numbers, an ``.npy`` of integers or a text file of one a line; or a text file of an image's
+        name (its path, or the end of it) and its class a line. By default those of the folders, where folders are classes.
+    draw : int, optional
+        A seed: take the images in an order that it draws, so that the first `limit` are a random sample. Only those are read.
 
     Returns
     -------
@@ -110,34 +116,64 @@ def load_inputs(
         raise NetworkError(f"limit is {limit}; at least one input is needed")
     recipe = {"preprocess": preprocess, "mean": mean, "scale": scale, "std": std, "channels": channels}
     photos = _PhotoReader(spec, layout, resize, recipe)
-    found = _read(_files(paths), spec, photos, limit) if paths else default_inputs(network, limit)
+    found, order = _read(find_image_files(paths), spec, photos, limit, draw) if paths else _own(network, limit, draw)
     unused = [key for key, value in {**recipe, "layout": layout, "resize": resize}.items() if value is not None]
     if unused and not photos.settings:
         raise ConfigError("is for photos, and the inputs are none", where=unused[0])
     if labels is None:
         return found
-    classes = _labels(labels, len(found.names), cut=limit is not None)
+    classes = labels_of(labels, found.names, order, cut=limit is not None)
     hashed = {str(labels): sha256(Path(labels))} if isinstance(labels, (str, Path)) else {}
     return found.with_labels(classes, hashed)
 
 
-def _read(files: Iterable[Path], spec: InputSpec, photos: _PhotoReader, limit: int | None) -> Inputs:
+Drawn = tuple[Inputs, Sequence[int] | None]
+"""Images, and which of all they are if they were drawn from them."""
+
+
+def _own(network: Network, limit: int | None, draw: int | None) -> Drawn:
+    """Return the network's own inputs."""
+    if draw is None:
+        return default_inputs(network, limit), None
+    found = default_inputs(network)
+    order = _order(len(found.names), limit, draw)
+    labels = None if found.labels is None else found.labels[order]
+    settings = {**found.settings, **_drawn(draw, len(found.names))}
+    return Inputs(found.values[order], [found.names[i] for i in order], found.hashes, labels, settings), order
+
+
+def _order(count: int, limit: int | None, draw: int) -> list[int]:
+    order: list[int] = np.random.default_rng(draw).permutation(count)[:limit].tolist()
+    return order
+
+
+def _drawn(draw: int, count: int) -> dict[str, Any]:
+    return {"drawn": {"seed": draw, "from": count}}
+
+
+def _read(files: Sequence[ImageFile], spec: InputSpec, photos: _PhotoReader, limit: int | None, draw: int | None) -> Drawn:
     parts: list[StoredPart] = []
     names: list[str] = []
+    labels: list[int | None] = []
     hashes: dict[str, str] = {}
     held: list[NDArray[np.generic]] = []  # of the first files, until they are too much
     held_bytes = 0
-    for path in files:
+    every = None if draw is None else _each_image(files)
+    order = None if every is None or draw is None else _order(len(every), limit, draw)
+    places = ((file, None) for file in files) if every is None or order is None else (every[i] for i in order)
+    for file, row in places:
+        path = file.path
         room = None if limit is None else limit - len(names)
         if room == 0:
             break
         few = held_bytes <= HELD_BYTES
         if path.suffix.lower() == ".npy":
+            first, end = (0, room) if row is None else (row, row + 1)
             mapped = map_npy(path)
-            mapped = mapped[:room] if mapped.ndim else mapped
-            part = _stored_batch(path, spec, mapped)
+            mapped = mapped[first:end] if mapped.ndim else mapped
+            part = _stored_batch(path, spec, mapped, first)
             batch = spec.fitted(mapped, str(path)) if few and _bytes(part, spec) <= HELD_BYTES else None
-            names += [f"{path}[{i}]" for i in range(part.shape[0])]
+            names += [f"{path}[{first + i}]" for i in range(part.shape[0])]
         else:
             batch = photos.read(path) if few or not photos.settings else None  # the first one tells how all are read
             part = _stored_photo(path, photos, (1, *(parts[0].shape[1:] if batch is None else batch.shape[1:])))
@@ -151,22 +187,38 @@ def _read(files: Iterable[Path], spec: InputSpec, photos: _PhotoReader, limit: i
             held.append(batch)
             part = _in_memory(batch)
         parts.append(part)
-        hashes[str(path)] = sha256(path)
+        labels += [file.label] * part.shape[0]
+        if str(path) not in hashes:
+            hashes[str(path)] = sha256(path)
+    known = None if None in labels else np.array(labels, np.int64)
+    settings = photos.settings if draw is None or every is None else {**photos.settings, **_drawn(draw, len(every))}
     if held_bytes > HELD_BYTES:
-        return Inputs(StoredImages(parts, spec.dtype), names, hashes, settings=photos.settings)
+        return Inputs(StoredImages(parts, spec.dtype), names, hashes, known, settings), order
     together = held[0] if len(held) == 1 else np.concatenate(held)
-    return Inputs(together, names, hashes, settings=photos.settings)
+    return Inputs(together, names, hashes, known, settings), order
+
+
+def _each_image(files: Sequence[ImageFile]) -> list[tuple[ImageFile, int | None]]:
+    """Return every image of some files: the file, and of a batch the row."""
+    found: list[tuple[ImageFile, int | None]] = []
+    for file in files:
+        batch = file.path.suffix.lower() == ".npy"
+        values = map_npy(file.path) if batch else None
+        found += [(file, None)] if values is None or not values.ndim else [(file, row) for row in range(len(values))]
+    return found
 
 
 def _bytes(part: StoredPart, spec: InputSpec) -> int:
     return math.prod(part.shape) * spec.dtype.itemsize
 
 
-def _stored_batch(path: Path, spec: InputSpec, mapped: NDArray[np.generic]) -> StoredPart:
-    """Return the images of an `.npy`; its header says whether they fit."""
+def _stored_batch(path: Path, spec: InputSpec, mapped: NDArray[np.generic], first: int) -> StoredPart:
+    """Return images of an `.npy`, from the first one on; its header says whether they fit."""
     spec.check_fits(mapped.shape, mapped.dtype, str(path))
     # Mapped anew for each image: what was read of a file counts as the process's own memory as long as it is mapped.
-    return StoredPart(mapped.shape, lambda begin, end: spec.fitted(np.array(map_npy(path)[begin:end]), str(path)))
+    return StoredPart(
+        mapped.shape, lambda begin, end: spec.fitted(np.array(map_npy(path)[first + begin : first + end]), str(path))
+    )
 
 
 def _stored_photo(path: Path, photos: _PhotoReader, shape: tuple[int, ...]) -> StoredPart:
@@ -207,62 +259,3 @@ class _PhotoReader:
         image_channels = self._spec.image_shape(layout)[0] or len(str(self._asked["channels"] or "RGB"))
         size = crop_size(self._spec, layout, self._resize)
         return layout, size, choose_recipe(self._spec, image_channels, **self._asked)  # type: ignore[arg-type]
-
-
-def check_is_there(path: str | Path) -> None:
-    """Refuse what is neither a file nor a folder: a pipe could be read once only, and might never end.
-
-    Raises
-    ------
-    NetworkError
-        Names the path.
-    """
-    path = Path(path)
-    if not path.is_file() and not path.is_dir():
-        what = "is neither a file nor a folder" if path.exists() else "there is no such file or folder"
-        raise NetworkError(f"{path}: {what}; give a photo, an .npy batch or a folder with --input")
-
-
-def _files(paths: Iterable[str | Path]) -> list[Path]:
-    """Return the files that paths name, folders unfolded."""
-    files: list[Path] = []
-    for path in map(Path, paths):
-        if path.is_file():
-            files.append(path)
-            continue
-        check_is_there(path)
-        inside = sorted(f for f in path.iterdir() if f.is_file() and not f.name.startswith("."))
-        taken = [f for f in inside if f.suffix.lower() in SUFFIXES | {".npy"}]
-        if not taken:
-            raise NetworkError(f"{path}: holds no photo and no .npy batch; give a folder of them")
-        if len(taken) < len(inside):
-            other = next(f.name for f in inside if f not in taken)
-            warnings.warn(
-                f"{path}: passed over {len(inside) - len(taken)} file(s) that are neither photos nor .npy, as {other}",
-                Cnvlutin2Warning,
-                stacklevel=3,
-            )
-        files += taken
-    return files
-
-
-def _labels(labels: Sequence[int] | str | Path, images: int, *, cut: bool) -> NDArray[np.int64]:
-    """Return the labels of `images` images; with `cut`, the first so many."""
-    source = str(labels) if isinstance(labels, (str, Path)) else "labels"
-    try:
-        found = _read_labels(Path(labels)) if isinstance(labels, (str, Path)) else np.asarray(labels)
-    except (OSError, ValueError, OverflowError):
-        raise NetworkError(f"{source}: cannot be read as labels; give integers, one a line, or an .npy of them") from None
-    if found.ndim != 1 or found.dtype.kind not in "iu":
-        raise NetworkError(f"{source}: must be one integer an image")
-    if len(found) < images or (len(found) > images and not cut):
-        raise NetworkError(f"{source}: holds {len(found)} labels for {images} images")
-    if (found[:images] < 0).any():
-        raise NetworkError(f"{source}: holds negative labels; classes count from 0")
-    return found[:images].astype(np.int64)
-
-
-def _read_labels(path: Path) -> NDArray[Any]:
-    if not path.is_file():  # a pipe could be read once only
-        raise FileNotFoundError(path)
-    return map_npy(path) if path.suffix.lower() == ".npy" else np.array(path.read_text("utf-8").split(), np.int64)

@@ -8,7 +8,7 @@ from typing import Any
 
 from cnvlutin2.errors import NetworkError
 from cnvlutin2.layer import Layer
-from cnvlutin2.network.accuracy import Accuracy
+from cnvlutin2.network.accuracy import Accuracy, Predictions
 from cnvlutin2.network.left_out import LeftOut
 
 
@@ -28,6 +28,8 @@ class Findings:
         What else the values depend on, for the record: densities and seed of synthetic ones.
     left_out : tuple of LeftOut
         What was not simulated: what was known when the network was opened, and what showed only in the run.
+    predictions : Predictions or None
+        Where the network classifies.
     """
 
     accuracy: Accuracy | None = None
@@ -35,6 +37,7 @@ class Findings:
     hashes: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
+    predictions: Predictions | None = None
 
 
 class LayerStream(Iterator[Layer]):
@@ -86,6 +89,11 @@ class LayerStream(Iterator[Layer]):
     def accuracy(self) -> Accuracy | None:
         """See `Findings`."""
         return self._known("accuracy").accuracy
+
+    @property
+    def predictions(self) -> Predictions | None:
+        """See `Findings`."""
+        return self._known("answers").predictions
 
     @property
     def quantised(self) -> bool:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnvlutin2.errors import ConfigError
-from cnvlutin2.network import Accuracy, LeftOut
+from cnvlutin2.network import Accuracy, LeftOut, Predictions
 from cnvlutin2.results.coverage import Coverage
 from cnvlutin2.results.layer_result import Counts, LayerResult
+from cnvlutin2.results.ratio_interval import ratio_interval
 from cnvlutin2.timing.slots import SLOT_KINDS
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class NetworkResult:
         How values were made where no file says it: the normalisation of photographs, densities and seed of synthetic values.
     costs : mapping of str to NetworkCost
         Energy, area and total cycles by organisation, where they were accounted for.
+    predictions : Predictions or None
+        What it answered, image by image, where it classifies.
     """
 
     network: str
@@ -72,6 +75,7 @@ class NetworkResult:
     hashes: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     costs: Mapping[str, NetworkCost] = field(default_factory=dict)
+    predictions: Predictions | None = None
 
     @property
     def macs(self) -> int:
@@ -125,6 +129,21 @@ class NetworkResult:
     def speedup_with_waiting(self, arch: str) -> float | None:
         """Return the speed-up in total cycles, which wait for encoders and DRAM; None where these were not accounted for."""
         return self.costs[arch].speedup if arch in self.costs else None
+
+    def speedup_interval(self, arch: str) -> tuple[float, float] | None:
+        """Return a 95% interval of the datapath's speed-up over all images like these; None of a single one.
+
+        It takes the images for a random sample.
+        """
+        cycles = self.image_cycles(arch).tolist()
+        return ratio_interval([self.dense_cycles(arch)] * len(cycles), cycles)
+
+    def speedup_with_waiting_interval(self, arch: str) -> tuple[float, float] | None:
+        """Return the same of the speed-up in total cycles; None also where these were not accounted for."""
+        if arch not in self.costs:
+            return None
+        cost = self.costs[arch]
+        return ratio_interval(cost.baseline.total_cycles.tolist(), cost.machine.total_cycles.tolist())
 
     def slots(self, arch: str) -> dict[str, int]:
         """Return the multiplier slots by kind, over all layers and images."""

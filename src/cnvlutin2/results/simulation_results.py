@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from cnvlutin2.network import Predictions
 from cnvlutin2.organisation import Organisation
 from cnvlutin2.results.layer_result import LayerInfo
 from cnvlutin2.results.network_result import NetworkResult
@@ -15,7 +16,7 @@ from cnvlutin2.results.speedups import both_speedups
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = "cnvlutin2/results/2"
+SCHEMA = "cnvlutin2/results/3"
 """The layout of the JSON results; `cnvlutin2.results.json_schema` has it in full."""
 
 
@@ -40,6 +41,12 @@ class Results:
         """Say on one line what there is; the numbers are many."""
         return f"<Results: {'; '.join(_said(network, self.organisations) for network in self.networks)}>"
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: both speed-ups, and what one must know of them."""
+        from cnvlutin2.results.notebook_html import results_html
+
+        return results_html(self.networks, list(self.organisations))
+
     def runs(self) -> Iterator[dict[str, Any]]:
         """Yield a record for every network, layer, organisation and image."""
         for network in self.networks:
@@ -63,14 +70,16 @@ class Results:
         Columns ``slots_*`` count multiplier slots, ``footprint_*_bits`` bits, ``events_*`` events (bits, where they are called
         so), ``energy_*_pj`` picojoules; the others are named as in the JSON. What is said of the layer and the network is in
         every row of theirs: shapes as ``16x32x32``, and of ``left_out`` the number of parts. ``speedup`` is the datapath's,
-        ``speedup_with_waiting`` that in total cycles.
+        ``speedup_with_waiting`` that in total cycles. ``predicted``, ``float_predicted`` and ``label`` are an image's classes,
+        where they are known.
         """
         import pandas as pd
 
         rows = []
         about = {(n.network, key): said for n in self.networks for key, said in _about_layers(n).items()}
+        answered = {n.network: _answers(n) for n in self.networks}
         for run in self.runs():
-            run |= about[run["network"], run["layer"]]
+            run |= about[run["network"], run["layer"]] | answered[run["network"]][run["image"]]
             slots, footprint = run.pop("slots"), run.pop("footprint_bits")
             events, energies = run.pop("events", {}), run.pop("energy_pj", {})
             run["speedup"] = run["dense_cycles"] / run["cycles"]
@@ -124,6 +133,14 @@ def _about_layers(network: NetworkResult) -> dict[str, dict[str, Any]]:
     return {name: {**{key: _cell(getattr(layer, key)) for key in _LAYER_COLUMNS}, **left_out} for name, layer in layers.items()}
 
 
+def _answers(network: NetworkResult) -> list[dict[str, int]]:
+    """Return the columns of a frame that are the same in all rows of an image: its classes, as far as they are known."""
+    known = asdict(network.predictions) if network.predictions else {}
+    columns = {name: known[key] for name, key in _ANSWER_COLUMNS.items() if known.get(key) is not None}
+    return [{name: classes[image] for name, classes in columns.items()} for image in range(len(network.images))]
+
+
+_ANSWER_COLUMNS = {"predicted": "classes", "float_predicted": "float_classes", "label": "labels"}
 _LAYER_COLUMNS = (
     *("kind", "input_shape", "output_shape", "kernel_shape", "strides", "pads", "dilations", "groups"),
     *("threshold", "weight_threshold", "first", "synthetic"),
@@ -138,6 +155,14 @@ def _cell(value: object) -> object:
 def _number(value: float | None) -> float:
     """Return a number as it stands in a frame: NaN, an empty cell, where it is not known."""
     return math.nan if value is None else value
+
+
+def _pair(interval: tuple[float, float] | None) -> list[float] | None:
+    return None if interval is None else list(interval)
+
+
+def _classes(predictions: Predictions) -> dict[str, Any]:
+    return {key: None if value is None else list(value) for key, value in asdict(predictions).items()}
 
 
 def _plain(layer: LayerInfo) -> dict[str, Any]:
@@ -159,6 +184,7 @@ def _summary(network: NetworkResult, organisations: Mapping[str, Organisation]) 
         "hashes": dict(network.hashes),
         "settings": dict(network.settings),
         "accuracy": asdict(network.accuracy) if network.accuracy else None,
+        "predictions": _classes(network.predictions) if network.predictions else None,
         "layers": [_plain(layer) for layer in layers.values()],
         "totals": [
             {
@@ -166,7 +192,9 @@ def _summary(network: NetworkResult, organisations: Mapping[str, Organisation]) 
                 "cycles": network.image_cycles(name).tolist(),
                 "dense_cycles": network.dense_cycles(name),
                 "speedup": network.speedup(name),
+                "speedup_interval": _pair(network.speedup_interval(name)),
                 "speedup_with_waiting": network.speedup_with_waiting(name),
+                "speedup_with_waiting_interval": _pair(network.speedup_with_waiting_interval(name)),
                 "slots": network.slots(name),
                 "cost": network.costs[name].summary() if network.costs else None,
             }

@@ -136,7 +136,8 @@ def simulate(
         for key in ("hashes", "settings")
     )
     accuracy = next((stream.accuracy for stream in streams if stream.accuracy), None)
-    found = NetworkResult(name, images, layers, streams[0].left_out, accuracy, hashes, made, of_network)
+    answered = next((stream for stream in streams if stream.accuracy), streams[0]).predictions  # those that were counted
+    found = NetworkResult(name, images, layers, streams[0].left_out, accuracy, hashes, made, of_network, answered)
     if found.left_out:
         warnings.warn(left_out_warning(found.network, found.macs, found.left_out), Cnvlutin2Warning, stacklevel=2)
     settings = {

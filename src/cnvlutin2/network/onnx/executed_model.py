@@ -16,6 +16,7 @@ from cnvlutin2.network.input_spec import InputSpec
 from cnvlutin2.network.inputs import Inputs
 from cnvlutin2.network.layer_stream import Findings
 from cnvlutin2.network.network import Network
+from cnvlutin2.network.onnx.calibrated_network import CalibratedNetwork, CalibratedRun
 from cnvlutin2.network.onnx.capturing import answer_output
 from cnvlutin2.network.onnx.constant_tensors import Constants
 from cnvlutin2.network.onnx.graph import find_layers
@@ -111,13 +112,34 @@ class OnnxNetwork(Network):
         if inputs is None:
             raise NetworkError(f"network {self.name!r} has no inputs of its own; give images or an .npy batch with --input")
         numeric.check_names(self.layer_names())
+        self._check(inputs)
+        run = self._run(inputs, numeric)
+        yield from run.layers()
+        left_out, predictions = tuple(run.left_out), run.predictions()
+        return Findings(run.accuracy(), run.quantised, self.hashes, left_out=left_out, predictions=predictions)
+
+    def _check(self, inputs: Inputs) -> None:
+        """Refuse inputs that do not fit the model."""
         self.input.check(inputs.shape, inputs.dtype, inputs.names[0] if len(inputs.names) else "input")
         for what, found in (("names", inputs.names), ("labels", inputs.labels)):
             if found is not None and len(found) != len(inputs):
                 raise NetworkError(f"network {self.name!r} is given {len(found)} {what} for {len(inputs)} inputs; give one each")
-        run = self._run(inputs, numeric)
-        yield from run.layers()
-        return Findings(run.accuracy(), run.quantised, hashes=self.hashes, left_out=tuple(run.left_out))
+
+    def calibrated(self, inputs: Inputs, data_bits: int = 16) -> CalibratedNetwork:
+        """Execute the network once, in floating point, and return it at the scales that were found.
+
+        What is returned is executed on quantised values, again and again under other thresholds, without calibration.
+
+        Raises
+        ------
+        NetworkError
+            As of `generate`.
+        """
+        self._check(inputs)
+        run = CalibratedRun(
+            self._file, (self._nodes, self._left_out), inputs, Numeric(data_bits), self.input.batch or 1, self._threads, self.kept
+        )
+        return CalibratedNetwork(self.name, run, self.hashes)
 
     def _run(self, inputs: Inputs, numeric: Numeric) -> ModelRun:
         """Return a run: segment by segment if what layers see of an image is much."""

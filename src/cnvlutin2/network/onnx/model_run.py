@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cnvlutin2.errors import NetworkError, UnsupportedLayer
 from cnvlutin2.layer import Layer
-from cnvlutin2.network.accuracy import Accuracy, check_labels, compare_answers, top_classes
+from cnvlutin2.network.accuracy import Accuracy, Predictions, as_predictions, check_labels, compare_answers, top_classes
 from cnvlutin2.network.attribution import ImageRows
 from cnvlutin2.network.calibration import Ranges, Scales, executes_quantised
 from cnvlutin2.network.gathering import (
@@ -127,8 +127,15 @@ class ModelRun:
 
     def accuracy(self) -> Accuracy | None:
         """Return how the model classified; None if it does not, or there is nothing to compare with."""
+        return compare_answers(*self._answers())
+
+    def predictions(self) -> Predictions | None:
+        """Return what the model answered; None if it does not classify."""
+        return as_predictions(*self._answers())
+
+    def _answers(self) -> tuple[NDArray[np.int64], NDArray[np.int64] | None, NDArray[np.int64] | None]:
         quantised = np.concatenate(self._quantised_answers) if self._quantised_answers else None
-        return compare_answers(np.concatenate(self._float_answers), quantised, self._inputs.labels)
+        return np.concatenate(self._float_answers), quantised, self._inputs.labels
 
     def _counted(self) -> list[str]:
         """Return the tensors whose shapes tell the multiply-accumulates of what is left out."""

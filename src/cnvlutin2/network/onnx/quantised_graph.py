@@ -56,13 +56,23 @@ class Added:
         int16: the integers before thresholds.
     checks : dict of str to str
         One number: 0 if all values are finite, not a number otherwise.
+    thresholds : dict of str to (str, dtype)
+        By a layer's name, the input that takes one less than its threshold, and its type, where thresholds are open.
     """
 
     integers: dict[str, str] = field(default_factory=dict)
     checks: dict[str, str] = field(default_factory=dict)
+    thresholds: dict[str, tuple[str, np.dtype[np.generic]]] = field(default_factory=dict)
 
 
-def rewrite(model: OnnxModel, layers: Sequence[QuantisedLayer], dtypes: Mapping[str, np.dtype[np.generic]], bits: int) -> Added:
+def rewrite(
+    model: OnnxModel,
+    layers: Sequence[QuantisedLayer],
+    dtypes: Mapping[str, np.dtype[np.generic]],
+    bits: int,
+    *,
+    open_thresholds: bool = False,
+) -> Added:
     """Rewrite a model in place so that its layers compute with quantised values.
 
     Parameters
@@ -73,6 +83,8 @@ def rewrite(model: OnnxModel, layers: Sequence[QuantisedLayer], dtypes: Mapping[
         Of the tensors that the layers take in.
     bits : int
         Width of the integers.
+    open_thresholds : bool
+        Leave the activations' thresholds open: they become inputs of the graph (`Added.thresholds`), whatever the layers' are.
 
     Returns
     -------
@@ -82,7 +94,7 @@ def rewrite(model: OnnxModel, layers: Sequence[QuantisedLayer], dtypes: Mapping[
     graph = model.proto.graph
     opset = next((entry.version for entry in model.proto.opset_import if entry.domain in {"", "ai.onnx"}), 1)
     added = Added()
-    thresholded: dict[tuple[str, int], str] = {}
+    thresholded: dict[tuple[str, int | str], str] = {}
     before: dict[int, list[onnx.NodeProto]] = {}
     for layer in layers:
         node = graph.node[layer.node.index]
@@ -91,9 +103,11 @@ def rewrite(model: OnnxModel, layers: Sequence[QuantisedLayer], dtypes: Mapping[
         if tensor not in added.integers:
             added.integers[tensor] = writer.to_integers(bits)
             added.checks[tensor] = writer.check
-        key = (tensor, layer.scales.threshold)
+        key = (tensor, layer.node.name if open_thresholds else layer.scales.threshold)
         if key not in thresholded:
-            thresholded[key] = writer.to_real(layer.scales.threshold)
+            thresholded[key] = writer.to_real(None if open_thresholds else layer.scales.threshold)
+        if open_thresholds:
+            added.thresholds[layer.node.name] = graph_input(graph, writer.open_threshold, writer.work), writer.work
         before[layer.node.index] = writer.nodes
         graph.initializer.extend(writer.constants)
         weights = f"{PREFIX}weights:{layer.node.index}"
@@ -114,6 +128,12 @@ def _real_weights(layer: QuantisedLayer, dtype: np.dtype[np.generic]) -> NDArray
     return as_stored(layer.node, np.ldexp(kept.astype(np.float64), -layer.scales.weight_frac).astype(dtype))
 
 
+def graph_input(graph: onnx.GraphProto, name: str, dtype: np.dtype[np.generic]) -> str:
+    """Give a graph an input that takes one number, and return its name."""
+    graph.input.append(helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(dtype), []))
+    return name
+
+
 class _Writer:
     """Writes the nodes that quantise one tensor for the node that reads it first: opset 7 and later, float16 to float64."""
 
@@ -124,13 +144,13 @@ class _Writer:
         self.dtype = dtype
         self._tensor, self._reader, self._frac, self._opset = tensor, reader, frac, opset
         # float16 has neither the range nor the precision for 16-bit integers.
-        self._work = np.dtype(np.float64 if dtype == np.float64 else np.float32)
+        self.work = np.dtype(np.float64 if dtype == np.float64 else np.float32)
 
     def to_integers(self, bits: int) -> str:
         """Scale, saturate, round half to even; return the name of the int16 tensor."""
         value = self._tensor
-        if self.dtype != self._work:
-            value = self._node("Cast", [value], to=helper.np_dtype_to_tensor_dtype(self._work))
+        if self.dtype != self.work:
+            value = self._node("Cast", [value], to=helper.np_dtype_to_tensor_dtype(self.work))
         zeros = self._node("Mul", [value, self._constant("zero", 0.0)])
         self.check = self._node("ReduceSum", [zeros], output=self._name("check"))
         value = self._scaled(value, self._frac)
@@ -140,23 +160,29 @@ class _Writer:
             value = self._node("Round", [value])
         else:
             # Adding 1.5 * 2^(digits of the mantissa) leaves no bit for a fraction: the sum is rounded half to even.
-            magic = 1.5 * 2.0 ** np.finfo(str(self._work)).nmant
+            magic = 1.5 * 2.0 ** np.finfo(str(self.work)).nmant
             value = self._node("Clip", [value], min=float(low), max=float(high))
             value = self._node("Add", [value, self._constant("magic", magic)])
             value = self._node("Sub", [value, self._constant("magic", magic)])
         rounded = self._node("Identity", [value], output=self._name("rounded"))
         return self._node("Cast", [rounded], output=self._name("integers"), to=TensorProto.INT16)
 
-    def to_real(self, threshold: int) -> str:
-        """Zero what is below a threshold, return to the tensor's scale and type; return the name of the result."""
+    @property
+    def open_threshold(self) -> str:
+        """The name of the input that takes one less than the threshold, where it is open."""
+        return f"{PREFIX}threshold:{self._reader}"
+
+    def to_real(self, threshold: int | None) -> str:
+        """Zero what is below a threshold (None: an open one), return to the tensor's scale and type; return the result's name."""
         value = self._name("rounded")
-        if threshold > 1:
+        if threshold is None or threshold > 1:
             magnitude = self._node("Abs", [value])
-            mask = self._node("Greater", [magnitude, self._constant("threshold", threshold - 1)])
-            factor = self._node("Cast", [mask], to=helper.np_dtype_to_tensor_dtype(self._work))
+            below = self.open_threshold if threshold is None else self._constant("threshold", threshold - 1)
+            mask = self._node("Greater", [magnitude, below])
+            factor = self._node("Cast", [mask], to=helper.np_dtype_to_tensor_dtype(self.work))
             value = self._node("Mul", [value, factor])
         value = self._scaled(value, -self._frac)
-        if self.dtype != self._work:
+        if self.dtype != self.work:
             value = self._node("Cast", [value], to=helper.np_dtype_to_tensor_dtype(self.dtype))
         return value
 
@@ -178,5 +204,5 @@ class _Writer:
 
     def _constant(self, what: str, value: float) -> str:
         name = f"{PREFIX}{what}:{self._reader}:{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.array(value, self._work), name))
+        self.constants.append(numpy_helper.from_array(np.array(value, self.work), name))
         return name

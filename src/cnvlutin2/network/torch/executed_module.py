@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cnvlutin2.errors import Cnvlutin2Warning, NetworkError, ToolMissing
 from cnvlutin2.layer import Layer
-from cnvlutin2.network.accuracy import compare_answers, top_classes
+from cnvlutin2.network.accuracy import as_predictions, compare_answers, top_classes
 from cnvlutin2.network.calibration import Scales, executes_quantised
 from cnvlutin2.network.inputs import Inputs
 from cnvlutin2.network.layer_stream import Findings
@@ -126,7 +126,8 @@ class TorchNetwork(Network):
                 tensor=calibrated.tensor,
                 **product.geometry,
             )
-        return Findings(compare_answers(self._answers, answers, None), quantised, left_out=self.left_out)
+        accuracy, predictions = compare_answers(self._answers, answers, None), as_predictions(self._answers, answers, None)
+        return Findings(accuracy, quantised, left_out=self.left_out, predictions=predictions)
 
     def _execute(self, scales: Sequence[Scales] | None, bits: int) -> tuple[list[Product], tuple[LeftOut, ...], list[Any]]:
         """Run the module image by image; return the layers, what is left out, and the outputs."""
