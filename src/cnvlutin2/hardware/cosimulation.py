@@ -9,7 +9,7 @@ from typing import Any
 
 from cnvlutin2.errors import ConfigError
 from cnvlutin2.hardware.chosen_layers import Choice, LayerImage, Source, choose_layers
-from cnvlutin2.hardware.comparison import compare
+from cnvlutin2.hardware.equality import compare
 from cnvlutin2.hardware.loading import load
 from cnvlutin2.hardware.nm_image import bank_rows, is_fetched
 from cnvlutin2.hardware.parameters import Parameters
