@@ -203,7 +203,7 @@ def _record(point: Point, found: NetworkResult) -> dict[str, Any]:
         "dense_cycles": found.dense_cycles(arch),
         "speedup": found.speedup(arch),
         "speedup_with_waiting": cost.speedup,
-        "energy_pj": summary["energy_pj"],
+        "energy_pj": {name: mean(energy) for name, energy in cost.machine.energy_pj.items()},
         "total_energy_pj": mean(cost.machine.total_pj),
         "area_mm2": summary["area_mm2"],
         "total_area_mm2": cost.machine.total_mm2,

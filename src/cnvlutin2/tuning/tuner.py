@@ -17,7 +17,7 @@ from cnvlutin2.organisation import Organisation, load_organisations
 from cnvlutin2.simulation import GivenInputs, as_inputs, as_network
 from cnvlutin2.tuning.curve_file import CurveFile
 from cnvlutin2.tuning.cycle_table import CycleTable
-from cnvlutin2.tuning.image_split import as_share, digest, split_images
+from cnvlutin2.tuning.image_split import as_share, digest, some_images, split_images
 from cnvlutin2.tuning.limits import Limit, chosen_limits
 from cnvlutin2.tuning.measuring import prepare
 from cnvlutin2.tuning.search import Search
@@ -157,6 +157,7 @@ def _images(
         raise NetworkError(f"network {source.name!r} takes no inputs; give one that does")
     if validation is None:
         return split_images(given, share, seed)
+    given = some_images(given, range(len(given.values)))  # in memory: they are executed again and again
     others = as_inputs(source, validation)
     if others is None or (others.labels is None) != (given.labels is None):
         raise ConfigError("of the images to tune and to validate on, one has labels, the other none; give both or none")
