@@ -363,6 +363,13 @@ def test_drift_of_any_length(drift: int) -> None:
     check(layer(64, (4, 5), 9, (3, 3), pads=(1, 1, 1, 1)), like([WAYS[5]], filter_sync=drift, run_overhead=2))
 
 
+@pytest.mark.parametrize("ineffectual", [0, 0.02, 0.5])
+def test_drifts_of_several_lengths_together(ineffectual: float) -> None:
+    """They walk the same weights, but not the same way, unless all filters do the same."""
+    ways = [way for drift in (1, 2, 3, "window", "brick") for way in like([WAYS[5]], filter_sync=drift)]
+    check(dense(ineffectual), ways)
+
+
 def test_batches_of_a_layer_share_what_is_kept() -> None:
     compiled, some = make_engine(1, "numba"), layer(20, (6, 6), 9, (3, 3), images=4)
     together = compiled.time([some], WAYS)[0]

@@ -20,7 +20,7 @@ from cnvlutin2.timing.compiled.knowledge import KNOWN, left_to_plain
 from cnvlutin2.timing.compiled.lanes import LaneKernel, lane_kernel
 from cnvlutin2.timing.compiled.packing import Walks
 from cnvlutin2.timing.compiled.pairs import PairKernel, pair_kernel
-from cnvlutin2.timing.compiled.records import WAITING, LaneRecord, LayerRecord, PairRecord, room_for
+from cnvlutin2.timing.compiled.records import DRIFTING, WAITING, LaneRecord, LayerRecord, PairRecord, room_for
 from cnvlutin2.timing.compiled.results import ResultTable
 from cnvlutin2.timing.compiled.sharing import pairs_key, skip_key
 from cnvlutin2.timing.compiled.tuning import ACTIVATIONS_PER_NS, BAND, LOOKS_PER_NS
@@ -170,7 +170,9 @@ class _Planner:
             self._lanes[lanes, streams, raw_rows].append((schedule, result, factors))
             return result
         result, factors = self._results.pairs(schedule, key)
-        self._pairs[pairs_key(schedule), self._walks.number(schedule)].append((schedule, result, factors))
+        walk = self._walks.number(schedule)
+        measured = pairs_key(schedule, drifting=self._walks[walk].kind == DRIFTING)
+        self._pairs[measured, walk].append((schedule, result, factors))
         return result
 
     def _band(

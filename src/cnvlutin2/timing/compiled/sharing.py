@@ -25,9 +25,13 @@ def skip_key(schedule: Schedule) -> Hashable:
     return "skip", _mapped(schedule), _others(o, _told(schedule) | idle)
 
 
-def pairs_key(schedule: Schedule) -> Hashable:
-    """Return everything on which what is measured of pairs depends, but for the weights as they are walked."""
-    return _mapped(schedule), _others(schedule.organisation, _told(schedule) | {"skip_weights", "filter_sync"})
+def pairs_key(schedule: Schedule, *, drifting: bool) -> Hashable:
+    """Return everything on which what is measured of pairs depends, but for the weights as they are walked.
+
+    How filters walk is told by these; how far they may be apart makes no difference unless they walk drifting.
+    """
+    idle = {"skip_weights"} if drifting else {"skip_weights", "filter_sync"}
+    return _mapped(schedule), _others(schedule.organisation, _told(schedule) | idle)
 
 
 def dense_key(schedule: Schedule) -> Hashable:
