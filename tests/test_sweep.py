@@ -21,6 +21,7 @@ from click.testing import CliRunner, Result
 
 import cnvlutin2
 from cnvlutin2.cli.main import group
+from cnvlutin2.cost.float_sums import mean
 from cnvlutin2.errors import Cnvlutin2Warning, ConfigError
 from cnvlutin2.study import LocalExecutor, SweepState, load_study, sweep, worker
 from cnvlutin2.study.definition import definition_of
@@ -120,9 +121,8 @@ def test_points_equal_single_runs(undisturbed: Path) -> None:
         assert record["all_images"]["total_cycles"] == int(found.costs[arch].machine.total_cycles.sum())
         assert record["all_images"]["slots"] == found.slots(arch)
         summary = found.costs[arch].summary()
-        assert {key: record[key] for key in ("energy_pj", "area_mm2", "relative")} == {
-            key: summary[key] for key in ("energy_pj", "area_mm2", "relative")
-        }
+        assert {key: record[key] for key in ("area_mm2", "relative")} == {key: summary[key] for key in ("area_mm2", "relative")}
+        assert record["energy_pj"] == {name: mean(energy) for name, energy in found.costs[arch].machine.energy_pj.items()}
         own = layers[layers["point"] == record["point"]]
         single = cnvlutin2.simulate(network, inputs, organisation).to_frame().groupby("layer", sort=False).mean(numeric_only=True)
         assert list(own["layer"]) == list(single.index)
