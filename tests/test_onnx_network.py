@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -481,9 +482,8 @@ def test_real_networks_keep_their_answers(name: str, shared: Path) -> None:
     given = load_inputs(network, [shared / "photos"], preprocess=SHARED_MODELS[name])
     stream = network.run(given, Numeric(quantised=True))
     layers = {layer.name: layer for layer in stream}
-    assert stream.findings == Findings(
-        Accuracy(images=len(given.values), agree=len(given.values)), quantised=True, hashes=network.hashes
-    )
+    accuracy = Accuracy(images=len(given), agree=len(given))
+    assert replace(stream.findings, predictions=None) == Findings(accuracy, quantised=True, hashes=network.hashes)
     graph = onnx.load(network.path).graph
     assert list(layers) == [n.name for n in graph.node if n.op_type in {"Conv", "Gemm"}]
     if name == "squeezenet_v1.0_dc":
