@@ -218,7 +218,11 @@ def test_a_point_whose_workers_are_always_lost_fails_alone(tmp_path: Path) -> No
 @needs_proc
 def test_ctrl_c_stops_it_in_order(tmp_path: Path) -> None:
     folder = tmp_path / "study"
-    process = begun(folder)
+    ours = signal.signal(signal.SIGINT, signal.SIG_DFL)  # for what is begun: in the background of a shell it would be ignored
+    try:
+        process = begun(folder)
+    finally:
+        signal.signal(signal.SIGINT, ours)
     until_there_are(folder, 2, process)
     workers = children(process.pid)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: workers hear it, too
